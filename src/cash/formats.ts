@@ -1,0 +1,166 @@
+/**
+ * The formats of money: every object that is signed, hashed, stored or sent, as one codec each (kit/codec.ts).
+ * DESIGN: coins §4, contracts §5, tokens §6. Amounts are in the unit's smallest coin, times in Unix milliseconds.
+ *
+ * Names: "hash" is SHA-256 of a tagged encoding (see the functions of the same name in coin.ts, keyset.ts, ring.ts,
+ * contract.ts, token.ts); "key" is an Ed25519 public key, 32 bytes; "signature" is Ed25519, 64 bytes, unless it says RSA.
+ */
+import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, type Of } from '../kit/codec.ts'
+
+export const MAX_INPUTS = 256
+export const MAX_OUTPUTS = 256
+export const MAX_KEEPERS = 16
+
+const hash = bytes(32)
+const key = bytes(32)
+const signature = bytes(64)
+const rsa = bytes(256)
+/** Network id and unit: short names such as `mixmint-demo` and `EUR-cent`. */
+const name = text(64)
+const millis = uint()
+const amount = uint()
+
+/** A center of a ring. `id` is stable over vote keys; addresses come from the directory. */
+export const RingCenter = record({ id: hash, voteKey: key, weight: uint(1 << 16) })
+
+/** Who judges coins. n `replicas`, f `faults`, q `quorum`; q ≤ n − f, and 2q − n > f (liars). */
+export const Ring = record({
+  centers: list(RingCenter, 4096, 1),
+  virtualNodesPerWeight: uint(1 << 16),
+  replicas: uint(MAX_KEEPERS),
+  faults: uint(MAX_KEEPERS),
+  quorum: uint(MAX_KEEPERS)
+})
+export type Ring = Of<typeof Ring>
+
+/** One RSA-2048 key per value (a power of two). */
+export const Denomination = record({ value: amount, key: rsa })
+
+/** The five dates: issueFrom < issueUntil < spendUntil < redeemUntil < refundUntil. */
+export const Keyset = record({
+  network: name, bank: key, unit: name,
+  denominations: list(Denomination, 53, 1),
+  issueFrom: millis, issueUntil: millis, spendUntil: millis, redeemUntil: millis, refundUntil: millis,
+  ringId: hash
+})
+export type Keyset = Of<typeof Keyset>
+export const SignedKeyset = record({ keyset: Keyset, signature })
+export type SignedKeyset = Of<typeof SignedKeyset>
+
+/** The bank's token key of one day: `day` counts UTC days since 1970-01-01. */
+export const DayKey = record({ network: name, bank: key, day: uint(), key, validFrom: millis, validUntil: millis })
+export type DayKey = Of<typeof DayKey>
+export const SignedDayKey = record({ dayKey: DayKey, signature })
+export type SignedDayKey = Of<typeof SignedDayKey>
+
+/** A coin: `signature` is RSABSSA-SHA384-PSSZERO-Deterministic over tag ‖ keysetId ‖ value ‖ publicKey. */
+export const Coin = record({ keyset: hash, value: amount, publicKey: key, signature: rsa })
+export type Coin = Of<typeof Coin>
+
+/** A coin to be: the bank signs `blinded` under the keyset's key for `value`. */
+export const Output = record({ keyset: hash, value: amount, blinded: rsa })
+export type Output = Of<typeof Output>
+
+/** What a payee asks for, signed by it; H(invoice) names it. */
+export const Invoice = record({
+  network: name, bank: key, payee: key, order: text(128), amount, unit: name, settleBy: millis, nonce: hash
+})
+export type Invoice = Of<typeof Invoice>
+export const SignedInvoice = record({ invoice: Invoice, signature })
+export type SignedInvoice = Of<typeof SignedInvoice>
+
+/** The fields of an open token that its buyer chooses; the bank adds serial, payee, amount and unit. */
+export const TokenTerms = record({
+  till: maybeBytes(32), ownerKey: key, notBefore: millis, notAfter: millis, depositUntil: millis, refundAfter: millis,
+  memoHash: maybeBytes(32)
+})
+export type TokenTerms = Of<typeof TokenTerms>
+
+/**
+ * What the coins pay for. Worth amount + sum of outputs, whichever coins certify for it. `payee` is empty for exchange;
+ * `invoice` is H(invoice) for pay, else empty; `token` is null but for token.
+ */
+export const Contract = record({
+  network: name, bank: key, kind: oneOf('pay', 'token', 'exchange'), payee: maybeBytes(32), amount, unit: name,
+  invoice: maybeBytes(32), nonce: hash, settleBy: millis, token: nullable(TokenTerms), outputs: list(Output, MAX_OUTPUTS)
+})
+export type Contract = Of<typeof Contract>
+
+/** A withdrawal: a contract between an account and its bank. Signed by the account key; debits the sum of the outputs. */
+export const Withdrawal = record({
+  network: name, bank: key, account: key, unit: name, nonce: hash, outputs: list(Output, MAX_OUTPUTS, 1)
+})
+export type Withdrawal = Of<typeof Withdrawal>
+
+/** "This coin goes to whatever d commits to": d = H(tag ‖ D ‖ opening); signature by the coin key over tag ‖ coinId ‖ d. */
+export const Spend = record({ coin: Coin, d: hash, signature })
+export type Spend = Of<typeof Spend>
+
+/** A keeper's word that this spend is the coin's only one: signature by its vote key over tag ‖ ringId ‖ coinId ‖ d. */
+export const Vote = record({ center: hash, signature })
+export type Vote = Of<typeof Vote>
+
+/** A spend, the opening of its d, and the votes so far; with q votes of distinct keepers, a certified input. */
+export const Input = record({ spend: Spend, opening: hash, votes: list(Vote, MAX_KEEPERS) })
+export type Input = Of<typeof Input>
+
+/** Two spends of one coin with different d. Anyone can check it with the keyset. */
+export const DoubleSpendProof = record({ first: Spend, second: Spend })
+export type DoubleSpendProof = Of<typeof DoubleSpendProof>
+/** The proof as a file: with the keyset that verifies the coin, and the ring id inside it. */
+export const DoubleSpendProofFile = record({ proof: DoubleSpendProof, keyset: SignedKeyset })
+export type DoubleSpendProofFile = Of<typeof DoubleSpendProofFile>
+
+/** The bank's word on a contract, signed over its encoding. */
+export const Outcome = record({ contract: hash, state: oneOf('open', 'settled', 'void'), time: millis })
+export type Outcome = Of<typeof Outcome>
+export const SignedOutcome = record({ outcome: Outcome, signature })
+export type SignedOutcome = Of<typeof SignedOutcome>
+
+/** A digital cashier's check, made out to one payee. Signed by the bank's day key of `day`. */
+export const Token = record({
+  network: name, bank: key, day: uint(), payee: key, till: maybeBytes(32), amount, unit: name, serial: hash, ownerKey: key,
+  notBefore: millis, notAfter: millis, depositUntil: millis, refundAfter: millis, memoHash: maybeBytes(32)
+})
+export type Token = Of<typeof Token>
+export const SignedToken = record({ token: Token, signature })
+export type SignedToken = Of<typeof SignedToken>
+
+/** A token handed over for one order: the owner signs tag ‖ H(token) ‖ H(invoice). */
+export const Presentation = record({ token: SignedToken, invoice: hash, ownerSignature: signature })
+export type Presentation = Of<typeof Presentation>
+
+/** The payee's word that an order is paid, over its encoding. */
+export const Paid = record({ invoice: hash, how: oneOf('token', 'coins'), time: millis })
+export type Paid = Of<typeof Paid>
+export const SignedPaid = record({ paid: Paid, signature })
+export type SignedPaid = Of<typeof SignedPaid>
+
+/** What a bank publishes in the directory: its keysets until their refundUntil, their rings, its day keys a week ahead. */
+export const BankListing = record({
+  bank: key, keysets: list(SignedKeyset, 64), rings: list(Ring, 64), dayKeys: list(SignedDayKey, 64)
+})
+export type BankListing = Of<typeof BankListing>
+/** What a center publishes: its id on the rings. */
+export const CenterListing = record({ center: hash })
+export type CenterListing = Of<typeof CenterListing>
+/** What a merchant publishes: the key that tokens and contracts name as payee, and a name for people. */
+export const MerchantListing = record({ payee: key, name: text(128) })
+export type MerchantListing = Of<typeof MerchantListing>
+
+/** The network's parameters of money; carried by the directory document. Durations in ms. */
+export const MoneyParameters = record({
+  /** How far two honest clocks may differ. */
+  clockSkew: millis,
+  /** settleBy may lie at most this far ahead. */
+  settleMaximum: millis,
+  /** A contract may be voided this long after settleBy. */
+  voidGrace: millis,
+  /** Wallets stop this long before spendUntil, payees this long before settleBy. */
+  margin: millis,
+  /** How long a token is valid, may be deposited, and when its refund opens, counted from notBefore. */
+  tokenValid: millis, tokenDeposit: millis, tokenRefund: millis,
+  /** How long a payee or bank waits for a keeper's vote. */
+  keeperTimeout: millis
+})
+export type MoneyParameters = Of<typeof MoneyParameters>

@@ -1,0 +1,95 @@
+/**
+ * The conversations of money: requests and replies of centers, banks and merchants, one codec each. They travel in the
+ * frames of mixnet/wire/rpc.ts (direct) or of mixnet/session (anonymous); the engines answer them.
+ */
+import { bytes, list, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
+import {
+  Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
+  Vote, Withdrawal
+} from './formats.ts'
+
+const hash = bytes(32)
+const signature = bytes(64)
+const blindSignatures = list(bytes(256), MAX_OUTPUTS)
+
+/** A typed refusal: `code`, `fault` and `retry` as in kit/errors.ts, `message` for people. */
+const refused = record({ code: text(64), fault: oneOf('caller', 'peer', 'operator', 'us'), retry: bool, message: text(512) })
+
+export const CENTER_PROTOCOL = '/mixmint/center/1.0.0'
+export const BANK_PROTOCOL = '/mixmint/bank/1.0.0'
+export const MERCHANT_PROTOCOL = '/mixmint/merchant/1.0.0'
+
+export const CenterRequest = variants('op', { spend: record({ spend: Spend }) })
+export type CenterRequest = Of<typeof CenterRequest>
+export const CenterReply = variants('is', {
+  vote: record({ vote: Vote }),
+  /** The spend of this coin that came first, under another d. */
+  conflict: record({ first: Spend }),
+  refused
+})
+export type CenterReply = Of<typeof CenterReply>
+
+/** How one input stands after its keepers were asked. `first` is set for conflict, `code` for refused, else ''. */
+export const InputState = record({
+  coin: hash, state: oneOf('certified', 'unavailable', 'conflict', 'refused'), first: nullable(Spend), code: text(64)
+})
+export type InputState = Of<typeof InputState>
+
+/** What a settled contract yields: the bank's word, its blind signatures in the order of the outputs, the token if any. */
+export const Settlement = record({ outcome: SignedOutcome, signatures: blindSignatures, token: nullable(SignedToken) })
+export type Settlement = Of<typeof Settlement>
+
+export const BankRequest = variants('op', {
+  /** Signed by the account over tag `balance` ‖ account ‖ u64 time; refused when time is off by more than the skew. */
+  balance: record({ account: hash, time: uint(), signature }),
+  /** Signed by the account over tag `withdraw` ‖ H(withdrawal). */
+  withdraw: record({ withdrawal: Withdrawal, signature }),
+  /** payeeSignature (kind pay): by the payee over tag `settle` ‖ D; else empty. The bank asks keepers for missing votes. */
+  settle: record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1), payeeSignature: bytes({ max: 64 }) }),
+  /** The state of a contract, to whoever shows it. */
+  outcome: record({ contract: Contract }),
+  /** After settleBy + grace, by the owner of a coin that is certified for D: over tag `void` ‖ coinId ‖ D. */
+  void: record({ contract: Contract, input: Input, signature }),
+  /** A coin certified for a contract that is void or settled without it, for fresh outputs: see reclaimMessage. */
+  reclaim: record({ contract: Contract, input: Input, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  deposit: record({ presentations: list(Presentation, 1024, 1) })
+})
+export type BankRequest = Of<typeof BankRequest>
+
+export const DepositResult = record({ serial: hash, state: oneOf('credited', 'already', 'refused'), code: text(64) })
+export type DepositResult = Of<typeof DepositResult>
+
+export const BankReply = variants('is', {
+  balance: record({ unit: text(64), balance: uint() }),
+  signatures: record({ signatures: blindSignatures }),
+  settlement: Settlement,
+  /** Not settled: not every input is certified. Nothing was taken; the same contract may be tried with other coins. */
+  short: record({ inputs: list(InputState, MAX_INPUTS) }),
+  outcome: Settlement,
+  deposited: record({ results: list(DepositResult, 1024) }),
+  refused
+})
+export type BankReply = Of<typeof BankReply>
+
+export const MerchantRequest = variants('op', {
+  catalogue: record({}),
+  /** Ask for an invoice for one item of the catalogue. */
+  order: record({ item: text(64) }),
+  pay: record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) }),
+  present: record({ presentation: Presentation }),
+  status: record({ invoice: hash })
+})
+export type MerchantRequest = Of<typeof MerchantRequest>
+
+export const MerchantReply = variants('is', {
+  catalogue: record({ items: list(record({ item: text(64), price: uint(), unit: text(64) }), 1024) }),
+  invoice: record({ signed: SignedInvoice }),
+  /** Paid. For coins, the settlement is there if the bank has already settled. */
+  paid: record({ signed: SignedPaid, settlement: nullable(Settlement) }),
+  /** Not paid yet: these coins have no certificate; the payer may sign others to the same contract. */
+  short: record({ inputs: list(InputState, MAX_INPUTS) }),
+  unpaid: record({}),
+  refused
+})
+export type MerchantReply = Of<typeof MerchantReply>
+export type Refused = Of<typeof refused>
