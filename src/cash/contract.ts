@@ -1,0 +1,135 @@
+/** Contracts, invoices and the bank's word on them (DESIGN §5). */
+import { compare, equal, toHex } from '../kit/bytes.ts'
+import { encode, tagged } from '../kit/codec.ts'
+import { MixmintError } from '../kit/errors.ts'
+import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
+import { Contract, Invoice, Outcome, Output, Withdrawal, type SignedInvoice, type SignedOutcome } from './formats.ts'
+import type { Registry } from './registry.ts'
+
+/** D: H of the tagged encoding. 32 bytes. */
+export function contractId (suite: Suite, contract: Contract): Uint8Array {
+  return suite.sha256(tagged('contract', encode(Contract, contract)))
+}
+
+export function withdrawalId (suite: Suite, withdrawal: Withdrawal): Uint8Array {
+  return suite.sha256(tagged('withdrawal', encode(Withdrawal, withdrawal)))
+}
+
+export function outputHash (suite: Suite, output: Output): Uint8Array {
+  return suite.sha256(tagged('output', encode(Output, output)))
+}
+
+/** Sum of values. @throws bad-amount (peer) when it reaches 2^53 */
+export function total (items: ReadonlyArray<{ value: number }>, start = 0): number {
+  let sum = start
+  for (const { value } of items) {
+    sum += value
+    if (!Number.isSafeInteger(sum)) throw new MixmintError('bad-amount', 'peer', 'the amounts add up to more than money can be')
+  }
+  return sum
+}
+
+/** What the coins of a contract must sum to: its amount and its outputs. */
+export function worth (contract: Contract): number {
+  return total(contract.outputs, contract.amount)
+}
+
+/**
+ * The rules of one contract that do not change with time: its kind's fields, its bank and network, its outputs.
+ * @throws wrong-network, unknown-bank, bad-contract, bad-amount, and those of checkOutputs (peer)
+ */
+export function checkContract (suite: Suite, registry: Registry, contract: Contract): void {
+  const bad = (why: string): MixmintError => new MixmintError('bad-contract', 'peer', `contract refused: ${why}`)
+  if (contract.network !== registry.network) throw new MixmintError('wrong-network', 'peer', 'the contract belongs to another network')
+  if (!registry.hasBank(contract.bank)) throw new MixmintError('unknown-bank', 'peer', 'no such bank stands in the directory document')
+  const payee = contract.payee.length === 32
+  const invoice = contract.invoice.length === 32
+  const token = contract.token
+  switch (contract.kind) {
+    case 'pay':
+      if (!payee || !invoice || token !== null || contract.amount === 0) throw bad('a payment has a payee, an invoice and an amount, and no token')
+      break
+    case 'token':
+      if (!payee || invoice || token === null || contract.amount === 0) throw bad('a token has a payee, terms and an amount, and no invoice')
+      if (!(token.notBefore < token.notAfter && token.notAfter <= token.depositUntil && token.depositUntil <= token.refundAfter)) {
+        throw bad('the dates of the token are not in order')
+      }
+      break
+    case 'exchange':
+      if (payee || invoice || token !== null || contract.amount !== 0 || contract.outputs.length === 0) throw bad('an exchange has outputs and nothing else')
+  }
+  worth(contract)
+  checkOutputs(suite, registry, contract.bank, contract.unit, contract.outputs)
+}
+
+/**
+ * @throws unknown-keyset, unknown-denomination, wrong-bank, wrong-unit, bad-output (not below the modulus),
+ *   duplicate-output (peer)
+ */
+export function checkOutputs (suite: Suite, registry: Registry, bank: Uint8Array, unit: string, outputs: readonly Output[]): void {
+  const seen = new Set<string>()
+  for (const output of outputs) {
+    const known = registry.keyset(output.keyset)
+    if (!equal(known.keyset.bank, bank)) throw new MixmintError('wrong-bank', 'peer', 'an output is of another bank')
+    if (known.keyset.unit !== unit) throw new MixmintError('wrong-unit', 'peer', 'an output is in another unit')
+    if (compare(output.blinded, known.keyFor(output.value).n) >= 0) {
+      throw new MixmintError('bad-output', 'peer', 'a blinded message is not below its key\'s modulus')
+    }
+    const name = toHex(outputHash(suite, output))
+    if (seen.has(name)) throw new MixmintError('duplicate-output', 'peer', 'an output is there twice')
+    seen.add(name)
+  }
+}
+
+/**
+ * The dates that must hold before anybody votes, settles or ships for a contract that is new to it (DESIGN §5.8): settleBy
+ * not past and not too far ahead; every output's keyset issuing now and spendable long enough after the last void.
+ * @throws settle-by-past, settle-by-too-far, keyset-not-issuing, keyset-ends-too-soon (peer)
+ */
+export function checkContractDates (registry: Registry, contract: Contract, now: number): void {
+  const { clockSkew, settleMaximum, voidGrace, margin } = registry.parameters
+  if (contract.settleBy + voidGrace < now) throw new MixmintError('settle-by-past', 'peer', 'the contract should have been settled before now')
+  if (contract.settleBy > now + settleMaximum + clockSkew) throw new MixmintError('settle-by-too-far', 'peer', 'the contract may be settled too far in the future')
+  checkOutputDates(registry, contract.outputs, now)
+  for (const output of contract.outputs) {
+    if (contract.settleBy + voidGrace + margin >= registry.keyset(output.keyset).keyset.spendUntil) {
+      throw new MixmintError('keyset-ends-too-soon', 'peer', 'an output could end before the contract is decided')
+    }
+  }
+}
+
+/** @throws keyset-not-issuing (peer) */
+export function checkOutputDates (registry: Registry, outputs: readonly Output[], now: number): void {
+  const skew = registry.parameters.clockSkew
+  for (const output of outputs) {
+    const { issueFrom, issueUntil } = registry.keyset(output.keyset).keyset
+    if (now + skew < issueFrom || now >= issueUntil) throw new MixmintError('keyset-not-issuing', 'peer', 'an output is of a keyset that does not issue now')
+  }
+}
+
+/** H(invoice). 32 bytes. */
+export function invoiceHash (suite: Suite, invoice: Invoice): Uint8Array {
+  return suite.sha256(tagged('invoice', encode(Invoice, invoice)))
+}
+
+export function signInvoice (suite: Suite, payee: Ed25519KeyPair, invoice: Invoice): SignedInvoice {
+  return { invoice, signature: suite.ed25519Sign(payee, tagged('invoice', encode(Invoice, invoice))) }
+}
+
+/** @throws bad-invoice (peer) */
+export function verifyInvoice (suite: Suite, { invoice, signature }: SignedInvoice): void {
+  if (!suite.ed25519Verify(invoice.payee, tagged('invoice', encode(Invoice, invoice)), signature)) {
+    throw new MixmintError('bad-invoice', 'peer', 'the invoice is not signed by its payee')
+  }
+}
+
+export function signOutcome (suite: Suite, bank: Ed25519KeyPair, outcome: Outcome): SignedOutcome {
+  return { outcome, signature: suite.ed25519Sign(bank, tagged('outcome', encode(Outcome, outcome))) }
+}
+
+/** @throws bad-outcome (peer) */
+export function verifyOutcome (suite: Suite, bank: Uint8Array, { outcome, signature }: SignedOutcome): void {
+  if (!suite.ed25519Verify(bank, tagged('outcome', encode(Outcome, outcome)), signature)) {
+    throw new MixmintError('bad-outcome', 'peer', 'the outcome is not signed by the bank')
+  }
+}

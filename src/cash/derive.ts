@@ -1,0 +1,42 @@
+/**
+ * Keys of a wallet, all from its 64-byte BIP-39 seed (RFC 5869 HKDF-SHA256 with a tagged info), so that the seed brings
+ * back every coin. `generation` rises with each restore, `counter` with each output; a pair is never used twice.
+ */
+import { u32, u64, utf8 } from '../kit/bytes.ts'
+import { tagged } from '../kit/codec.ts'
+import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
+
+export interface OutputPlace {
+  readonly keyset: Uint8Array
+  readonly value: number
+  readonly generation: number
+  readonly counter: number
+}
+
+/** The coin's key pair, and the 32-byte seed of its blinding factor. */
+export function coinSecrets (suite: Suite, seed: Uint8Array, { keyset, value, generation, counter }: OutputPlace): { key: Ed25519KeyPair, blinding: Uint8Array } {
+  const place = [keyset, u64(value), u32(generation), u64(counter)]
+  return {
+    key: suite.ed25519KeyPair(derive(suite, seed, 'coin-key', ...place)),
+    blinding: derive(suite, seed, 'coin-blinding', ...place)
+  }
+}
+
+/** The key that names the wallet's account at a bank. */
+export function accountKey (suite: Suite, seed: Uint8Array, bank: Uint8Array, unit: string): Ed25519KeyPair {
+  return suite.ed25519KeyPair(derive(suite, seed, 'account', bank, utf8(unit)))
+}
+
+/** The owner key of the token that a contract with this nonce buys. */
+export function tokenOwnerKey (suite: Suite, seed: Uint8Array, nonce: Uint8Array): Ed25519KeyPair {
+  return suite.ed25519KeyPair(derive(suite, seed, 'token-owner', nonce))
+}
+
+/** A contract's or withdrawal's nonce. 32 bytes. */
+export function contractNonce (suite: Suite, seed: Uint8Array, generation: number, counter: number): Uint8Array {
+  return derive(suite, seed, 'nonce', u32(generation), u64(counter))
+}
+
+function derive (suite: Suite, seed: Uint8Array, what: string, ...place: readonly Uint8Array[]): Uint8Array {
+  return suite.hkdfSha256(seed, new Uint8Array(0), tagged(`derive-${what}`, ...place), 32)
+}

@@ -1,0 +1,104 @@
+/**
+ * What a party knows of the money of its network: verified keysets with their rings, and day keys. Made anew from each
+ * directory document; nothing outside it is accepted, so that a bank cannot mark a customer with a key of its own (DESIGN §3).
+ */
+import { toHex } from '../kit/bytes.ts'
+import { MixmintError } from '../kit/errors.ts'
+import type { RsaPublicKey, Suite } from '../crypto/suite.ts'
+import type { BankListing, DayKey, Keyset, MoneyParameters, Ring } from './formats.ts'
+import { verifyDayKey, verifyKeyset } from './keyset.ts'
+import { RingMap } from './ring.ts'
+
+export interface KnownKeyset {
+  readonly id: Uint8Array
+  readonly keyset: Keyset
+  readonly ring: RingMap
+  /** @throws unknown-denomination (peer) */
+  readonly keyFor: (value: number) => RsaPublicKey
+}
+
+export class Registry {
+  readonly network: string
+  readonly parameters: MoneyParameters
+  readonly #keysets = new Map<string, KnownKeyset>()
+  readonly #dayKeys = new Map<string, DayKey>()
+  readonly #banks = new Set<string>()
+
+  /**
+   * @param listings of banks, as the directory carries them
+   * @throws bad-keyset, bad-day-key, bad-ring (peer) when a listing does not verify or belongs elsewhere
+   */
+  constructor (suite: Suite, network: string, parameters: MoneyParameters, listings: readonly BankListing[]) {
+    this.network = network
+    this.parameters = parameters
+    for (const listing of listings) {
+      this.#banks.add(toHex(listing.bank))
+      const rings = new Map(listing.rings.map((ring: Ring) => {
+        const map = new RingMap(suite, ring)
+        return [toHex(map.id), map] as const
+      }))
+      for (const signed of listing.keysets) {
+        const id = verifyKeyset(suite, network, listing.bank, signed)
+        const ring = rings.get(toHex(signed.keyset.ringId))
+        if (ring === undefined) throw new MixmintError('bad-keyset', 'peer', 'a keyset names a ring that its bank does not list')
+        this.#keysets.set(toHex(id), known(id, signed.keyset, ring))
+      }
+      for (const signed of listing.dayKeys) {
+        verifyDayKey(suite, network, listing.bank, signed)
+        this.#dayKeys.set(dayName(listing.bank, signed.dayKey.day), signed.dayKey)
+      }
+    }
+  }
+
+  /** @throws unknown-keyset (peer) */
+  keyset (id: Uint8Array): KnownKeyset {
+    const found = this.#keysets.get(toHex(id))
+    if (found === undefined) {
+      throw new MixmintError('unknown-keyset', 'peer', 'no keyset with this id stands in the directory document')
+    }
+    return found
+  }
+
+  keysets (): KnownKeyset[] {
+    return [...this.#keysets.values()]
+  }
+
+  /** The keysets of a bank and unit that issue at this moment, the one with the latest end first. */
+  issuing (bank: Uint8Array, unit: string, now: number): KnownKeyset[] {
+    const name = toHex(bank)
+    return this.keysets()
+      .filter(k => toHex(k.keyset.bank) === name && k.keyset.unit === unit && k.keyset.issueFrom <= now && now < k.keyset.issueUntil)
+      .sort((a, b) => b.keyset.issueUntil - a.keyset.issueUntil)
+  }
+
+  /** @throws unknown-day-key (peer) */
+  dayKey (bank: Uint8Array, day: number): DayKey {
+    const found = this.#dayKeys.get(dayName(bank, day))
+    if (found === undefined) {
+      throw new MixmintError('unknown-day-key', 'peer', 'no token key of this bank for that day stands in the directory document')
+    }
+    return found
+  }
+
+  hasBank (bank: Uint8Array): boolean {
+    return this.#banks.has(toHex(bank))
+  }
+}
+
+function known (id: Uint8Array, keyset: Keyset, ring: RingMap): KnownKeyset {
+  const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
+  return {
+    id,
+    keyset,
+    ring,
+    keyFor: value => {
+      const found = keys.get(value)
+      if (found === undefined) throw new MixmintError('unknown-denomination', 'peer', `the keyset has no coins of ${value}`)
+      return found
+    }
+  }
+}
+
+function dayName (bank: Uint8Array, day: number): string {
+  return `${toHex(bank)}/${day}`
+}
