@@ -1,0 +1,111 @@
+/**
+ * The message inside a packet, always 3968 bytes (LIP-99 §8.3.4), numbers big-endian unless said otherwise:
+ *
+ *   padding length 2 ‖ zero padding ‖ data ‖ sequence number 4
+ *   data = codec length (unsigned LEB128) ‖ codec (UTF-8) ‖ SURB count 1 ‖ SURBs, 734 each ‖ bytes
+ *
+ * Decoding takes exactly what encoding writes: padding of zeros, the shortest length, valid UTF-8. A second encoding of
+ * the same message would be a mark.
+ */
+import { isZero, utf8 } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { MESSAGE_SIZE, SURB_SIZE } from './layout.ts'
+
+const PADDING_LENGTH_SIZE = 2
+const SEQUENCE_SIZE = 4
+const SURB_COUNT_SIZE = 1
+const DATA_SIZE = MESSAGE_SIZE - PADDING_LENGTH_SIZE - SEQUENCE_SIZE
+/** Two LEB128 bytes are the most a codec that fits into a message can need. */
+const TWO_BYTES_FROM = 0x80
+
+export interface Message {
+  /** The protocol that the bytes are for. */
+  readonly codec: string
+  /** 734 bytes each. */
+  readonly surbs: readonly Uint8Array[]
+  readonly data: Uint8Array
+  /** 0 to 2^32 − 1. */
+  readonly sequence: number
+}
+
+/** How many bytes of data fit beside this codec and so many SURBs; negative when even those do not fit. */
+export function dataCapacity (codec: string, surbCount: number): number {
+  return capacity(utf8(codec).length, surbCount)
+}
+
+function capacity (codecLength: number, surbCount: number): number {
+  const prefix = codecLength < TWO_BYTES_FROM ? 1 : 2
+  return DATA_SIZE - prefix - codecLength - SURB_COUNT_SIZE - surbCount * SURB_SIZE
+}
+
+/** @throws bad-message (caller) when it does not fit, or a SURB or the sequence number is malformed */
+export function encodeMessage ({ codec, surbs, data, sequence }: Message): Uint8Array {
+  const name = utf8(codec)
+  const padding = capacity(name.length, surbs.length) - data.length
+  if (padding < 0) throw bad(`the message is ${-padding} bytes too long; see dataCapacity`)
+  if (surbs.some(surb => surb.length !== SURB_SIZE)) throw bad(`a SURB has ${SURB_SIZE} bytes`)
+  if (!Number.isInteger(sequence) || sequence < 0 || sequence > 0xffffffff) throw bad('the sequence number must be 0 to 2^32 − 1')
+
+  const out = new Uint8Array(MESSAGE_SIZE)
+  const view = new DataView(out.buffer)
+  view.setUint16(0, padding)
+  let at = PADDING_LENGTH_SIZE + padding
+  if (name.length < TWO_BYTES_FROM) {
+    out[at++] = name.length
+  } else {
+    out[at++] = name.length & 0x7f | 0x80
+    out[at++] = name.length >> 7
+  }
+  out.set(name, at)
+  at += name.length
+  out[at++] = surbs.length
+  for (const surb of surbs) {
+    out.set(surb, at)
+    at += SURB_SIZE
+  }
+  out.set(data, at)
+  view.setUint32(MESSAGE_SIZE - SEQUENCE_SIZE, sequence)
+  return out
+}
+
+function bad (message: string): MixmintError {
+  return new MixmintError('bad-message', 'caller', message)
+}
+
+/** The parts of a message, as views of its bytes; null for anything that `encodeMessage` does not write. Never throws. */
+export function decodeMessage (message: Uint8Array): Message | null {
+  if (message.length !== MESSAGE_SIZE) return null
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
+  const padding = view.getUint16(0)
+  const end = MESSAGE_SIZE - SEQUENCE_SIZE
+  let at = PADDING_LENGTH_SIZE + padding
+  if (at >= end || !isZero(message.subarray(PADDING_LENGTH_SIZE, at))) return null
+
+  let length = message[at++]
+  if (length >= TWO_BYTES_FROM) {
+    if (at >= end) return null
+    const high = message[at++]
+    if (high === 0 || high >= TWO_BYTES_FROM) return null
+    length = length & 0x7f | high << 7
+  }
+  if (at + length + SURB_COUNT_SIZE > end) return null
+  const codec = text(message.subarray(at, at + length))
+  if (codec === null) return null
+  at += length
+
+  const count = message[at++]
+  if (at + count * SURB_SIZE > end) return null
+  const surbs: Uint8Array[] = []
+  for (let i = 0; i < count; i++, at += SURB_SIZE) surbs.push(message.subarray(at, at + SURB_SIZE))
+  return { codec, surbs, data: message.subarray(at, end), sequence: view.getUint32(end) }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function text (bytes: Uint8Array): string | null {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return null
+  }
+}
