@@ -1,0 +1,12 @@
+/** Which suite a program uses: the native one where there is one, else the pure one. */
+import { loadNativeSuite } from '#native'
+import type { Suite } from './suite.ts'
+
+/**
+ * Native where sodium-native is installed with a binary for this platform; pure in browsers and where it is not.
+ * @throws whatever else goes wrong while the native suite loads: a broken installation is not papered over by code that
+ *   is 25 times slower
+ */
+export async function defaultSuite (): Promise<Suite> {
+  return await loadNativeSuite() ?? (await import('./pure.ts')).pureSuite
+}
