@@ -1,0 +1,171 @@
+/**
+ * Configuration of one node: `config.toml` in its folder, and the network's `network.toml` beside or above it. Strict: an
+ * unknown or misspelt key is an error that names the nearest right one, so that no setting is ever silently ignored.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { parse as parseToml } from 'smol-toml'
+import { fromHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+
+export const ROLES = ['authority', 'gateway', 'mix', 'bank', 'center', 'merchant'] as const
+export type Role = typeof ROLES[number]
+
+/** Who signs the directory, and where it is found. Public; everyone on the network has the same. */
+export interface NetworkConfig {
+  readonly network: string
+  /** f of n = 3f + 1 authorities. */
+  readonly faults: number
+  readonly authorities: ReadonlyArray<{ readonly key: Uint8Array, readonly address: string }>
+}
+
+/** One admitted node, in the authority's list. `layer` fixes a mix to a layer. */
+export interface Admission {
+  readonly peer: string
+  readonly role: 'gateway' | 'mix' | 'service'
+  readonly kind: string
+  readonly layer: number | undefined
+}
+
+export interface NodeConfig {
+  readonly dir: string
+  readonly role: Role
+  readonly network: NetworkConfig
+  readonly listen: string
+  /** Settings of the role, under a table of its name. */
+  readonly profile: string
+  readonly admit: readonly Admission[]
+  readonly bootstrapWait: number
+  readonly unit: string
+  readonly denominations: number
+  readonly ringFile: string
+  readonly keysetDays: number
+  readonly bank: Uint8Array
+  readonly name: string
+  readonly till: string
+  readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
+}
+
+type Kind = 'text' | 'uint' | 'tables'
+type Shape = Record<string, Kind>
+
+const SHAPES: Record<Role, Shape> = {
+  authority: { profile: 'text', bootstrapWait: 'uint', admit: 'tables' },
+  gateway: {},
+  mix: {},
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
+  center: {},
+  merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', catalogue: 'tables' }
+}
+
+function bad (file: string, why: string): MixmintError {
+  return new MixmintError('bad-config', 'operator', `${file}: ${why}`)
+}
+
+/** @throws no-such-network (caller) when there is no readable file; bad-config (operator) */
+export function readNetwork (file: string): NetworkConfig {
+  const raw = readToml(file, 'no-such-network')
+  check(file, raw, { network: 'text', faults: 'uint', authority: 'tables' })
+  const authorities = tables(file, raw.authority, { key: 'text', address: 'text' }, 'authority')
+  if (authorities.length === 0) throw bad(file, 'at least one [[authority]] with key and address is wanted')
+  return {
+    network: text(file, raw, 'network'),
+    faults: uint(file, raw, 'faults', 0),
+    authorities: authorities.map(a => ({ key: key(file, 'authority.key', text(file, a, 'key')), address: text(file, a, 'address') }))
+  }
+}
+
+/** @throws no-such-node, no-such-network (caller), bad-config (operator) */
+export function readNode (dir: string): NodeConfig {
+  const file = join(dir, 'config.toml')
+  const raw = readToml(file, 'no-such-node')
+  const role = ROLES.find(r => r === raw.role)
+  if (role === undefined) throw bad(file, `role: one of ${ROLES.join(', ')} wanted`)
+  check(file, raw, { role: 'text', network: 'text', listen: 'text', [role]: 'tables' })
+  const own = (raw[role] ?? {}) as Record<string, unknown>
+  check(file, own, SHAPES[role], role)
+  const bank = role === 'merchant' ? key(file, 'merchant.bank', text(file, own, 'bank')) : new Uint8Array(0)
+  return {
+    dir: resolve(dir),
+    role,
+    network: readNetwork(resolve(dir, text(file, raw, 'network', '../network.toml'))),
+    listen: text(file, raw, 'listen'),
+    profile: text(file, own, 'profile', 'default'),
+    admit: tables(file, own.admit, { peer: 'text', role: 'text', kind: 'text', layer: 'uint' }, 'admit').map(a => {
+      const as = (['gateway', 'mix', 'service'] as const).find(r => r === a.role)
+      if (as === undefined) throw bad(file, 'admit.role: one of gateway, mix, service wanted')
+      return { peer: text(file, a, 'peer'), role: as, kind: text(file, a, 'kind', ''), layer: a.layer === undefined ? undefined : uint(file, a, 'layer', 0) }
+    }),
+    bootstrapWait: uint(file, own, 'bootstrapWait', 60_000),
+    unit: text(file, own, 'unit', 'cent'),
+    denominations: uint(file, own, 'denominations', 20),
+    ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
+    keysetDays: uint(file, own, 'keysetDays', 30),
+    bank,
+    name: text(file, own, 'name', ''),
+    till: text(file, own, 'till', ''),
+    catalogue: tables(file, own.catalogue, { item: 'text', price: 'uint' }, 'catalogue')
+      .map(c => ({ item: text(file, c, 'item'), price: uint(file, c, 'price', 0) }))
+  }
+}
+
+function readToml (file: string, absent: string): Record<string, unknown> {
+  let source: string
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new MixmintError(absent, 'caller', `cannot read ${file}: give the right folder, or make one with \`mixmint up --dir ${dirname(file)}\``, { cause: error })
+  }
+  try {
+    return parseToml(source) as Record<string, unknown>
+  } catch (error) {
+    throw bad(file, `not TOML: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
+  }
+}
+
+function check (file: string, table: Record<string, unknown>, shape: Shape, under = ''): void {
+  const names = Object.keys(shape)
+  for (const name of Object.keys(table)) {
+    if (names.includes(name)) continue
+    const nearest = names.map(n => ({ n, far: distance(n, name) })).sort((a, b) => a.far - b.far)[0]
+    const hint = nearest !== undefined && nearest.far <= 3 ? `; did you mean ${nearest.n}?` : names.length > 0 ? `; known: ${names.join(', ')}` : ''
+    throw bad(file, `unknown key ${under === '' ? '' : `${under}.`}${name}${hint}`)
+  }
+}
+
+function text (file: string, table: Record<string, unknown>, name: string, otherwise?: string): string {
+  const value = table[name] ?? otherwise
+  if (typeof value !== 'string') throw bad(file, `${name}: a text is wanted`)
+  return value
+}
+
+function uint (file: string, table: Record<string, unknown>, name: string, otherwise: number): number {
+  const value = table[name] ?? otherwise
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw bad(file, `${name}: a whole number from 0 on is wanted`)
+  return value
+}
+
+function tables (file: string, value: unknown, shape: Shape, name: string): Array<Record<string, unknown>> {
+  if (value === undefined) return []
+  if (!Array.isArray(value)) throw bad(file, `${name}: a list of tables is wanted, each under [[…${name}]]`)
+  return value.map(item => {
+    check(file, item as Record<string, unknown>, shape, name)
+    return item as Record<string, unknown>
+  })
+}
+
+function key (file: string, name: string, value: string): Uint8Array {
+  if (!/^[0-9a-f]{64}$/.test(value)) throw bad(file, `${name}: a key of 64 hexadecimal digits is wanted`)
+  return fromHex(value)
+}
+
+/** Edit distance (Levenshtein). */
+function distance (a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1))
+    row = next
+  }
+  return row[b.length]
+}

@@ -1,0 +1,30 @@
+/** The ring as a file that the founders of a network hand to the bank: JSON, keys and ids in hexadecimal. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { Ring } from '@mixmint/core/cash/formats'
+
+interface RingJson {
+  readonly centers: ReadonlyArray<{ readonly id: string, readonly voteKey: string, readonly weight: number }>
+  readonly virtualNodesPerWeight: number
+  readonly replicas: number
+  readonly faults: number
+  readonly quorum: number
+}
+
+export function writeRing (file: string, ring: Ring): void {
+  const json: RingJson = { ...ring, centers: ring.centers.map(c => ({ id: toHex(c.id), voteKey: toHex(c.voteKey), weight: c.weight })) }
+  writeFileSync(file, `${JSON.stringify(json, null, 2)}\n`)
+}
+
+/** @throws bad-ring-file (operator) */
+export function readRing (file: string): Ring {
+  try {
+    const json = JSON.parse(readFileSync(file, 'utf8')) as RingJson
+    const ring = { ...json, centers: json.centers.map(c => ({ id: fromHex(c.id), voteKey: fromHex(c.voteKey), weight: c.weight })) }
+    return decode(Ring, encode(Ring, ring))
+  } catch (error) {
+    throw new MixmintError('bad-ring-file', 'operator', `${file} does not hold a ring: the bank needs the file that the network's founders agreed on`, { cause: error })
+  }
+}

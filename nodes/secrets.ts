@@ -1,0 +1,68 @@
+/** Secret files: made once, complete or not at all, readable by their owner only. */
+import { closeSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+
+/**
+ * Write a file that must not exist yet: to a temporary name, synced, then linked into place, so that a crash or a second
+ * process never leaves half a secret or replaces one.
+ * @returns false when the file was already there; it is untouched
+ */
+export function createSecret (file: string, content: string): boolean {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`
+  const fd = openSync(temporary, 'wx', 0o600)
+  try {
+    fchmodSync(fd, 0o600)
+    writeSync(fd, content)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+  try {
+    linkSync(temporary, file)
+    syncFolder(dirname(file))
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    unlinkSync(temporary)
+  }
+}
+
+function syncFolder (folder: string): void {
+  const fd = openSync(folder, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** @returns null when there is no such file. @throws key-file-open (operator) when others may read it */
+export function readSecret (file: string): string | null {
+  let mode: number
+  try {
+    mode = statSync(file).mode
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+  if ((mode & 0o077) !== 0) {
+    throw new MixmintError('key-file-open', 'operator', `${file} can be read by others: run \`chmod 600 ${file}\`, and replace the key if they may have`)
+  }
+  return readFileSync(file, 'utf8')
+}
+
+/** 32 random bytes kept as hexadecimal. @throws key-file-broken, key-file-open (operator) */
+export function loadOrCreateSeed (file: string): Uint8Array {
+  const fresh = toHex(randomBytes(32))
+  const content = readSecret(file) ?? (createSecret(file, `${fresh}\n`) ? fresh : readSecret(file)) ?? ''
+  if (!/^[0-9a-f]{64}$/.test(content.trim())) {
+    throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a key of 64 hexadecimal digits: restore it from a backup`)
+  }
+  return fromHex(content.trim())
+}
