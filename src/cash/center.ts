@@ -1,0 +1,123 @@
+/**
+ * The engine of a center: keeps the first spend of each of its coins, and votes for it (DESIGN §5).
+ *
+ * Store: `spend` ‖ coinId → the first spend of that coin; `closed` ‖ keyset id → empty, once no new spend of that keyset
+ * is taken any more; and the steady clock's time.
+ */
+import { concat, equal, toHex, utf8 } from '../kit/bytes.ts'
+import { decode, encode } from '../kit/codec.ts'
+import { MixmintError } from '../kit/errors.ts'
+import type { Meter, Millis } from '../kit/ports.ts'
+import { batch, get, type Saga } from '../kit/saga.ts'
+import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
+import { coinId } from './coin.ts'
+import { Spend } from './formats.ts'
+import type { CenterReply, CenterRequest } from './messages.ts'
+import { refusal } from './refusal.ts'
+import type { KnownKeyset, Registry } from './registry.ts'
+import { signVote, verifySpend } from './spend.ts'
+import { SteadyClock } from './steady-clock.ts'
+
+const SPEND = utf8('spend')
+const CLOSED = utf8('closed')
+const NOTHING = new Uint8Array(0)
+
+export interface CenterOptions {
+  readonly suite: Suite
+  /** This center's id on the rings. */
+  readonly id: Uint8Array
+  readonly voteKey: Ed25519KeyPair
+  /** What the directory says now. */
+  readonly registry: () => Registry
+  readonly meter: Meter
+}
+
+/** One engine for each store; it remembers nothing that the store does not hold. */
+export class CenterEngine {
+  readonly #suite: Suite
+  readonly #id: Uint8Array
+  readonly #voteKey: Ed25519KeyPair
+  readonly #registry: () => Registry
+  readonly #meter: Meter
+  readonly #clock: SteadyClock
+  /** Keysets whose mark was looked up, in hex, and whether it stood. A mark never goes away. */
+  readonly #closed = new Map<string, boolean>()
+
+  constructor ({ suite, id, voteKey, registry, meter }: CenterOptions) {
+    this.#suite = suite
+    this.#id = id
+    this.#voteKey = voteKey
+    this.#registry = registry
+    this.#meter = meter
+    this.#clock = new SteadyClock(meter)
+  }
+
+  /**
+   * Answer a request; never throws. Counts `center_spend` by outcome: `vote`, `conflict` or the code of the refusal:
+   * unknown-keyset, unknown-denomination, bad-coin, bad-spend (the spend does not verify); not-a-keeper (another center
+   * keeps this coin); keyset-closed (spendUntil has passed and the coin was not spent before), keyset-ended
+   * (redeemUntil has passed); ring-vote-key (operator), and the codes of the store.
+   */
+  * handle (request: CenterRequest): Saga<CenterReply> {
+    let reply: CenterReply
+    try {
+      reply = yield * this.#spend(request.spend)
+    } catch (error) {
+      reply = refusal(error)
+    }
+    this.#meter.count('center_spend', { outcome: reply.is === 'refused' ? reply.code : reply.is })
+    return reply
+  }
+
+  /** Cheap checks come first: whoever floods a center with junk is to cost it hashes, not signatures. */
+  * #spend (spend: Spend): Saga<CenterReply> {
+    const known = this.#registry().keyset(spend.coin.keyset)
+    known.keyFor(spend.coin.value)
+    const coin = coinId(this.#suite, spend.coin)
+    this.#checkKeeper(known, coin, spend)
+    const now = yield * this.#clock.now()
+    if (now >= known.keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'the keyset of this coin has ended; its bank may still refund it')
+
+    const key = concat(SPEND, coin)
+    const stored = yield * get(key)
+    if (stored !== null) {
+      // Byte for byte what was verified when it was stored: the vote for it is given already, and repeated for nothing.
+      if (!equal(stored, encode(Spend, spend))) verifySpend(this.#suite, known, spend)
+      return this.#answer(known, coin, spend, stored)
+    }
+    if (yield * this.#isClosed(known, now)) throw new MixmintError('keyset-closed', 'peer', 'coins of this keyset can no longer be spent')
+    verifySpend(this.#suite, known, spend)
+    const value = encode(Spend, spend)
+    const result = yield * batch([{ op: 'insert', key, value }])
+    return this.#answer(known, coin, spend, result.done ? value : result.found ?? value)
+  }
+
+  /** The coin's first spend is durable: a vote for it, or it as one half of the proof against another. */
+  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, stored: Uint8Array): CenterReply {
+    const first = decode(Spend, stored)
+    if (!equal(first.d, spend.d)) return { is: 'conflict', first }
+    return { is: 'vote', vote: signVote(this.#suite, this.#voteKey, this.#id, known.ring.id, coin, spend.d) }
+  }
+
+  #checkKeeper (known: KnownKeyset, coin: Uint8Array, spend: Spend): void {
+    const keepers = known.ring.keepers(coin, spend.coin.signature)
+    const here = keepers.find(keeper => equal(keeper.id, this.#id))
+    if (here === undefined) throw new MixmintError('not-a-keeper', 'peer', 'this center does not keep this coin; ask its keepers on the ring')
+    if (!equal(here.voteKey, this.#voteKey.publicKey)) {
+      throw new MixmintError('ring-vote-key', 'operator', 'the ring lists another vote key for this center: restore the key that the bank was told')
+    }
+  }
+
+  /** Has the keyset been closed? Closes it, durably, at the first look after spendUntil. */
+  * #isClosed (known: KnownKeyset, now: Millis): Saga<boolean> {
+    const name = toHex(known.id)
+    const key = concat(CLOSED, known.id)
+    let closed = this.#closed.get(name) ?? (yield * get(key)) !== null
+    if (!closed && now >= known.keyset.spendUntil) {
+      yield * batch([{ op: 'put', key, value: NOTHING }])
+      closed = true
+    }
+    this.#closed.set(name, closed)
+    return closed
+  }
+}

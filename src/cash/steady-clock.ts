@@ -1,0 +1,55 @@
+/**
+ * A clock that never runs back, not even across a restart: dates that have passed stay passed, whatever somebody does to
+ * the machine's clock. The bank's promises of grace and the closing of keysets rest on it (DESIGN §5.6).
+ */
+import { u64, utf8 } from '../kit/bytes.ts'
+import type { Meter, Millis } from '../kit/ports.ts'
+import { batch, get, now, type Saga } from '../kit/saga.ts'
+
+/** Written when this far ahead of what the store holds, so that a crash takes the clock back by no more than this. */
+export const CLOCK_STEP: Millis = 1000
+
+const KEY = utf8('steady-clock')
+
+/** One for each store; processes that share a store share its time. */
+export class SteadyClock {
+  readonly #meter: Meter
+  #latest: Millis = 0
+  /** What the store is known to hold: undefined before it was first read, null when it holds nothing. */
+  #stored: Uint8Array | null | undefined
+
+  constructor (meter: Meter) {
+    this.#meter = meter
+  }
+
+  /**
+   * The later of the wall clock and every time this clock has told; what it tells is durable up to CLOCK_STEP.
+   * Counts `clock_behind` whenever the wall clock is more than a step behind.
+   */
+  * now (): Saga<Millis> {
+    const wall = yield * now()
+    if (this.#stored === undefined) this.#learn(yield * get(KEY))
+    if (wall + CLOCK_STEP < this.#latest) this.#meter.count('clock_behind')
+    this.#latest = Math.max(this.#latest, wall)
+    const told = this.#latest
+    while (told - millis(this.#stored) > CLOCK_STEP) {
+      // Conditional, so that of several writers none can put an earlier time over a later one.
+      const value = u64(told)
+      const was = this.#stored ?? null
+      const result = yield * batch([{ op: 'swap', key: KEY, was, value }])
+      this.#learn(result.done ? value : result.found)
+    }
+    return told
+  }
+
+  #learn (stored: Uint8Array | null): void {
+    if (this.#stored instanceof Uint8Array && (stored === null || millis(stored) < millis(this.#stored))) return
+    this.#stored = stored
+    this.#latest = Math.max(this.#latest, millis(stored))
+  }
+}
+
+function millis (stored: Uint8Array | null | undefined): Millis {
+  if (stored === null || stored === undefined) return 0
+  return Number(new DataView(stored.buffer, stored.byteOffset).getBigUint64(0))
+}
