@@ -1,7 +1,7 @@
 /**
  * The engine of a center: keeps the first spend of each of its coins, and votes for it (DESIGN §5).
  *
- * Store: `spend` ‖ coinId → the first spend of that coin; `closed` ‖ keyset id → empty, once no new spend of that keyset
+ * Store: `spend` ‖ coinId → the first spend of that coin; `closed` ‖ keyset id → 1, once no new spend of that keyset
  * is taken any more; and the steady clock's time.
  */
 import { concat, equal, toHex, utf8 } from '../kit/bytes.ts'
@@ -20,7 +20,7 @@ import { SteadyClock } from './steady-clock.ts'
 
 const SPEND = utf8('spend')
 const CLOSED = utf8('closed')
-const NOTHING = new Uint8Array(0)
+const YES = Uint8Array.of(1)
 
 export interface CenterOptions {
   readonly suite: Suite
@@ -79,23 +79,26 @@ export class CenterEngine {
     if (now >= known.keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'the keyset of this coin has ended; its bank may still refund it')
 
     const key = concat(SPEND, coin)
+    const value = encode(Spend, spend)
     const stored = yield * get(key)
     if (stored !== null) {
       // Byte for byte what was verified when it was stored: the vote for it is given already, and repeated for nothing.
-      if (!equal(stored, encode(Spend, spend))) verifySpend(this.#suite, known, spend)
-      return this.#answer(known, coin, spend, stored)
+      if (!equal(stored, value)) verifySpend(this.#suite, known, spend)
+      return this.#answer(known, coin, spend, value, stored)
     }
     if (yield * this.#isClosed(known, now)) throw new MixmintError('keyset-closed', 'peer', 'coins of this keyset can no longer be spent')
     verifySpend(this.#suite, known, spend)
-    const value = encode(Spend, spend)
     const result = yield * batch([{ op: 'insert', key, value }])
-    return this.#answer(known, coin, spend, result.done ? value : result.found ?? value)
+    return this.#answer(known, coin, spend, value, result.done ? value : result.found)
   }
 
   /** The coin's first spend is durable: a vote for it, or it as one half of the proof against another. */
-  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, stored: Uint8Array): CenterReply {
-    const first = decode(Spend, stored)
-    if (!equal(first.d, spend.d)) return { is: 'conflict', first }
+  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, stored: Uint8Array | null): CenterReply {
+    if (stored === null) throw new MixmintError('internal', 'us', 'the store refused to insert a key that it does not hold')
+    if (!equal(stored, value)) {
+      const first = decode(Spend, stored)
+      if (!equal(first.d, spend.d)) return { is: 'conflict', first }
+    }
     return { is: 'vote', vote: signVote(this.#suite, this.#voteKey, this.#id, known.ring.id, coin, spend.d) }
   }
 
@@ -114,10 +117,11 @@ export class CenterEngine {
     const key = concat(CLOSED, known.id)
     let closed = this.#closed.get(name) ?? (yield * get(key)) !== null
     if (!closed && now >= known.keyset.spendUntil) {
-      yield * batch([{ op: 'put', key, value: NOTHING }])
+      yield * batch([{ op: 'put', key, value: YES }])
       closed = true
     }
-    this.#closed.set(name, closed)
+    // Another request may have closed it between the look-up and here.
+    if (this.#closed.get(name) !== true) this.#closed.set(name, closed)
     return closed
   }
 }
