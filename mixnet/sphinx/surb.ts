@@ -39,7 +39,7 @@ export function createSurb (suite: Suite, ephemeral: Uint8Array, hops: readonly 
   if (id.length !== SURB_ID_SIZE || isZero(id)) throw new MixmintError('bad-surb', 'caller', `a SURB id has ${SURB_ID_SIZE} bytes, not all of them zero`)
   if (key.length !== SURB_KEY_SIZE) throw new MixmintError('bad-surb', 'caller', `a SURB key has ${SURB_KEY_SIZE} bytes`)
   const { header, secrets } = buildHeader(suite, ephemeral, hops, HERE, id)
-  return { surb: concat(hops[0].address, header, key), secrets: { id: id.slice(), key: key.slice(), secrets } }
+  return { surb: concat(hops[0].address, header, key), secrets: { id: new Uint8Array(id), key: new Uint8Array(key), secrets } }
 }
 
 /**
@@ -51,7 +51,7 @@ export function createSurb (suite: Suite, ephemeral: Uint8Array, hops: readonly 
 export function useSurb (suite: Suite, surb: Uint8Array, message: Uint8Array): { firstHop: Uint8Array, packet: Uint8Array } | null {
   checkMessage(message)
   if (surb.length !== SURB_SIZE) return null
-  const firstHop = surb.slice(0, ADDRESS_SIZE)
+  const firstHop = new Uint8Array(surb.subarray(0, ADDRESS_SIZE))
   if (isZero(firstHop)) return null
   const packet = new Uint8Array(PACKET_SIZE)
   packet.set(surb.subarray(ADDRESS_SIZE, ADDRESS_SIZE + HEADER_SIZE))
@@ -64,7 +64,7 @@ export function useSurb (suite: Suite, surb: Uint8Array, message: Uint8Array): {
 /** The message (3968 bytes) of a peeled reply's payload, or null when it was changed on the way or belongs to another SURB. */
 export function openReply (suite: Suite, { key, secrets }: SurbSecrets, payload: Uint8Array): Uint8Array | null {
   if (payload.length !== PAYLOAD_SIZE) return null
-  const delta = payload.slice()
+  const delta = new Uint8Array(payload)
   for (let i = secrets.length - 1; i >= 0; i--) lionessEncrypt(suite, secrets[i], delta, delta)
   lionessDecrypt(suite, key, delta, delta)
   return isZero(delta.subarray(0, PAYLOAD_CHECK_SIZE)) ? delta.subarray(PAYLOAD_CHECK_SIZE) : null
