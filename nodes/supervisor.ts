@@ -1,0 +1,91 @@
+/**
+ * A network of processes on this machine: each node is `mixmint run --dir …`, started, waited for, stopped or killed by
+ * name. A child ends when its standard input closes, so that none outlives its parent, however the parent ends.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { MixmintError } from '@mixmint/core/kit/errors'
+
+export const PROGRAM = fileURLToPath(new URL('./bin/mixmint.js', import.meta.url))
+/** What a daemon prints on standard output when it serves. */
+export const READY = 'mixmint ready'
+
+interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<void>
+}
+
+export class Supervisor {
+  readonly #dir: string
+  readonly #running = new Map<string, Running>()
+  readonly #onEnd: (name: string, expected: boolean) => void
+  readonly #expected = new Set<string>()
+
+  /** @param dir the network's folder; node `name` lives in `dir/name` */
+  constructor (dir: string, onEnd: (name: string, expected: boolean) => void = () => {}) {
+    this.#dir = dir
+    this.#onEnd = onEnd
+  }
+
+  names (): string[] {
+    return [...this.#running.keys()]
+  }
+
+  /** Start a node and wait until it says that it is ready. @throws node-failed (operator) naming its log */
+  async start (name: string, timeout = 60_000): Promise<void> {
+    if (this.#running.has(name)) throw new MixmintError('already-running', 'caller', `${name} is running`)
+    const log = join(this.#dir, name, 'log.jsonl')
+    const fd = openSync(log, 'a', 0o600)
+    const child = spawn(process.execPath, [PROGRAM, 'run', '--dir', join(this.#dir, name), '--supervised'], { stdio: ['pipe', 'pipe', fd] })
+    closeSync(fd)
+    const ended = new Promise<void>(resolve => child.once('exit', () => {
+      this.#running.delete(name)
+      this.#onEnd(name, this.#expected.delete(name))
+      resolve()
+    }))
+    this.#running.set(name, { child, ended })
+    const failed = new MixmintError('node-failed', 'operator', `${name} ended before it was ready: see the end of ${log}`)
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => { reject(new MixmintError('node-failed', 'operator', `${name} was not ready in ${timeout / 1000} s: see ${log}`)) }, timeout)
+      let said = ''
+      child.stdout?.on('data', (chunk: Buffer) => {
+        said += chunk.toString('utf8')
+        if (said.includes(READY)) {
+          clearTimeout(timer)
+          said = ''
+          resolve()
+        }
+      })
+      void ended.then(() => {
+        clearTimeout(timer)
+        reject(failed)
+      })
+    })
+  }
+
+  /** SIGTERM, and SIGKILL to what has not drained in time. */
+  async stop (name: string, timeout = 8000): Promise<void> {
+    await this.#end(name, 'SIGTERM', timeout)
+  }
+
+  /** SIGKILL: no drain, no goodbye. */
+  async kill (name: string): Promise<void> {
+    await this.#end(name, 'SIGKILL', 8000)
+  }
+
+  async stopAll (): Promise<void> {
+    await Promise.all(this.names().map(async name => { await this.stop(name) }))
+  }
+
+  async #end (name: string, signal: 'SIGTERM' | 'SIGKILL', timeout: number): Promise<void> {
+    const running = this.#running.get(name)
+    if (running === undefined) return
+    this.#expected.add(name)
+    running.child.kill(signal)
+    const timer = setTimeout(() => { running.child.kill('SIGKILL') }, timeout)
+    await running.ended
+    clearTimeout(timer)
+  }
+}
