@@ -1,0 +1,130 @@
+/**
+ * What a reader of the directory believes (DESIGN §3). It keeps the documents it has verified, never goes back to an
+ * earlier epoch, holds the next epoch's document until that begins, and keeps two of one epoch as proof against whoever
+ * signed both.
+ */
+import { equal } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis, Rng } from '@mixmint/core/kit/ports'
+import { unit } from '@mixmint/core/kit/samplers'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { equivocation, verifyDocument, type Trust } from './document.ts'
+import { lead } from './epoch.ts'
+import { Document, type SignedDocument } from './formats.ts'
+import { DirectoryView } from './view.ts'
+
+/** Two different documents of one epoch, and the authorities that signed both. */
+export interface Evidence { readonly first: SignedDocument, readonly second: SignedDocument, readonly authorities: readonly Uint8Array[] }
+
+/** The clock of whoever gave the document, and when we asked it. */
+export interface SourceTime { readonly time: Millis, readonly asked: Millis }
+
+/** Documents remembered, the newest ones. */
+const REMEMBERED = 8
+const EVIDENCE_KEPT = 16
+
+export class DirectoryClient {
+  readonly #suite: Suite
+  readonly #trust: Trust
+  /** By epoch. */
+  readonly #known = new Map<number, DirectoryView>()
+  #inForce: DirectoryView | null = null
+  readonly #evidence: Evidence[] = []
+
+  constructor (suite: Suite, trust: Trust) {
+    this.#suite = suite
+    this.#trust = trust
+  }
+
+  get evidence (): readonly Evidence[] {
+    return this.#evidence
+  }
+
+  /**
+   * Verify a document and remember it.
+   * @returns true if it was news
+   * @throws what verifyDocument throws; document-older, document-conflict (peer); clock-skewed (operator) if the
+   *   source's clock and this machine's are further apart than the network allows
+   */
+  accept (signed: SignedDocument, now: Millis, source?: SourceTime): boolean {
+    const { epoch, parameters } = signed.document
+    const known = this.#known.get(epoch)
+    const differs = known !== undefined && !isSame(known.signed, signed)
+    if (differs) this.#noteConflict(known.signed, signed)
+    try {
+      verifyDocument(this.#suite, signed, this.#trust, now, true)
+    } catch (error) {
+      if (isAboutTime(error)) checkClock(parameters.clockSkew, now, source)
+      throw error
+    }
+    checkClock(parameters.clockSkew, now, source)
+    if (differs) throw refuse('conflict', `another document of epoch ${epoch} was seen before; both are kept as evidence`)
+    if (this.#inForce !== null && epoch < this.#inForce.epoch) {
+      throw refuse('older', `this is the document of epoch ${epoch}; that of ${this.#inForce.epoch} is known`)
+    }
+    if (known !== undefined) return false
+    this.#known.set(epoch, new DirectoryView(signed))
+    for (const old of [...this.#known.keys()].sort((a, b) => b - a).slice(REMEMBERED)) this.#known.delete(old)
+    return true
+  }
+
+  /** The document to use now, or null: none is known, or the newest has expired. */
+  view (now: Millis): DirectoryView | null {
+    const begun = [...this.#known.values()].filter(({ signed }) => signed.document.validFrom <= now)
+    // Within the skew our clock may say that the only one is yet to begin.
+    const candidates = begun.length > 0 ? begun : [...this.#known.values()].filter(view => view.signed.document.validFrom <= now + view.parameters.clockSkew)
+    for (const view of candidates) if (this.#inForce === null || view.epoch > this.#inForce.epoch) this.#inForce = view
+    return this.#inForce?.isInForce(now) === true ? this.#inForce : null
+  }
+
+  /** When the next document takes over, or the one in force expires; null when there is none. */
+  nextChange (now: Millis): Millis | null {
+    const current = this.view(now)
+    if (current === null) return null
+    const starts = [...this.#known.values()].map(({ signed }) => signed.document.validFrom).filter(start => start > now)
+    return Math.min(current.signed.document.validUntil + current.parameters.epochGrace + 1, ...starts)
+  }
+
+  /**
+   * When to fetch the document after the newest known: at a random time between its making and its beginning, so that
+   * readers do not come all at once. Ask once for each document; now, if none is in force.
+   */
+  nextFetch (now: Millis, rng: Rng): Millis {
+    if (this.view(now) === null) return now
+    const newest = this.#known.get(Math.max(...this.#known.keys())) as DirectoryView
+    const window = lead(newest.parameters)
+    const from = Math.max(now, newest.signed.document.validUntil - window * 7 / 8)
+    const to = Math.max(from, newest.signed.document.validUntil - window / 8)
+    return Math.ceil(from + (to - from) * unit(rng))
+  }
+
+  #noteConflict (first: SignedDocument, second: SignedDocument): void {
+    const authorities = equivocation(this.#suite, first, second, this.#trust.authorities)
+    const isNews = this.#evidence.length < EVIDENCE_KEPT && !this.#evidence.some(({ second: other }) => isSame(other, second))
+    if (authorities.length > 0 && isNews) this.#evidence.push({ first, second, authorities })
+  }
+}
+
+function isSame (a: SignedDocument, b: SignedDocument): boolean {
+  return equal(encode(Document, a.document), encode(Document, b.document))
+}
+
+function isAboutTime (error: unknown): boolean {
+  return error instanceof MixmintError && (error.code === 'document-too-early' || error.code === 'document-expired')
+}
+
+/** The source read its clock at some time between our asking and now. */
+function checkClock (skew: number, now: Millis, source: SourceTime | undefined): void {
+  if (source === undefined) return
+  const { time, asked } = source
+  if (time < asked - skew || time > now + skew) {
+    const off = Math.round(Math.abs(time - now) / 1000)
+    throw new MixmintError('clock-skewed', 'operator',
+      `this machine's clock is ${off} s ${time > now ? 'behind' : 'ahead of'} the clock of the node that was asked; set the clock, or ask another node`)
+  }
+}
+
+function refuse (what: string, why: string): MixmintError {
+  return new MixmintError(`document-${what}`, 'peer', why)
+}

@@ -1,0 +1,190 @@
+/**
+ * The document (DESIGN §3): the whole network as of one epoch, signed by the authorities.
+ *
+ *   signature    Ed25519 by an authority key over tagged('directory-document', document)
+ *   quorum       of n = 3f + 1 authorities ⌊(n + f) / 2⌋ + 1: two quorums share more than f authorities, so two valid
+ *                documents of one epoch convict more than f of them (`equivocation`)
+ *
+ * Whatever a document says is checked by rules that do not depend on who reads it when; only its validity looks at the
+ * reader's clock. So all clients accept or refuse it alike.
+ */
+import { compare, equal } from '@mixmint/core/kit/bytes'
+import { decode, encode, tagged } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
+import { verifyDescriptor } from './descriptor.ts'
+import { epochEnd, epochStart, lead } from './epoch.ts'
+import { Document, SignedDocument, type Parameters, type SignedDescriptor } from './formats.ts'
+
+/** The longest encoding of a signed document, in bytes: what one store value holds. */
+export const DOCUMENT_LIMIT = 1 << 20
+export const GATEWAY_LAYER = 0
+export const SERVICE_LAYER = 255
+/** A node that has not republished for so many epochs is left out. */
+export const EPOCHS_LISTED = 2
+
+/** Whom a reader believes. */
+export interface Trust {
+  readonly network: string
+  /** Ed25519 public keys, 32 bytes each, all different. */
+  readonly authorities: readonly Uint8Array[]
+}
+
+/** Signatures that make a document of n authorities valid. */
+export function quorum (n: number): number {
+  const faulty = Math.floor((n - 1) / 3)
+  return Math.floor((n + faulty) / 2) + 1
+}
+
+/** Deterministic: equal nodes, in any order, give equal bytes. */
+export function buildDocument (
+  network: string, epoch: number, parameters: Parameters, nodes: ReadonlyArray<{ layer: number, signed: SignedDescriptor }>
+): Document {
+  return {
+    network,
+    epoch,
+    validFrom: epochStart(parameters, epoch),
+    validUntil: epochStart(parameters, epoch + 1),
+    parameters,
+    nodes: nodes.toSorted((a, b) => compare(a.signed.descriptor.peer, b.signed.descriptor.peer))
+  }
+}
+
+/** One authority's signature on it. */
+export function signDocument (suite: Suite, authority: Ed25519KeyPair, document: Document): SignedDocument {
+  return { document, signatures: [{ authority: authority.publicKey, signature: suite.ed25519Sign(authority, signedBytes(document)) }] }
+}
+
+/** One document with the signatures of all of these that are of equal bytes with the first; each authority's only once. */
+export function assemble (documents: readonly SignedDocument[]): SignedDocument {
+  const [{ document }] = documents
+  const bytes = signedBytes(document)
+  const signatures: SignedDocument['signatures'] = []
+  for (const other of documents) {
+    if (!equal(signedBytes(other.document), bytes)) continue
+    for (const entry of other.signatures) {
+      if (!signatures.some(({ authority }) => equal(authority, entry.authority))) signatures.push(entry)
+    }
+  }
+  return { document, signatures: signatures.toSorted((a, b) => compare(a.authority, b.authority)) }
+}
+
+/** @throws bad-encoding (peer) */
+export function decodeDocument (bytes: Uint8Array): SignedDocument {
+  return decode(SignedDocument, bytes, DOCUMENT_LIMIT)
+}
+
+/**
+ * Check everything: signatures, times, parameters, nodes.
+ * @param ahead accept the document of the next epoch already, from `lead` before its beginning on
+ * @throws document-network, document-signature, document-quorum, document-too-early (caller, the clock),
+ *   document-expired, document-times, document-parameters, document-order, document-layer, document-key-missing, and
+ *   those of verifyDescriptor; all but the one peer; trust-duplicate (operator)
+ */
+export function verifyDocument (suite: Suite, signed: SignedDocument, trust: Trust, now: Millis, ahead = false): void {
+  const { document } = signed
+  if (document.network !== trust.network) {
+    throw refuse('network', `this document is for the network ${document.network}, not ${trust.network}`)
+  }
+  checkQuorum(suite, signed, trust.authorities)
+  checkParameters(document.parameters)
+  checkTimes(document, now, ahead)
+  checkNodes(document)
+}
+
+/** The configured authorities whose signature on it holds. @throws document-signature (peer) when the signature of one does not */
+export function signers (suite: Suite, signed: SignedDocument, authorities: readonly Uint8Array[]): Uint8Array[] {
+  const bytes = signedBytes(signed.document)
+  return authorities.filter(authority => {
+    const own = signed.signatures.filter(entry => equal(entry.authority, authority))
+    for (const { signature } of own) {
+      if (!suite.ed25519Verify(authority, bytes, signature)) {
+        throw refuse('signature', 'an authority\'s signature does not hold; fetch the document elsewhere')
+      }
+    }
+    return own.length > 0
+  })
+}
+
+/** The authorities that signed both of two different documents of one epoch: each convicts itself. */
+export function equivocation (suite: Suite, a: SignedDocument, b: SignedDocument, authorities: readonly Uint8Array[]): Uint8Array[] {
+  if (a.document.network !== b.document.network || a.document.epoch !== b.document.epoch) return []
+  const [bytesA, bytesB] = [signedBytes(a.document), signedBytes(b.document)]
+  if (equal(bytesA, bytesB)) return []
+  const signs = (signed: SignedDocument, bytes: Uint8Array, authority: Uint8Array): boolean => signed.signatures.some(
+    entry => equal(entry.authority, authority) && suite.ed25519Verify(authority, bytes, entry.signature))
+  return authorities.filter(authority => signs(a, bytesA, authority) && signs(b, bytesB, authority))
+}
+
+/** The earliest `published` of a node in the document of an epoch. */
+export function earliestListed (parameters: Parameters, epoch: number): Millis {
+  return epochStart(parameters, epoch - EPOCHS_LISTED) - parameters.clockSkew
+}
+
+/** @throws document-parameters (peer), saying which */
+export function checkParameters (parameters: Parameters): void {
+  const { pathLength, meanDelay, epochLength, epochGrace, clockSkew } = parameters
+  const wrong =
+    pathLength < 3 || pathLength > 5
+      ? 'pathLength must be 3 to 5'
+      : meanDelay < 1 // a delay of 0 marks the last hop
+        ? 'meanDelay must be at least 1 ms'
+        : epochLength < 1 || epochGrace > epochLength || clockSkew > epochGrace
+          ? 'clockSkew ≤ epochGrace ≤ epochLength is wanted'
+          : LIMITS.find(name => parameters[name] < 1)
+  if (wrong !== undefined) throw refuse('parameters', `the parameters cannot be used: ${wrong}`)
+}
+
+const LIMITS = ['queueLimit', 'replayLimit', 'requestLimit', 'surbsPerPacket', 'answerKept'] as const
+
+function checkQuorum (suite: Suite, signed: SignedDocument, authorities: readonly Uint8Array[]): void {
+  if (authorities.some((key, i) => authorities.findIndex(other => equal(other, key)) < i)) {
+    throw new MixmintError('trust-duplicate', 'operator', 'an authority is configured twice: its signature would count twice')
+  }
+  const wanted = quorum(authorities.length)
+  const found = signers(suite, signed, authorities).length
+  if (authorities.length === 0 || found < wanted) {
+    throw refuse('quorum', `${found} of ${authorities.length} authorities signed it, ${wanted} are wanted`)
+  }
+}
+
+function checkTimes (document: Document, now: Millis, ahead: boolean): void {
+  const { epoch, parameters, validFrom, validUntil } = document
+  if (validFrom !== epochStart(parameters, epoch) || validUntil !== epochStart(parameters, epoch + 1)) {
+    throw refuse('times', 'validFrom and validUntil are not those of its epoch')
+  }
+  if (now < validFrom - parameters.clockSkew - (ahead ? lead(parameters) : 0)) {
+    throw new MixmintError('document-too-early', 'caller',
+      `the document begins ${Math.ceil((validFrom - now) / 1000)} s in the future: set this machine's clock`, { retry: true })
+  }
+  if (now > epochEnd(parameters, epoch)) {
+    throw new MixmintError('document-expired', 'peer',
+      `the document ended ${Math.ceil((now - validUntil) / 1000)} s ago: fetch a newer one, and check this machine's clock`, { retry: true })
+  }
+}
+
+function checkNodes (document: Document): void {
+  const { network, epoch, parameters, validUntil, nodes } = document
+  const rules = { network, latest: validUntil, earliest: earliestListed(parameters, epoch) }
+  nodes.forEach(({ layer, signed }, i) => {
+    const { peer, role, mixKeys } = signed.descriptor
+    if (i > 0 && compare(nodes[i - 1].signed.descriptor.peer, peer) >= 0) throw refuse('order', 'nodes go by peer id, each listed once')
+    const inPlace = role === 'gateway'
+      ? layer === GATEWAY_LAYER
+      : role === 'service' ? layer === SERVICE_LAYER : layer >= 1 && layer <= parameters.pathLength - 2
+    if (!inPlace) throw refuse('layer', `a ${role} cannot be in layer ${layer}`)
+    if ((role !== 'service' || mixKeys.length > 0) && !mixKeys.some(key => key.epoch === epoch)) {
+      throw refuse('key-missing', 'a node has no mix key of this epoch')
+    }
+    verifyDescriptor(signed, rules)
+  })
+}
+
+function signedBytes (document: Document): Uint8Array {
+  return tagged('directory-document', encode(Document, document))
+}
+
+function refuse (what: string, why: string): MixmintError {
+  return new MixmintError(`document-${what}`, 'peer', why)
+}

@@ -1,0 +1,81 @@
+/**
+ * Paths (DESIGN §2, §3). pathLength counts the destination:
+ *
+ *   there   gateway → a mix of layer 1 → … → a mix of layer pathLength − 2 → service
+ *   back    a mix of layer 1 → … → a mix of layer pathLength − 2 → gateway → wallet
+ *
+ * Within a layer every mix is as likely as any other. All hops but the last are told the mean delay of the network.
+ */
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis, Rng } from '@mixmint/core/kit/ports'
+import { below } from '@mixmint/core/kit/samplers'
+import { addressBlock } from '../sphinx/address.ts'
+import type { Hop } from '../sphinx/header.ts'
+import type { DirectoryNode, DirectoryView } from './view.ts'
+
+/** A gateway for a wallet to keep to. @throws route-layer-empty (operator) */
+export function chooseGateway (view: DirectoryView, rng: Rng): DirectoryNode {
+  return choose(view, 0, rng)
+}
+
+/**
+ * Hops for `wrap`; the last is the destination.
+ * @param ends.from the gateway's peer id, 39 bytes; the packet is given to it
+ * @param ends.to the service's peer id
+ * @throws route-gateway-unknown, route-service-unknown, route-no-key (caller), route-layer-empty (operator)
+ */
+export function choosePath (view: DirectoryView, rng: Rng, now: Millis, ends: { from: Uint8Array, to: Uint8Array }): Hop[] {
+  const service = view.byPeer(ends.to)
+  if (service === undefined) throw unknown('service')
+  return [
+    hop(view, gateway(view, ends.from), now),
+    ...mixes(view, rng, now),
+    { ...hop(view, service, now), delay: 0 }
+  ]
+}
+
+/**
+ * Hops for `createSurb`; the last is the wallet, reached on the connection that it opened to its gateway.
+ * @param ends.gateway the gateway's peer id, 39 bytes
+ * @param ends.walletPeer the wallet's, of this session
+ * @param ends.walletKey the X25519 key of this wallet, 32 bytes
+ * @throws as choosePath
+ */
+export function chooseReturnPath (
+  view: DirectoryView, rng: Rng, now: Millis, ends: { gateway: Uint8Array, walletPeer: Uint8Array, walletKey: Uint8Array }
+): Hop[] {
+  const node = gateway(view, ends.gateway)
+  return [
+    ...mixes(view, rng, now),
+    hop(view, node, now),
+    { publicKey: ends.walletKey, address: addressBlock(node.addresses[0], node.peer, ends.walletPeer), delay: 0 }
+  ]
+}
+
+function mixes (view: DirectoryView, rng: Rng, now: Millis): Hop[] {
+  return Array.from({ length: view.parameters.pathLength - 2 }, (_, i) => hop(view, choose(view, i + 1, rng), now))
+}
+
+function hop (view: DirectoryView, node: DirectoryNode, now: Millis): Hop {
+  const publicKey = view.mixKey(node, now)
+  if (publicKey === null) throw new MixmintError('route-no-key', 'caller', 'this node has no mix key: it is not reached through the mixnet')
+  return { publicKey, address: addressBlock(node.addresses[0], node.peer), delay: view.parameters.meanDelay }
+}
+
+function choose (view: DirectoryView, layer: number, rng: Rng): DirectoryNode {
+  const nodes = view.layer(layer)
+  if (nodes.length === 0) {
+    throw new MixmintError('route-layer-empty', 'operator', `no node stands in layer ${layer} of the network: no path can be made in this epoch`)
+  }
+  return nodes[below(rng, nodes.length)]
+}
+
+function gateway (view: DirectoryView, peer: Uint8Array): DirectoryNode {
+  const node = view.byPeer(peer)
+  if (node?.role !== 'gateway') throw unknown('gateway')
+  return node
+}
+
+function unknown (what: 'gateway' | 'service'): MixmintError {
+  return new MixmintError(`route-${what}-unknown`, 'caller', `this ${what} is not in the directory's document of this epoch`)
+}
