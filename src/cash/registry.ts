@@ -5,13 +5,15 @@
 import { toHex } from '../kit/bytes.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { RsaPublicKey, Suite } from '../crypto/suite.ts'
-import type { BankListing, DayKey, Keyset, MoneyParameters, Ring } from './formats.ts'
+import type { BankListing, DayKey, Keyset, MoneyParameters, Ring, SignedKeyset } from './formats.ts'
 import { verifyDayKey, verifyKeyset } from './keyset.ts'
 import { RingMap } from './ring.ts'
 
 export interface KnownKeyset {
   readonly id: Uint8Array
   readonly keyset: Keyset
+  /** As the bank signed it: what a proof about one of its coins carries along. */
+  readonly signed: SignedKeyset
   readonly ring: RingMap
   /** @throws unknown-denomination (peer) */
   readonly keyFor: (value: number) => RsaPublicKey
@@ -41,7 +43,7 @@ export class Registry {
         const id = verifyKeyset(suite, network, listing.bank, signed)
         const ring = rings.get(toHex(signed.keyset.ringId))
         if (ring === undefined) throw new MixmintError('bad-keyset', 'peer', 'a keyset names a ring that its bank does not list')
-        this.#keysets.set(toHex(id), known(id, signed.keyset, ring))
+        this.#keysets.set(toHex(id), known(id, signed, ring))
       }
       for (const signed of listing.dayKeys) {
         verifyDayKey(suite, network, listing.bank, signed)
@@ -85,11 +87,13 @@ export class Registry {
   }
 }
 
-function known (id: Uint8Array, keyset: Keyset, ring: RingMap): KnownKeyset {
+function known (id: Uint8Array, signed: SignedKeyset, ring: RingMap): KnownKeyset {
+  const { keyset } = signed
   const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
   return {
     id,
     keyset,
+    signed,
     ring,
     keyFor: value => {
       const found = keys.get(value)
