@@ -3,7 +3,7 @@ import { loadNativeSuite } from '#native'
 import type { Suite } from './suite.ts'
 
 /**
- * Native where sodium-native is installed with a binary for this platform; pure in browsers and where it is not.
+ * Native where its packages are installed with binaries for this platform; pure in browsers and where they are not.
  * @throws whatever else goes wrong while the native suite loads: a broken installation is not papered over by code that
  *   is 25 times slower
  */

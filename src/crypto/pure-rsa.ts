@@ -1,4 +1,5 @@
 /** RSA of the pure suite: JavaScript's big numbers, the Chinese remainder theorem (RFC 8017 §5.1.2), PSS of pss.ts. */
+import { pow } from '@noble/curves/abstract/modular.js'
 import { sha384 } from '@noble/hashes/sha2.js'
 import { concat, equal } from '../kit/bytes.ts'
 import { MixmintError } from '../kit/errors.ts'
@@ -9,18 +10,6 @@ import type { RsaPrivateKey, RsaPublicKey } from './suite.ts'
 
 const privateNumbers = new WeakMap<RsaPrivateKey, RsaPrivateNumbers>()
 
-/** base^exponent mod modulus, four bits of the exponent at a time. */
-function power (base: bigint, exponent: bigint, modulus: bigint): bigint {
-  const table = [1n, base % modulus]
-  for (let i = 2; i < 16; i++) table.push(table[i - 1] * table[1] % modulus)
-  let result = 1n
-  for (const digit of exponent.toString(16)) {
-    for (let i = 0; i < 4; i++) result = result * result % modulus
-    result = result * table[parseInt(digit, 16)] % modulus
-  }
-  return result
-}
-
 export function rsaImportPrivate (pkcs8: Uint8Array): RsaPrivateKey {
   const numbers = parsePkcs8(pkcs8)
   const key: RsaPrivateKey = { publicKey: { n: toBytes(numbers.n, numbers.n.toString(16).length / 2) } }
@@ -30,7 +19,7 @@ export function rsaImportPrivate (pkcs8: Uint8Array): RsaPrivateKey {
 
 export function rsaPublicRaw (key: RsaPublicKey, message: Uint8Array): Uint8Array | null {
   if (!isBelow(key, message)) return null
-  return toBytes(power(toNumber(message), EXPONENT, toNumber(key.n)), key.n.length)
+  return toBytes(pow(toNumber(message), EXPONENT, toNumber(key.n)), key.n.length)
 }
 
 export function rsaBlindSign (key: RsaPrivateKey, blinded: Uint8Array): Uint8Array | null {
@@ -39,8 +28,8 @@ export function rsaBlindSign (key: RsaPrivateKey, blinded: Uint8Array): Uint8Arr
   if (!isBelow(key.publicKey, blinded)) return null
   const { p, q, dp, dq, qi } = numbers
   const m = toNumber(blinded)
-  const modP = power(m, dp, p)
-  const modQ = power(m, dq, q)
+  const modP = pow(m, dp, p)
+  const modQ = pow(m, dq, q)
   const h = ((modP - modQ) % p + p) * qi % p
   const signature = toBytes(modQ + h * q, blinded.length)
   const again = rsaPublicRaw(key.publicKey, signature)

@@ -30,6 +30,19 @@ export function toBytes (number: bigint, length: number): Uint8Array {
   return numberToBytesBE(number, length)
 }
 
+/** a⁻¹ mod n by Euclid's algorithm, or null where a and n have a factor in common. */
+export function invert (a: bigint, n: bigint): bigint | null {
+  let [r0, r1] = [n, a % n]
+  let [t0, t1] = [0n, 1n]
+  while (r1 !== 0n) {
+    const quotient = r0 / r1;
+    [r0, r1] = [r1, r0 - quotient * r1];
+    [t0, t1] = [t1, t0 - quotient * t1]
+  }
+  if (r0 !== 1n) return null
+  return t0 < 0n ? t0 + n : t0
+}
+
 export interface RsaPrivateNumbers {
   readonly n: bigint
   readonly d: bigint

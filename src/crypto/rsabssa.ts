@@ -6,7 +6,7 @@ import { concat, u32, utf8 } from '../kit/bytes.ts'
 import { MixmintError } from '../kit/errors.ts'
 import { wantLength } from './arguments.ts'
 import { encodePss } from './pss.ts'
-import { isModulus, toBytes, toNumber } from './rsa.ts'
+import { invert, isModulus, toBytes, toNumber } from './rsa.ts'
 import type { RsaPublicKey, Suite } from './suite.ts'
 
 export interface Blinded {
@@ -25,7 +25,7 @@ export interface Blinded {
 export function blind (suite: Suite, publicKey: RsaPublicKey, message: Uint8Array, salt: Uint8Array, r: Uint8Array): Blinded {
   const n = modulusOf(publicKey)
   if (salt.length !== 0) wantLength('salt (where it is not empty)', salt, 48)
-  const inverse = inverseOf(toNumber(r), n)
+  const inverse = invert(toNumber(r), n)
   const masked = suite.rsaPublicRaw(publicKey, r)
   if (masked === null || inverse === null) throw new MixmintError('bad-argument', 'caller', 'blinding factor: a number below the modulus, as long as it and with an inverse, wanted')
   const encoded = toNumber(encodePss(suite.sha384, message, salt, n.toString(2).length - 1))
@@ -61,24 +61,11 @@ export function blindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uin
   for (let counter = 0; ; counter++) {
     const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(counter)), publicKey.n.length + 16)
     const r = toNumber(wide) % n
-    if (inverseOf(r, n) !== null) return toBytes(r, publicKey.n.length)
+    if (invert(r, n) !== null) return toBytes(r, publicKey.n.length)
   }
 }
 
 function modulusOf (key: RsaPublicKey): bigint {
   if (!isModulus(key.n)) throw new MixmintError('bad-argument', 'caller', 'RSA public key: an odd modulus of 256 to 512 bytes without leading zeros wanted')
   return toNumber(key.n)
-}
-
-/** a⁻¹ mod n by Euclid's algorithm, or null where a and n have a factor in common. */
-function inverseOf (a: bigint, n: bigint): bigint | null {
-  let [r0, r1] = [n, a % n]
-  let [t0, t1] = [0n, 1n]
-  while (r1 !== 0n) {
-    const quotient = r0 / r1;
-    [r0, r1] = [r1, r0 - quotient * r1];
-    [t0, t1] = [t1, t0 - quotient * t1]
-  }
-  if (r0 !== 1n) return null
-  return t0 < 0n ? t0 + n : t0
 }
