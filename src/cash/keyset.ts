@@ -36,7 +36,8 @@ export function verifyKeyset (suite: Suite, network: string, bank: Uint8Array, {
 }
 
 export function isPowerOfTwo (value: number): boolean {
-  return value >= 1 && Number.isInteger(Math.log2(value))
+  // Math.log2 rounds: that of 2^53 − 1 is 53.
+  return value >= 1 && 2 ** Math.round(Math.log2(value)) === value
 }
 
 export function signDayKey (suite: Suite, bank: Ed25519KeyPair, dayKey: DayKey): SignedDayKey {
