@@ -1,0 +1,104 @@
+/** The engine of a merchant: takes orders, tokens and coins; turns them in at the bank (DESIGN §5, §6). */
+import { decode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import { scanAll, type Saga } from '../../kit/saga.ts'
+import { Presentation, type SignedInvoice } from '../formats.ts'
+import type { MerchantReply, MerchantRequest } from '../messages.ts'
+import { refusal } from '../refusal.ts'
+import { SteadyClock } from '../steady-clock.ts'
+import { pay } from './coins.ts'
+import { deposit, takings, type Deposited, type Takings } from './deposit.ts'
+import { PROOFS } from './keys.ts'
+import { makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
+import type { AskBank, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import { settlementOf, settlePending } from './settle.ts'
+import { acceptToken, type Accepted } from './tokens.ts'
+
+/** One engine for each store; it remembers nothing that the store does not hold, but the time. */
+export class MerchantEngine {
+  readonly #merchant: Merchant
+
+  constructor (options: MerchantOptions) {
+    this.#merchant = { ...options, clock: new SteadyClock(options.meter) }
+  }
+
+  /** Answer a request; never throws. Counts `merchant_request` by operation and outcome. */
+  * handle (request: MerchantRequest): Saga<MerchantReply, MerchantEffect> {
+    let reply: MerchantReply
+    try {
+      reply = yield * this.#answer(request)
+    } catch (error) {
+      reply = refusal(error)
+    }
+    this.#merchant.meter.count('merchant_request', { op: request.op, outcome: reply.is === 'refused' ? reply.code : reply.is })
+    return reply
+  }
+
+  * #answer (request: MerchantRequest): Saga<MerchantReply, MerchantEffect> {
+    const merchant = this.#merchant
+    switch (request.op) {
+      case 'catalogue': return { is: 'catalogue', items: merchant.catalogue.map(({ item, price }) => ({ item, price, unit: merchant.unit })) }
+      case 'order': return { is: 'invoice', signed: yield * order(merchant, request.item) }
+      case 'pay': return yield * pay(merchant, request.contract, request.inputs)
+      case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
+      case 'status': {
+        const state = yield * standing(request.invoice)
+        return state.is === 'open' ? { is: 'unpaid' } : { is: 'paid', signed: state.signed, settlement: yield * settlementOf(state.by) }
+      }
+    }
+  }
+
+  /**
+   * The operator's own invoice, for whatever is not in the catalogue.
+   * @param order what it is for, in at most 100 characters; the order number is put before it
+   * @throws bad-argument (caller)
+   */
+  * invoice (order: string, amount: number): Saga<SignedInvoice> {
+    return yield * makeInvoice(this.#merchant, amount, number => `#${number} ${order}`)
+  }
+
+  /**
+   * The till: take a token, presented as an object or as the bytes of a payment file (an encoded Presentation). With no
+   * network. Tells a repeated payment apart, so that nobody delivers twice.
+   * @throws bad-encoding, and those of acceptToken (peer)
+   */
+  * accept (payment: Presentation | Uint8Array): Saga<Accepted> {
+    const presentation = payment instanceof Uint8Array ? decode(Presentation, payment, 4096) : payment
+    let outcome = 'accepted'
+    try {
+      const accepted = yield * acceptToken(this.#merchant, presentation)
+      if (accepted.repeat) outcome = 'repeat'
+      return accepted
+    } catch (error) {
+      outcome = error instanceof MixmintError ? error.code : 'internal'
+      throw error
+    } finally {
+      this.#merchant.meter.count('till_token', { outcome })
+    }
+  }
+
+  /** See settle.ts: settle what was paid while the bank did not answer. Call now and then, and after a start. */
+  * settlePending (): Saga<{ settled: number, pending: number }, AskBank> {
+    return yield * settlePending(this.#merchant)
+  }
+
+  /** See deposit.ts. */
+  * deposit (options: { limit?: number, again?: boolean } = {}): Saga<Deposited, AskBank> {
+    return yield * deposit(this.#merchant, options)
+  }
+
+  /** The sums for the books. */
+  * takings (): Saga<Takings> {
+    return yield * takings()
+  }
+
+  /** Every order there has been. */
+  * orders (): Saga<OrderLine[]> {
+    return yield * orders()
+  }
+
+  /** Double spends that were tried here: coinId, and the bytes of a DoubleSpendProofFile that anyone can verify. */
+  * proofs (): Saga<Array<{ coin: Uint8Array, file: Uint8Array }>> {
+    return (yield * scanAll(PROOFS)).map(({ key, value }) => ({ coin: key.slice(PROOFS.length), file: value }))
+  }
+}

@@ -1,0 +1,122 @@
+/** Orders: what is sold, invoices, and whether they are paid. */
+import { equal, u64 } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Millis, Op } from '../../kit/ports.ts'
+import { batch, get, random, scanAll, type Saga } from '../../kit/saga.ts'
+import { invoiceHash, signInvoice } from '../contract.ts'
+import { SignedInvoice, type Invoice, type Paid, type SignedPaid } from '../formats.ts'
+import { stored } from '../stored.ts'
+import { signPaid } from '../token.ts'
+import { INVOICES, NUMBER, invoiceAt, openAt, paidAt } from './keys.ts'
+import type { Merchant } from './parts.ts'
+import { OpenOrder, PaidOrder } from './records.ts'
+
+/** @throws unknown-item (peer) */
+export function * order (merchant: Merchant, item: string): Saga<SignedInvoice> {
+  const found = merchant.catalogue.find(entry => entry.item === item)
+  if (found === undefined) throw new MixmintError('unknown-item', 'peer', 'this is not in the catalogue: ask for the catalogue, and order by the names in it')
+  return yield * makeInvoice(merchant, found.price, number => `#${number} ${item}`)
+}
+
+/**
+ * An invoice under a fresh order number, durable before it is given out.
+ * @throws bad-argument (caller)
+ */
+export function * makeInvoice (merchant: Merchant, amount: number, nameOf: (number: number) => string): Saga<SignedInvoice> {
+  if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
+  const { suite, key, network, bank, unit } = merchant
+  const nonce = yield * random(32)
+  const settleBy = (yield * merchant.clock.now()) + merchant.registry().parameters.settleMaximum
+  for (;;) {
+    const was = yield * get(NUMBER)
+    const number = was === null ? 1 : numberIn(was) + 1
+    const order = nameOf(number)
+    if (order.length > 128) throw new MixmintError('bad-argument', 'caller', 'the name of the order is too long: at most 100 characters wanted')
+    const invoice: Invoice = { network, bank, payee: key.publicKey, order, amount, unit, settleBy, nonce }
+    const signed = signInvoice(suite, key, invoice)
+    const hash = invoiceHash(suite, invoice)
+    const result = yield * batch([
+      { op: 'swap', key: NUMBER, was, value: u64(number) },
+      { op: 'insert', key: invoiceAt(hash), value: encode(SignedInvoice, signed) },
+      { op: 'insert', key: openAt(hash), value: encode(OpenOrder, { amount, settleBy }) }
+    ])
+    if (result.done) return signed
+  }
+}
+
+function numberIn (value: Uint8Array): number {
+  return Number(new DataView(value.buffer, value.byteOffset).getBigUint64(0))
+}
+
+/** An order that may still be paid, as its record and as the bytes of it. */
+export interface Open {
+  readonly is: 'open'
+  readonly record: OpenOrder
+  readonly bytes: Uint8Array
+}
+
+export interface AlreadyPaid extends PaidOrder {
+  readonly is: 'paid'
+}
+
+/** How the order of this invoice stands. @throws unknown-invoice (peer) */
+export function * standing (invoice: Uint8Array): Saga<Open | AlreadyPaid> {
+  const bytes = yield * get(openAt(invoice))
+  if (bytes !== null) return { is: 'open', record: stored(OpenOrder, bytes), bytes }
+  const paid = yield * get(paidAt(invoice))
+  if (paid === null) throw new MixmintError('unknown-invoice', 'peer', 'we have not given out this invoice: order again')
+  return { is: 'paid', ...stored(PaidOrder, paid) }
+}
+
+/** The order was paid, and not by this: a second payment is refused, never swallowed. */
+export function paidOtherwise (): MixmintError {
+  return new MixmintError('invoice-paid', 'peer', 'this order is paid already, by other means; nothing was taken')
+}
+
+/** @throws invoice-expired (peer) */
+export function checkNotExpired (settleBy: Millis, now: Millis): void {
+  if (now >= settleBy) throw new MixmintError('invoice-expired', 'peer', 'the time to pay this invoice is over: order again')
+}
+
+/** The receipt, and the steps that close the order with it: they fail when it is no longer open. */
+export function closing (merchant: Merchant, { bytes }: Open, paid: Paid, by: Uint8Array): { signed: SignedPaid, ops: Op[] } {
+  const signed = signPaid(merchant.suite, merchant.key, paid)
+  return {
+    signed,
+    ops: [
+      { op: 'swap', key: openAt(paid.invoice), was: bytes, value: null },
+      { op: 'insert', key: paidAt(paid.invoice), value: encode(PaidOrder, { signed, by }) }
+    ]
+  }
+}
+
+export function isPaidBy (paid: AlreadyPaid, how: Paid['how'], by: Uint8Array): boolean {
+  return paid.signed.paid.how === how && equal(paid.by, by)
+}
+
+/** One order, for the operator's list. */
+export interface OrderLine {
+  readonly order: string
+  readonly amount: number
+  readonly settleBy: Millis
+  /** H(invoice). */
+  readonly invoice: Uint8Array
+  readonly paid: Paid['how'] | null
+  /** When it was paid; 0 if it was not. */
+  readonly time: Millis
+}
+
+/** Every order there has been, by number. */
+export function * orders (): Saga<OrderLine[]> {
+  const lines: OrderLine[] = []
+  for (const { key, value } of yield * scanAll(INVOICES)) {
+    const { invoice: { order, amount, settleBy } } = stored(SignedInvoice, value)
+    const invoice = key.slice(INVOICES.length)
+    const state = yield * standing(invoice)
+    const paid = state.is === 'paid' ? state.signed.paid : null
+    lines.push({ order, amount, settleBy, invoice, paid: paid?.how ?? null, time: paid?.time ?? 0 })
+  }
+  const numberOf = ({ order }: OrderLine): number => Number(/^#(\d+)/.exec(order)?.[1] ?? 0)
+  return lines.sort((a, b) => numberOf(a) - numberOf(b))
+}

@@ -1,0 +1,35 @@
+/** What the operations of the merchant share: its identity and its effects. */
+import type { Meter } from '../../kit/ports.ts'
+import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
+import type { AskCenter } from '../certify.ts'
+import type { BankRequest } from '../messages.ts'
+import type { Registry } from '../registry.ts'
+import type { SteadyClock } from '../steady-clock.ts'
+
+export interface MerchantOptions {
+  readonly suite: Suite
+  /** The payee that invoices, contracts and tokens name. */
+  readonly key: Ed25519KeyPair
+  /** 32 bytes that name this till, or empty. Of several tills, those with stores of their own take only tokens that name them. */
+  readonly till: Uint8Array
+  /** The bank's key. */
+  readonly bank: Uint8Array
+  readonly unit: string
+  readonly network: string
+  readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
+  /** What the last directory document said; it is enough for taking tokens without a network. */
+  readonly registry: () => Registry
+  readonly meter: Meter
+}
+
+export interface Merchant extends MerchantOptions {
+  readonly clock: SteadyClock
+}
+
+/** The effect: ask the bank, directly. Results in its reply (BankReply); throws a MixmintError when there is none. */
+export interface AskBank {
+  readonly do: 'ask-bank'
+  readonly request: BankRequest
+}
+
+export type MerchantEffect = AskCenter | AskBank

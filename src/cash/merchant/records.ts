@@ -1,0 +1,24 @@
+/** The values of the merchant's store (keys.ts says where each stands). */
+import { bytes, list, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
+import { Contract, Input, MAX_INPUTS, Presentation, SignedPaid } from '../formats.ts'
+import { Settlement } from '../messages.ts'
+
+const hash = bytes(32)
+const amount = uint()
+const millis = uint()
+
+/** All that taking a payment needs to know of our own invoice: short, because it is read for each. */
+export const OpenOrder = record({ amount, settleBy: millis })
+export type OpenOrder = Of<typeof OpenOrder>
+
+/** `by` is the serial of the token, or D of the contract. */
+export const PaidOrder = record({ signed: SignedPaid, by: hash })
+export type PaidOrder = Of<typeof PaidOrder>
+
+/** `state` as the bank said it: `already` when an earlier deposit had arrived and its answer had not. */
+export const Credited = record({ amount, state: oneOf('credited', 'already'), time: millis })
+export const Rejected = record({ presentation: Presentation, code: text(64), time: millis })
+
+export const Unsettled = record({ invoice: hash, contract: Contract, inputs: list(Input, MAX_INPUTS, 1) })
+export type Unsettled = Of<typeof Unsettled>
+export const Settled = record({ amount, settlement: Settlement })

@@ -1,0 +1,91 @@
+/** Settlement with the bank: at once where it answers, else later; what is paid stays on the list until it is decided. */
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import { asMixmintError, batch, gather, get, scan, wait, type Saga } from '../../kit/saga.ts'
+import { settleMessage } from '../bank-requests.ts'
+import type { BankReply, Settlement } from '../messages.ts'
+import { errorOf } from '../refusal.ts'
+import { checkSettlement } from '../settlement.ts'
+import { stored } from '../stored.ts'
+import { settledAt, UNSETTLED, unsettledAt } from './keys.ts'
+import type { AskBank, Merchant } from './parts.ts'
+import { Settled, Unsettled } from './records.ts'
+
+/**
+ * The bank's settlement of a contract that has paid, if it is there or comes within a keeper's time; whatever comes later
+ * is recorded too.
+ */
+export function * settleShortly (merchant: Merchant, contract: Uint8Array): Saga<Settlement | null, AskBank> {
+  const before = yield * settlementOf(contract)
+  if (before !== null) return before
+  const patience = merchant.registry().parameters.keeperTimeout
+  const [asked] = yield * gather<Settlement | null, AskBank>([attempt(merchant, contract), none(patience)], results => results.some(result => result.state !== 'running'))
+  if (asked.state === 'failed') throw asked.error
+  return asked.state === 'done' ? asked.value : null
+}
+
+function * none (ms: number): Saga<null> {
+  yield * wait(ms)
+  return null
+}
+
+export function * settlementOf (contract: Uint8Array): Saga<Settlement | null> {
+  const value = yield * get(settledAt(contract))
+  return value === null ? null : stored(Settled, value).settlement
+}
+
+/** One try; counts `settle_try` by outcome: settled, void, short, or the code of what went wrong. */
+function * attempt (merchant: Merchant, contract: Uint8Array): Saga<Settlement | null, AskBank> {
+  try {
+    const settlement = yield * settle(merchant, contract)
+    merchant.meter.count('settle_try', { outcome: settlement.outcome.outcome.state })
+    return settlement
+  } catch (error) {
+    const { code, fault } = asMixmintError(error)
+    if (fault !== 'peer' && fault !== 'caller') throw error
+    merchant.meter.count('settle_try', { outcome: code })
+    return null
+  }
+}
+
+function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, AskBank> {
+  const { suite, key } = merchant
+  const was = yield * get(unsettledAt(id))
+  if (was === null) {
+    const before = yield * settlementOf(id)
+    if (before === null) throw new MixmintError('unknown-contract', 'caller', 'no order was paid by this contract')
+    return before
+  }
+  const { contract, inputs } = stored(Unsettled, was)
+  const payeeSignature = suite.ed25519Sign(key, settleMessage(id))
+  const reply: BankReply = yield { do: 'ask-bank', request: { op: 'settle', contract, inputs, payeeSignature } }
+  if (reply.is === 'refused') throw errorOf(reply)
+  if (reply.is === 'short') throw new MixmintError('short', 'peer', 'the bank misses certificates that we have', { retry: true })
+  if (reply.is !== 'settlement') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
+  const { outcome, signatures, token } = reply
+  const settlement = { outcome, signatures, token }
+  if (checkSettlement(suite, contract, settlement, id).state === 'open') throw new MixmintError('bad-reply', 'peer', 'the bank left the contract open')
+  yield * batch([
+    { op: 'swap', key: unsettledAt(id), was, value: null },
+    { op: 'insert', key: settledAt(id), value: encode(Settled, { amount: contract.amount, settlement }) }
+  ])
+  return settlement
+}
+
+/**
+ * Try every contract that waits for its settlement once. Call it now and then, and after a start.
+ * @returns how many were decided, and how many still wait
+ */
+export function * settlePending (merchant: Merchant): Saga<{ settled: number, pending: number }, AskBank> {
+  const sums = { settled: 0, pending: 0 }
+  let after: Uint8Array | undefined
+  for (;;) {
+    const page = yield * scan({ prefix: UNSETTLED, after, limit: 16 })
+    for (const { key } of page) {
+      const settlement = yield * attempt(merchant, key.slice(UNSETTLED.length))
+      sums[settlement === null ? 'pending' : 'settled'] += 1
+      after = key
+    }
+    if (page.length < 16) return sums
+  }
+}

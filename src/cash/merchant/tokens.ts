@@ -1,0 +1,57 @@
+/**
+ * Taking a token, with no network (DESIGN §6): the bank's signature, payee, till, amount and dates, the owner's signature
+ * over this order; then the serial, if absent, and the order's end in one durable batch; only then "paid".
+ */
+import { equal } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import { batch, get, type Saga } from '../../kit/saga.ts'
+import { Presentation, type SignedPaid } from '../formats.ts'
+import { checkToken, verifyPresentation, verifyToken } from '../token.ts'
+import { dueAt, serialAt } from './keys.ts'
+import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
+import type { Merchant } from './parts.ts'
+
+export interface Accepted {
+  readonly signed: SignedPaid
+  /** This very payment was accepted before: do not deliver again. */
+  readonly repeat: boolean
+}
+
+/**
+ * @throws bad-presentation, bad-token, wrong-network, wrong-bank, unknown-day-key, wrong-payee, wrong-till, wrong-unit,
+ *   wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
+ *   token-already-accepted (peer)
+ */
+export function * acceptToken (merchant: Merchant, presentation: Presentation): Saga<Accepted> {
+  const { suite } = merchant
+  const { token: { token }, invoice } = presentation
+  const registry = merchant.registry()
+  if (!equal(token.bank, merchant.bank)) throw new MixmintError('wrong-bank', 'peer', 'the token is of another bank')
+  verifyPresentation(suite, presentation)
+  verifyToken(suite, registry, presentation.token)
+  const time = yield * merchant.clock.now()
+  for (;;) {
+    const order = yield * standing(invoice)
+    if (order.is === 'paid') {
+      if (isPaidBy(order, 'token', token.serial)) return { signed: order.signed, repeat: true }
+      throw (yield * get(serialAt(token.serial))) === null ? paidOtherwise() : alreadyAccepted()
+    }
+    const { amount, settleBy } = order.record
+    checkToken(token, { payee: merchant.key.publicKey, till: merchant.till, amount, unit: merchant.unit }, time, registry.parameters.clockSkew)
+    checkNotExpired(settleBy, time)
+    const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial)
+    const result = yield * batch([
+      ...ops,
+      { op: 'insert', key: serialAt(token.serial), value: invoice },
+      { op: 'insert', key: dueAt(token.depositUntil, token.serial), value: encode(Presentation, presentation) }
+    ])
+    if (result.done) return { signed, repeat: false }
+    // Either somebody paid this order meanwhile, and it stands otherwise now, or the serial is there.
+    if (result.at >= ops.length) throw alreadyAccepted()
+  }
+}
+
+function alreadyAccepted (): MixmintError {
+  return new MixmintError('token-already-accepted', 'peer', 'this token has already paid for another order; nothing was taken')
+}

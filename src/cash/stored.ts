@@ -1,0 +1,15 @@
+/** Reading back what an engine itself has written: bytes that do not parse are damage, nobody's request is to blame. */
+import { decode, type Codec } from '../kit/codec.ts'
+import { MixmintError } from '../kit/errors.ts'
+
+/** The longest record: a contract with all its inputs and outputs stays well below the 1 MiB of a store's value. */
+const LONGEST = 1 << 20
+
+/** @throws store-damaged (operator) */
+export function stored<T> (codec: Codec<T>, value: Uint8Array): T {
+  try {
+    return decode(codec, value, LONGEST)
+  } catch (error) {
+    throw new MixmintError('store-damaged', 'operator', 'a record in the store does not parse: stop this program and restore its store from a copy', { cause: error })
+  }
+}
