@@ -1,0 +1,225 @@
+/**
+ * Keeps a node or wallet up to date with the directory: fetches and verifies documents from several sources, changes over
+ * when an epoch begins; for a node also makes and destroys its mix keys, and publishes its descriptor each epoch.
+ */
+import { concat, u64, utf8 } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
+import { asMixmintError, drive, scanAll, type BasePorts } from '@mixmint/core/kit/saga'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Log, Meter, Millis } from '@mixmint/core/kit/ports'
+import { below, unit } from '@mixmint/core/kit/samplers'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { DirectoryClient } from '../directory/client.ts'
+import { decodeDocument, type Trust } from '../directory/document.ts'
+import { SignedDocument } from '../directory/formats.ts'
+import type { DirectoryView } from '../directory/view.ts'
+import { fetchDocument, fetchSchedule, type Ask } from './directory.ts'
+import { NodePublisher, type NodePart } from './directory-publisher.ts'
+import { Backoff, Loop } from './loop.ts'
+
+export interface KeeperOptions {
+  readonly suite: Suite
+  readonly trust: Trust
+  /** The store keeps documents and mix keys over restarts; a wallet session may give one in memory. */
+  readonly ports: BasePorts
+  readonly log: Log
+  readonly meter: Meter
+  /** Authorities and mirrors; asked in random order until one has what is wanted. */
+  readonly sources: readonly Ask[]
+  /** For those who stand in the directory themselves. */
+  readonly node?: NodePart
+  /** The document to use from now on. */
+  readonly onDocument?: (view: DirectoryView) => void
+}
+
+const SEEN = utf8('directory/seen/')
+/** Stored documents, the newest ones. */
+const STORED = 4
+const FETCH_TIMEOUT = 10_000
+/** Between failed fetches, in ms: while there is no document, and while there still is one. */
+const EAGER = { shortest: 50, longest: 1_000 }
+const CALM = { shortest: 500, longest: 30_000 }
+/** When there is nothing to change over to, look again after this long, in ms. */
+const IDLE = 60_000
+
+export class DirectoryKeeper {
+  readonly client: DirectoryClient
+  readonly #options: KeeperOptions
+  readonly #fetching: Loop
+  readonly #changing: Loop
+  readonly #publisher: NodePublisher | null
+  readonly #eager = new Backoff(EAGER.shortest, EAGER.longest)
+  readonly #calm = new Backoff(CALM.shortest, CALM.longest)
+  #shown: DirectoryView | null = null
+  #waiting: Array<(view: DirectoryView) => void> = []
+  #lastError: MixmintError | null = null
+  #evidence = 0
+
+  constructor (options: KeeperOptions) {
+    const { suite, trust, ports, log, node } = options
+    this.#options = options
+    this.client = new DirectoryClient(suite, trust)
+    this.#fetching = new Loop({
+      clock: ports.clock,
+      step: async signal => await this.#fetch(signal),
+      failed: error => this.#fetchFailed(asMixmintError(error))
+    })
+    this.#changing = new Loop({
+      clock: ports.clock,
+      step: async () => this.#change(),
+      failed: error => {
+        log.error('the new document of the directory was not taken up', { code: asMixmintError(error).code })
+        return ports.clock.now() + EAGER.longest
+      }
+    })
+    this.#publisher = node === undefined
+      ? null
+      : new NodePublisher({ suite, network: trust.network, ports, log, node, schedule: async signal => await this.#schedule(signal) })
+  }
+
+  /** Load what is stored, then begin. */
+  async start (): Promise<void> {
+    const { clock } = this.#options.ports
+    for (const { value } of await drive(scanAll(SEEN), this.#options.ports, noEffects)) {
+      try {
+        this.client.accept(decodeDocument(value), clock.now())
+      } catch {
+        // Expired, or of other authorities: fetched anew.
+      }
+    }
+    this.#changing.start()
+    this.#fetching.start()
+    this.#publisher?.start()
+  }
+
+  async stop (): Promise<void> {
+    await Promise.all([this.#fetching.stop(), this.#changing.stop(), this.#publisher?.stop()])
+  }
+
+  /** The document in force, or null. */
+  view (): DirectoryView | null {
+    return this.client.view(this.#options.ports.clock.now())
+  }
+
+  /**
+   * The first document. For a node, not necessarily one that lists it.
+   * @throws directory-unavailable, or what the last fetch failed with, when the signal is aborted
+   */
+  async ready (signal: AbortSignal): Promise<DirectoryView> {
+    const view = this.view()
+    if (view !== null) return view
+    return await new Promise((resolve, reject) => {
+      const done = (taken: DirectoryView): void => {
+        signal.removeEventListener('abort', failed)
+        resolve(taken)
+      }
+      const failed = (): void => {
+        this.#waiting = this.#waiting.filter(waiting => waiting !== done)
+        reject(this.#lastError ?? new MixmintError('directory-unavailable', 'operator', 'no authority or mirror of the directory answered; are they running?', { retry: true }))
+      }
+      this.#waiting.push(done)
+      signal.addEventListener('abort', failed, { once: true })
+      if (signal.aborted) failed()
+    })
+  }
+
+  /** Publish the node's descriptor anew, because what it says about itself has changed. */
+  republish (): void {
+    this.#publisher?.republish()
+  }
+
+  /** Try each source until one gives a newer document. Returns when to fetch the one after. */
+  async #fetch (signal: AbortSignal): Promise<Millis> {
+    const { ports, meter, sources } = this.#options
+    const { newest } = this.client
+    const wanted = newest !== null && ports.clock.now() < newest.signed.document.validUntil ? newest.epoch + 1 : null
+    let failure = new MixmintError('document-unavailable', 'peer', 'no source has a newer document yet', { retry: true })
+    for (const ask of shuffled(sources, below.bind(null, ports.rng))) {
+      try {
+        const { signed, source } = await fetchDocument(ask, wanted, ports.clock, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))
+        const isNews = this.client.accept(signed, ports.clock.now(), source)
+        if (!isNews) continue
+        await this.#remember(signed)
+        this.#eager.succeeded()
+        this.#calm.succeeded()
+        this.#changing.poke()
+        return this.client.nextFetch(ports.clock.now(), ports.rng)
+      } catch (error) {
+        failure = asMixmintError(error)
+        meter.count('directory_fetch_failed', { code: failure.code })
+        this.#reportEvidence()
+        if (signal.aborted) throw failure
+      }
+    }
+    throw failure
+  }
+
+  #fetchFailed (error: MixmintError): Millis {
+    const { ports: { clock, rng }, log } = this.#options
+    this.#lastError = error
+    const backoff = this.view() === null ? this.#eager : this.#calm
+    if (error.code !== 'document-unavailable') log.warn('the directory\'s document could not be fetched', { code: error.code })
+    return clock.now() + backoff.failed(unit(rng))
+  }
+
+  /** Show the document that is in force now, if it is another one. Returns when the next comes into force. */
+  #change (): Millis {
+    const { ports: { clock }, log, onDocument } = this.#options
+    const now = clock.now()
+    const view = this.client.view(now)
+    if (view === null) {
+      if (this.#shown !== null) {
+        log.error('the directory\'s document has expired and no newer one could be fetched', { epoch: this.#shown.epoch })
+        this.#shown = null
+      }
+    } else if (view !== this.#shown) {
+      this.#shown = view
+      onDocument?.(view)
+      for (const resolve of this.#waiting.splice(0)) resolve(view)
+    }
+    return this.client.nextChange(now) ?? now + IDLE
+  }
+
+  async #remember (signed: SignedDocument): Promise<void> {
+    const { store } = this.#options.ports
+    const { epoch } = signed.document
+    await store.batch([
+      { op: 'put', key: concat(SEEN, u64(epoch)), value: encode(SignedDocument, signed) },
+      { op: 'delete', key: concat(SEEN, u64(Math.max(0, epoch - STORED))) }
+    ])
+  }
+
+  /** From the document in force; before there is one, from any source's word. */
+  async #schedule (signal: AbortSignal): Promise<{ epochLength: number, epochGrace: number }> {
+    const view = this.view()
+    if (view !== null) return view.parameters
+    const { sources, ports } = this.#options
+    let failure: unknown = new MixmintError('directory-unavailable', 'operator', 'no source of the directory is configured')
+    for (const ask of shuffled(sources, below.bind(null, ports.rng))) {
+      try {
+        return await fetchSchedule(ask, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  #reportEvidence (): void {
+    const { evidence } = this.client
+    if (evidence.length === this.#evidence) return
+    this.#evidence = evidence.length
+    this.#options.meter.count('directory_equivocation')
+    this.#options.log.error('authorities signed two documents of one epoch', { authorities: evidence[evidence.length - 1].authorities.length })
+  }
+}
+
+function shuffled<T> (items: readonly T[], draw: (n: number) => number): T[] {
+  const left = [...items]
+  return items.map(() => left.splice(draw(left.length), 1)[0])
+}
+
+/** For sagas that have no effects of their own. */
+async function noEffects (): Promise<never> {
+  throw new MixmintError('internal', 'us', 'this saga has no effects of its own')
+}

@@ -1,0 +1,78 @@
+/**
+ * `/mixmint/directory/1.0.0` from both ends: what a client asks, and how a node that holds the document answers. One
+ * request and one reply, carried by whatever an `Ask` is (rpc.ts in daemons).
+ */
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Clock } from '@mixmint/core/kit/ports'
+import type { DirectoryClient, SourceTime } from '../directory/client.ts'
+import type { Schedule } from '../directory/epoch.ts'
+import type { SignedDescriptor, SignedDocument } from '../directory/formats.ts'
+import {
+  DIRECTORY_REPLY_LIMIT, DIRECTORY_REQUEST_LIMIT, DirectoryReply, DirectoryRequest, refusal
+} from '../directory/messages.ts'
+
+/** Send a request to one node. Rejects when there is no reply. */
+export type Ask = (request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>
+
+type ReplyOf<K extends DirectoryReply['is']> = Extract<DirectoryReply, { is: K }>
+
+/**
+ * @param epoch null for the document in force
+ * @throws what the node refused with, directory-reply and bad-encoding (peer), and what `ask` throws
+ */
+export async function fetchDocument (ask: Ask, epoch: number | null, clock: Clock, signal: AbortSignal): Promise<{ signed: SignedDocument, source: SourceTime }> {
+  const asked = clock.now()
+  const { signed, time } = await call(ask, { op: 'get', epoch }, 'document', signal)
+  return { signed, source: { time, asked } }
+}
+
+/** Not signed: enough to make keys by, which authorities refuse if it was wrong. Throws as fetchDocument. */
+export async function fetchSchedule (ask: Ask, signal: AbortSignal): Promise<Schedule> {
+  const { epochLength, epochGrace } = await call(ask, { op: 'schedule' }, 'schedule', signal)
+  if (epochLength < 1 || epochGrace > epochLength) throw new MixmintError('directory-reply', 'peer', 'no schedule that can be kept')
+  return { epochLength, epochGrace }
+}
+
+/** Throws as fetchDocument. */
+export async function publishDescriptor (ask: Ask, signed: SignedDescriptor, signal: AbortSignal): Promise<void> {
+  await call(ask, { op: 'publish', signed }, 'published', signal)
+}
+
+/** Another authority's document of an epoch, unverified. Throws as fetchDocument. */
+export async function fetchVote (ask: Ask, epoch: number, signal: AbortSignal): Promise<SignedDocument> {
+  return (await call(ask, { op: 'vote', epoch }, 'vote', signal)).signed
+}
+
+/** Answer one request in bytes; rejects only for a defect of ours. */
+export async function answerDirectory (request: Uint8Array, handle: (request: DirectoryRequest) => Promise<DirectoryReply>): Promise<Uint8Array> {
+  let reply: DirectoryReply
+  try {
+    reply = await handle(decode(DirectoryRequest, request, DIRECTORY_REQUEST_LIMIT))
+  } catch (error) {
+    reply = refusal(error)
+  }
+  return encode(DirectoryReply, reply)
+}
+
+/** The answers of a node that is no authority: the documents it holds. */
+export async function answerAsMirror (client: DirectoryClient, clock: Clock, request: Uint8Array): Promise<Uint8Array> {
+  return await answerDirectory(request, async asked => {
+    const now = clock.now()
+    if (asked.op !== 'get' && asked.op !== 'schedule') {
+      throw new MixmintError('not-an-authority', 'peer', 'this node is no authority: it only passes on the document')
+    }
+    const view = asked.op === 'get' && asked.epoch !== null ? client.of(asked.epoch) : client.view(now)
+    if (view === null) throw new MixmintError('document-unavailable', 'peer', 'this node does not hold that document; ask another, or again soon', { retry: true })
+    return asked.op === 'get'
+      ? { is: 'document', time: now, signed: view.signed }
+      : { is: 'schedule', time: now, epochLength: view.parameters.epochLength, epochGrace: view.parameters.epochGrace }
+  })
+}
+
+async function call<K extends DirectoryReply['is']> (ask: Ask, request: DirectoryRequest, wanted: K, signal: AbortSignal): Promise<ReplyOf<K>> {
+  const reply = decode(DirectoryReply, await ask(encode(DirectoryRequest, request), signal), DIRECTORY_REPLY_LIMIT)
+  if (reply.is === 'refused') throw new MixmintError(reply.code, reply.fault, reply.message, { retry: reply.retry })
+  if (reply.is !== wanted) throw new MixmintError('directory-reply', 'peer', 'the node answered something else than it was asked')
+  return reply as ReplyOf<K>
+}

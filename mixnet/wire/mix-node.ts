@@ -1,0 +1,147 @@
+/**
+ * A mixer at work: drives a MixEngine with a real clock, timers and chance, over the links to its neighbours. The same
+ * shell serves a mix, a gateway, and the ends of paths: a service and a wallet send their packets through it.
+ */
+import type { Libp2p } from '@libp2p/interface'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import type { EpochKey, MixCounts, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
+import { parseAddress } from '../sphinx/address.ts'
+import { ADDRESS_SIZE, PACKET_SIZE } from '../sphinx/layout.ts'
+import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
+
+export interface MixNodeOptions {
+  readonly node: Libp2p
+  readonly engine: MixEngine
+  readonly neighbourhood: Neighbourhood
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly meter: Meter
+  readonly limits?: Partial<LinkLimits>
+  /** A message for this node: 3968 bytes, still padded. */
+  readonly onDeliver?: (message: Uint8Array) => void
+  /** A reply on one of this node's SURBs: id 16 bytes, payload 3984. */
+  readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
+}
+
+export class MixNode {
+  readonly #options: MixNodeOptions
+  readonly #links: PacketLinks
+  #timer: NodeJS.Timeout | undefined
+  #timerAt: Millis = Infinity
+  #onEmpty: (() => void) | undefined
+
+  constructor (options: MixNodeOptions) {
+    this.#options = options
+    const { node, neighbourhood, rng, meter, limits } = options
+    this.#links = new PacketLinks({
+      node, neighbourhood, rng, meter, limits,
+      onPacket: (from, packet) => { this.#handle({ kind: 'packet', from, packet }) }
+    })
+  }
+
+  /** Take packets from now on. */
+  async start (): Promise<void> {
+    await this.#links.start()
+  }
+
+  install (key: EpochKey): void {
+    this.#handle({ kind: 'install', key })
+  }
+
+  retire (epoch: number): void {
+    this.#handle({ kind: 'retire', epoch })
+  }
+
+  /** Which epoch is now current. */
+  setEpoch (epoch: number): void {
+    this.#handle({ kind: 'epoch', epoch })
+  }
+
+  /**
+   * Send a packet of our own to its first hop. Never waits; what cannot be queued is dropped and counted.
+   * @param to an address block (94 bytes) or a peer id (39 bytes)
+   * @throws bad-argument (caller) when it is neither, or the packet has not 4608 bytes
+   */
+  sendPacket (to: Uint8Array, packet: Uint8Array): SendResult {
+    const peer = to.length === ADDRESS_SIZE ? parseAddress(to)?.peer : to
+    if (peer === undefined || peer.length !== 39 || packet.length !== PACKET_SIZE) {
+      throw new MixmintError('bad-argument', 'caller', 'a packet of 4608 bytes, and the address block or peer id of its first hop, are wanted')
+    }
+    return this.#links.send(toHex(peer), packet)
+  }
+
+  /** Stay connected to this node (a wallet to its gateway, so that replies find it), reconnecting as needed. */
+  keep (peer: Uint8Array): void {
+    this.#links.keep(toHex(peer))
+  }
+
+  /** Is our stream to this node open? */
+  isUp (peer: Uint8Array): boolean {
+    return this.#links.isUp(toHex(peer))
+  }
+
+  counts (): { readonly mix: MixCounts, readonly links: LinkCounts } {
+    return { mix: this.#options.engine.counts(), links: this.#links.counts() }
+  }
+
+  /**
+   * Take no more packets, let those inside leave when they are due, then end the links. What is still inside after `ms`
+   * is dropped and counted as abandoned.
+   */
+  async stop (ms: Millis): Promise<void> {
+    const signal = AbortSignal.timeout(ms)
+    await this.#links.refuse(signal)
+    this.#handle({ kind: 'drain' })
+    if (this.#options.engine.counts().queued > 0 && !signal.aborted) {
+      await new Promise<void>(resolve => {
+        this.#onEmpty = resolve
+        signal.addEventListener('abort', () => { resolve() }, { once: true })
+      })
+    }
+    this.#handle({ kind: 'abandon' })
+    clearTimeout(this.#timer)
+    await this.#links.stop(signal)
+  }
+
+  #handle (event: MixEvent): void {
+    const { engine, clock, rng } = this.#options
+    for (const effect of engine.handle(event, clock.now(), rng)) this.#perform(effect)
+    this.#arm()
+  }
+
+  #perform (effect: MixEffect): void {
+    switch (effect.kind) {
+      case 'forward': this.#links.send(toHex(effect.to.peer), effect.packet); break
+      case 'to-wallet': this.#links.send(toHex(effect.wallet), effect.packet); break
+      case 'deliver': this.#hook(() => this.#options.onDeliver?.(effect.message)); break
+      case 'reply': this.#hook(() => this.#options.onReply?.(effect.surbId, effect.payload)); break
+    }
+  }
+
+  /** A defect behind a hook must not stop the mixing. */
+  #hook (call: () => void): void {
+    try {
+      call()
+    } catch {
+      this.#options.meter.count('mix_hook_failed')
+    }
+  }
+
+  #arm (): void {
+    const deadline = this.#options.engine.nextDeadline()
+    if (deadline === undefined) {
+      this.#onEmpty?.()
+      return
+    }
+    if (this.#timerAt <= deadline) return
+    clearTimeout(this.#timer)
+    this.#timerAt = deadline
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity
+      this.#handle({ kind: 'timer' })
+    }, Math.max(0, Math.ceil(deadline - this.#options.clock.now())))
+  }
+}
+

@@ -1,0 +1,218 @@
+/**
+ * Packets between neighbours, `/mix/1.0.0` (LIP-99 §5): one long-lived one-way stream for each neighbour and direction,
+ * every packet a frame of exactly 4608 bytes.
+ *
+ * Nodes of the network are dialled at the addresses that the directory gives; a packet that names another address does
+ * not make us dial it. A wallet has no address: packets for it go over the connection that it opened.
+ */
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
+import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import type { LinkId } from '../mixing/engine.ts'
+import { PACKET_SIZE } from '../sphinx/layout.ts'
+import { readFrames } from './frames.ts'
+import { PacketLink } from './link.ts'
+import { dialable, isMixPeer, linkIdOf, peerBytes, peerIdOfLink } from './peers.ts'
+
+export const MIX_PROTOCOL = '/mix/1.0.0'
+
+/** The network around us, as the directory has it now. */
+export interface Neighbourhood {
+  /** Where a node listens, multiaddrs without /p2p; empty for a peer that is not in the directory, such as a wallet. */
+  readonly addresses: (peer: LinkId) => readonly string[]
+  /** May this peer send us packets at all? */
+  readonly accepts: (peer: LinkId) => boolean
+}
+
+export interface LinkLimits {
+  /** Packets waiting for one node of the network, and for one wallet. */
+  readonly queue: number
+  readonly walletQueue: number
+  /** Neighbours that may send to us at one time. */
+  readonly inbound: number
+  /** A neighbour that sends nothing for so long loses its stream (and opens another when it has something to send). */
+  readonly silence: Millis
+  /** A packet that has begun must be complete, and a stream take what is sent, within this time. */
+  readonly stall: Millis
+  readonly dialTimeout: Millis
+  readonly backoff: { readonly first: Millis, readonly most: Millis }
+  /** Packets for a node that cannot be reached are kept so long. */
+  readonly hold: Millis
+}
+
+const LIMITS: LinkLimits = {
+  queue: 4096, walletQueue: 256, inbound: 1024, silence: 600_000, stall: 30_000, dialTimeout: 5_000,
+  backoff: { first: 100, most: 10_000 }, hold: 30_000
+}
+
+export type SendResult = 'queued' | LinkDropReason
+/** link-full: the queue for this neighbour is full. no-link: there is no way to it, or there was none for too long. */
+export type LinkDropReason = 'link-full' | 'no-link'
+
+/** sent + dropped + queued = all that `send` was given. Sent means handed to the stream. */
+export interface LinkCounts {
+  readonly received: number
+  readonly sent: number
+  readonly queued: number
+  readonly dropped: Readonly<Record<LinkDropReason, number>>
+}
+
+export interface PacketLinksOptions {
+  readonly node: Libp2p
+  readonly neighbourhood: Neighbourhood
+  /** While a promise that it returned is pending, nothing more is read from this neighbour. */
+  readonly onPacket: (from: LinkId, packet: Uint8Array) => void | Promise<void>
+  readonly rng: Rng
+  readonly meter: Meter
+  readonly limits?: Partial<LinkLimits>
+}
+
+interface Inbound { readonly stream: Stream, readonly done: Promise<void> }
+
+export class PacketLinks {
+  readonly #options: PacketLinksOptions
+  readonly #limits: LinkLimits
+  readonly #outbound = new Map<LinkId, PacketLink>()
+  readonly #inbound = new Map<LinkId, Inbound>()
+  readonly #dropped = { 'link-full': 0, 'no-link': 0 }
+  #received = 0
+  #sent = 0
+  #closed = false
+
+  constructor (options: PacketLinksOptions) {
+    this.#options = options
+    this.#limits = { ...LIMITS, ...options.limits }
+  }
+
+  /** Take packets from now on. */
+  async start (): Promise<void> {
+    // A stream that replaces a dead one may come before we notice that the old one is dead.
+    await this.#options.node.handle(MIX_PROTOCOL, (stream, connection) => { this.#onStream(stream, connection) },
+      { maxInboundStreams: 2, maxOutboundStreams: 2 })
+  }
+
+  /** Never waits and never throws: the packet is queued, or dropped and counted. */
+  send (to: LinkId, packet: Uint8Array): SendResult {
+    const link = this.#link(to)
+    if (link === undefined) return this.#drop('no-link', 1)
+    return link.offer(packet) ? 'queued' : this.#drop('link-full', 1)
+  }
+
+  /** Keep a stream open to this node even with nothing to send: so a wallet stays reachable through its gateway. */
+  keep (to: LinkId): void {
+    this.#link(to)?.keep()
+  }
+
+  /** Is our stream to this peer open? */
+  isUp (to: LinkId): boolean {
+    return this.#outbound.get(to)?.up ?? false
+  }
+
+  counts (): LinkCounts {
+    let queued = 0
+    for (const link of this.#outbound.values()) queued += link.queued
+    return { received: this.#received, sent: this.#sent, queued, dropped: { ...this.#dropped } }
+  }
+
+  /**
+   * Take no more packets: neighbours are asked to end their streams, which loses nothing, as they keep what they have
+   * not sent yet. When the signal fires first, the streams are broken off.
+   */
+  async refuse (signal: AbortSignal): Promise<void> {
+    await this.#options.node.unhandle(MIX_PROTOCOL)
+    const inbound = [...this.#inbound.values()]
+    signal.addEventListener('abort', () => { for (const { stream } of inbound) stream.abort(stopped()) }, { once: true })
+    await Promise.all(inbound.map(async ({ stream, done }) => {
+      if (signal.aborted) stream.abort(stopped())
+      await stream.close({ signal }).catch(() => {})
+      await done
+    }))
+  }
+
+  /** Send what is queued for neighbours whose streams are open, then end all streams, at the latest when the signal fires. */
+  async stop (signal: AbortSignal): Promise<void> {
+    this.#closed = true
+    await this.refuse(signal)
+    await Promise.all([...this.#outbound.values()].map(async link => { await link.close(signal) }))
+  }
+
+  #link (to: LinkId): PacketLink | undefined {
+    const existing = this.#outbound.get(to)
+    if (existing !== undefined || this.#closed) return existing
+    const lasting = this.#options.neighbourhood.addresses(to).length > 0
+    if (!lasting && this.#connectionOf(to) === undefined) return undefined
+    const { queue, walletQueue, hold, stall, backoff } = this.#limits
+    const link = new PacketLink({
+      open: async () => await this.#open(to),
+      lasting,
+      queue: lasting ? queue : walletQueue,
+      hold: lasting ? hold : 0,
+      stall,
+      backoff,
+      rng: this.#options.rng,
+      onSent: () => { this.#sent += 1 },
+      onDropped: count => { this.#drop('no-link', count) },
+      onOver: () => { this.#outbound.delete(to) }
+    })
+    this.#outbound.set(to, link)
+    return link
+  }
+
+  async #open (to: LinkId): Promise<Stream> {
+    const { node, neighbourhood } = this.#options
+    const signal = AbortSignal.timeout(this.#limits.dialTimeout)
+    const connection = this.#connectionOf(to)
+    if (connection !== undefined) return await connection.newStream(MIX_PROTOCOL, { signal })
+    const peer = peerIdOfLink(to)
+    return await node.dialProtocol(dialable({ peer: peerBytes(peer), addresses: neighbourhood.addresses(to) }), MIX_PROTOCOL, { signal })
+  }
+
+  #connectionOf (peer: LinkId): Connection | undefined {
+    try {
+      return this.#options.node.getConnections(peerIdOfLink(peer)).find(({ status }) => status === 'open')
+    } catch {
+      return undefined // not a peer id: a packet may name anything
+    }
+  }
+
+  #onStream (stream: Stream, connection: Connection): void {
+    const refusal = this.#refusal(connection)
+    if (refusal !== undefined) {
+      this.#options.meter.count('mix_streams_refused', { reason: refusal.code })
+      stream.abort(refusal)
+      return
+    }
+    const from = linkIdOf(connection.remotePeer)
+    this.#inbound.get(from)?.stream.abort(new MixmintError('stream-replaced', 'peer', 'a newer stream of the same peer takes its place'))
+    const { silence, stall } = this.#limits
+    const done = readFrames(stream, { min: PACKET_SIZE, max: PACKET_SIZE, silence, stall }, packet => {
+      this.#received += 1
+      return this.#options.onPacket(from, packet)
+    }).then(async () => { await stream.close() }).catch((error: unknown) => {
+      this.#options.meter.count('mix_streams_broken', { reason: isMixmintError(error) ? error.code : 'internal' })
+    }).finally(() => {
+      if (this.#inbound.get(from)?.stream === stream) this.#inbound.delete(from)
+    })
+    this.#inbound.set(from, { stream, done })
+  }
+
+  #refusal ({ remotePeer }: Connection): MixmintError | undefined {
+    if (!isMixPeer(remotePeer) || !this.#options.neighbourhood.accepts(linkIdOf(remotePeer))) {
+      return new MixmintError('stranger', 'peer', 'packets are not accepted from this peer')
+    }
+    if (this.#inbound.size >= this.#limits.inbound && !this.#inbound.has(linkIdOf(remotePeer))) {
+      return new MixmintError('links-full', 'us', 'as many neighbours as we serve are connected', { retry: true })
+    }
+    return undefined
+  }
+
+  #drop (reason: LinkDropReason, count: number): LinkDropReason {
+    this.#dropped[reason] += count
+    this.#options.meter.count('mix_link_dropped', { reason }, count)
+    return reason
+  }
+}
+
+function stopped (): MixmintError {
+  return new MixmintError('stopping', 'us', 'this node is stopping', { retry: true })
+}

@@ -1,0 +1,23 @@
+/** Who a node is to its peers: a secp256k1 key, since only such peer ids fit into packets (DESIGN §2). */
+import { generateKeyPair, privateKeyFromRaw } from '@libp2p/crypto/keys'
+import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { loadOrCreateSeed } from './secrets.ts'
+
+/**
+ * The identity kept in this file (64 hexadecimal digits, mode 600), made when there is none.
+ * @throws key-file-broken, key-file-open (operator)
+ */
+export function loadOrCreateIdentity (file: string): Secp256k1PrivateKey {
+  try {
+    return privateKeyFromRaw(loadOrCreateSeed(file)) as Secp256k1PrivateKey
+  } catch (error) {
+    if (error instanceof MixmintError) throw error
+    throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a secp256k1 key: restore it from a backup`, { cause: error })
+  }
+}
+
+/** An identity that nobody has seen: every session of a wallet takes one. */
+export async function freshIdentity (): Promise<Secp256k1PrivateKey> {
+  return await generateKeyPair('secp256k1')
+}

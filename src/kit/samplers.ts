@@ -1,0 +1,25 @@
+/** Draws from distributions, out of a port of random bytes. */
+import type { Rng } from './ports.ts'
+
+/** Uniform in the half-open interval (0, 1], a multiple of 2^-53: never zero, so that its logarithm is finite. */
+export function unit (rng: Rng): number {
+  const bytes = rng.bytes(7)
+  let value = bytes[0] & 0x1f
+  for (let i = 1; i < 7; i++) value = value * 256 + bytes[i]
+  return (value + 1) / 2 ** 53
+}
+
+/** Exponential with this mean, by inversion (Devroye, Non-Uniform Random Variate Generation, §II.2). */
+export function exponential (rng: Rng, mean: number): number {
+  return -mean * Math.log(unit(rng))
+}
+
+/** A whole number from 0 to n − 1, each equally likely: draws that would favour some are thrown away. n up to 2^32. */
+export function below (rng: Rng, n: number): number {
+  const fair = 2 ** 32 - 2 ** 32 % n
+  for (;;) {
+    const bytes = rng.bytes(4)
+    const value = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
+    if (value < fair) return value % n
+  }
+}
