@@ -87,14 +87,22 @@ export function checkOutputs (suite: Suite, registry: Registry, bank: Uint8Array
  * @throws settle-by-past, settle-by-too-far, keyset-not-issuing, keyset-ends-too-soon (peer)
  */
 export function checkContractDates (registry: Registry, contract: Contract, now: number): void {
-  const { clockSkew, settleMaximum, voidGrace, margin } = registry.parameters
-  if (contract.settleBy + voidGrace < now) throw new MixmintError('settle-by-past', 'peer', 'the contract should have been settled before now')
-  if (contract.settleBy > now + settleMaximum + clockSkew) throw new MixmintError('settle-by-too-far', 'peer', 'the contract may be settled too far in the future')
+  if (contract.settleBy + registry.parameters.voidGrace < now) throw new MixmintError('settle-by-past', 'peer', 'the contract should have been settled before now')
+  checkLastingDates(registry, contract, now)
   checkOutputDates(registry, contract.outputs, now)
+}
+
+/**
+ * Those of them that no passing of time can break, and that a certified contract too has to keep.
+ * @throws settle-by-too-far, keyset-not-issuing (not yet), keyset-ends-too-soon (peer)
+ */
+export function checkLastingDates (registry: Registry, contract: Contract, now: number): void {
+  const { clockSkew, settleMaximum, voidGrace, margin } = registry.parameters
+  if (contract.settleBy > now + settleMaximum + clockSkew) throw new MixmintError('settle-by-too-far', 'peer', 'the contract may be settled too far in the future')
   for (const output of contract.outputs) {
-    if (contract.settleBy + voidGrace + margin >= registry.keyset(output.keyset).keyset.spendUntil) {
-      throw new MixmintError('keyset-ends-too-soon', 'peer', 'an output could end before the contract is decided')
-    }
+    const { issueFrom, spendUntil } = registry.keyset(output.keyset).keyset
+    if (now + clockSkew < issueFrom) throw new MixmintError('keyset-not-issuing', 'peer', 'an output is of a keyset that does not issue yet')
+    if (contract.settleBy + voidGrace + margin >= spendUntil) throw new MixmintError('keyset-ends-too-soon', 'peer', 'an output could end before the contract is decided')
   }
 }
 

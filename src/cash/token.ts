@@ -20,10 +20,15 @@ export function signToken (suite: Suite, dayKey: Ed25519KeyPair, token: Token): 
 }
 
 /** The bank's signature, by the day key that the directory lists. @throws wrong-network, unknown-day-key, bad-token (peer) */
-export function verifyToken (suite: Suite, registry: Registry, { token, signature }: SignedToken): void {
+export function verifyToken (suite: Suite, registry: Registry, signed: SignedToken): void {
+  const { token } = signed
   if (token.network !== registry.network) throw new MixmintError('wrong-network', 'peer', 'the token belongs to another network')
-  const dayKey = registry.dayKey(token.bank, token.day)
-  if (!suite.ed25519Verify(dayKey.key, tagged('token', encode(Token, token)), signature)) {
+  verifyTokenSignature(suite, registry.dayKey(token.bank, token.day).key, signed)
+}
+
+/** @throws bad-token (peer) */
+export function verifyTokenSignature (suite: Suite, dayKey: Uint8Array, { token, signature }: SignedToken): void {
+  if (!suite.ed25519Verify(dayKey, tagged('token', encode(Token, token)), signature)) {
     throw new MixmintError('bad-token', 'peer', 'the token is not signed by its bank')
   }
 }

@@ -1,0 +1,96 @@
+/** Accounts: the operator's credits, the owner's balance and withdrawals (DESIGN §4). */
+import { equal, utf8 } from '../../kit/bytes.ts'
+import { encode, tagged } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import { get, type Saga } from '../../kit/saga.ts'
+import { balanceMessage, withdrawMessage } from '../bank-requests.ts'
+import { checkOutputDates, checkOutputs, total, withdrawalId } from '../contract.ts'
+import type { BankReply, BankRequest } from '../messages.ts'
+import { stored } from '../stored.ts'
+import { accountAt, creditAt, withdrawalAt } from './keys.ts'
+import { balanceOf, checkOurs, commit, creditStep, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
+import { Credited, Signatures } from './records.ts'
+
+/**
+ * Money comes in: the operator credits an account, once for each reference.
+ * @returns the account's balance
+ * @throws bad-argument (caller); reference-reused (caller) when it stands for another account or amount
+ */
+export function * credit (bank: Bank, account: Uint8Array, amount: number, reference: string): Saga<number> {
+  if (account.length !== 32) throw new MixmintError('bad-argument', 'caller', 'an account is named by a key of 32 bytes')
+  if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
+  if (reference === '') throw new MixmintError('bad-argument', 'caller', 'a reference wanted: it is what makes a repeated credit count once')
+  const id = bank.suite.sha256(tagged('credit-reference', utf8(reference)))
+  const value = encode(Credited, { account, amount })
+  const time = yield * bank.clock.now()
+  for (;;) {
+    const before = yield * get(creditAt(id))
+    if (before !== null) {
+      if (!equal(before, value)) throw new MixmintError('reference-reused', 'caller', 'this reference was used for another account or amount: choose a fresh one')
+      return yield * balanceOf(account)
+    }
+    const clash = yield * commit([
+      insert('credit', creditAt(id), value),
+      creditStep(account, yield * get(accountAt(account)), amount),
+      journalStep(time, id, { kind: 'credit', amount, issued: [], redeemed: [] })
+    ])
+    if (clash === null) return yield * balanceOf(account)
+  }
+}
+
+/** @throws bad-account-signature, stale-request (peer) */
+export function * balance (bank: Bank, { account, time, signature }: BankRequest & { op: 'balance' }): Saga<BankReply> {
+  if (!bank.suite.ed25519Verify(account, balanceMessage(account, time), signature)) throw notTheAccount()
+  const now = yield * bank.clock.now()
+  if (Math.abs(now - time) > bank.registry().parameters.clockSkew) {
+    throw new MixmintError('stale-request', 'peer', 'the time in the request is not now: set the clock, and sign anew')
+  }
+  return { is: 'balance', unit: bank.unit, balance: yield * balanceOf(account) }
+}
+
+/**
+ * Debit and answer in one batch; the same answer to every retry, forever.
+ * @throws bad-account-signature, wrong-network, wrong-bank, wrong-unit, keyset-not-issuing, insufficient-funds,
+ *   output-used, and those of checkOutputs (peer)
+ */
+export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest & { op: 'withdraw' }): Saga<BankReply, BankEffect> {
+  const { suite } = bank
+  const { account, outputs } = withdrawal
+  const id = withdrawalId(suite, withdrawal)
+  if (!suite.ed25519Verify(account, withdrawMessage(id), signature)) throw notTheAccount()
+  const before = yield * answered(id)
+  if (before !== null) return before
+
+  checkOurs(bank, withdrawal)
+  const registry = bank.registry()
+  checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
+  const time = yield * bank.clock.now()
+  checkOutputDates(registry, outputs, time)
+  const amount = total(outputs)
+  let signatures: Uint8Array[] | undefined
+  for (;;) {
+    // The account before the answer: if another ask of the same withdrawal emptied it, its answer is there too.
+    const was = yield * get(accountAt(account))
+    const meanwhile = yield * answered(id)
+    if (meanwhile !== null) return meanwhile
+    const debit = debitStep(account, was, amount)
+    signatures ??= yield * signOutputs(outputs)
+    const clash = yield * commit([
+      insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
+      debit,
+      ...outputSteps(bank, outputs, id),
+      journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] })
+    ])
+    if (clash === null) return { is: 'signatures', signatures }
+    if (clash.clash === 'output') throw outputUsed()
+  }
+}
+
+function * answered (id: Uint8Array): Saga<BankReply | null> {
+  const value = yield * get(withdrawalAt(id))
+  return value === null ? null : { is: 'signatures', ...stored(Signatures, value) }
+}
+
+function notTheAccount (): MixmintError {
+  return new MixmintError('bad-account-signature', 'peer', 'the request is not signed by the account\'s key')
+}

@@ -1,0 +1,107 @@
+/** Deposits: merchants turn in tokens in batches, with a result for each (DESIGN §6). */
+import { equal, toHex } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { isMixmintError, MixmintError } from '../../kit/errors.ts'
+import { get, type Saga } from '../../kit/saga.ts'
+import { total } from '../contract.ts'
+import type { Presentation, Token } from '../formats.ts'
+import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
+import { stored } from '../stored.ts'
+import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
+import { accountAt, depositAt, tokenAt } from './keys.ts'
+import { checkOurs, commit, creditStep, insert, journalStep, type Bank, type Step } from './parts.ts'
+import { Deposited, IssuedToken } from './records.ts'
+
+/** Tokens in one batch of the store: enough to share its cost, few enough that a lost race repeats little. */
+const CHUNK = 128
+
+/** A token that is good, and not known to be deposited. */
+interface Good { readonly token: Token, readonly hash: Uint8Array }
+
+/**
+ * A result for each presentation, in their order: `credited`, `already` (the payee has had the money), or `refused` with
+ * the code: wrong-network, wrong-bank, wrong-unit, unknown-day-key, bad-token, bad-presentation, token-not-issued,
+ * deposit-too-late. Counts `bank_deposit` by outcome.
+ */
+export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'deposit' }): Saga<BankReply> {
+  const time = yield * bank.clock.now()
+  const results: DepositResult[] = []
+  const good: Good[] = []
+  const places = new Map<string, number>()
+  for (const [i, presentation] of presentations.entries()) {
+    const { token } = presentation.token
+    const result: DepositResult = { serial: token.serial, state: 'already', code: '' }
+    results.push(result)
+    try {
+      const hash = yield * examine(bank, presentation, time)
+      if (hash !== null && !places.has(toHex(token.serial))) {
+        good.push({ token, hash })
+        places.set(toHex(token.serial), i)
+      }
+    } catch (error) {
+      if (!isMixmintError(error) || error.fault !== 'peer') throw error
+      results[i] = { ...result, state: 'refused', code: error.code }
+    }
+  }
+  for (let at = 0; at < good.length; at += CHUNK) {
+    for (const { serial } of yield * credit(good.slice(at, at + CHUNK), time)) {
+      const i = places.get(toHex(serial))
+      if (i !== undefined) results[i] = { ...results[i], state: 'credited' }
+    }
+  }
+  for (const { state, code } of results) bank.meter.count('bank_deposit', { outcome: state === 'refused' ? code : state })
+  return { is: 'deposited', results }
+}
+
+/**
+ * @returns H(token) if it is to be credited, null if it was
+ * @throws (peer) why it is refused
+ */
+function * examine (bank: Bank, presentation: Presentation, now: number): Saga<Uint8Array | null> {
+  const { suite } = bank
+  const { token } = presentation.token
+  checkOurs(bank, token)
+  const hash = tokenHash(suite, token)
+  const deposited = yield * get(depositAt(token.serial))
+  // The very token that was credited, whose day key may be gone from the directory by now.
+  if (deposited !== null && equal(stored(Deposited, deposited).token, hash)) return null
+
+  const dayKey = bank.dayKey(token.day)?.publicKey ?? bank.registry().dayKey(bank.bank.publicKey, token.day).key
+  verifyTokenSignature(suite, dayKey, presentation.token)
+  const issued = yield * get(tokenAt(token.serial))
+  if (issued === null || !equal(stored(IssuedToken, issued).token, hash)) {
+    // Our signature on a token that we did not make: somebody else has the key of that day.
+    bank.meter.count('bank_token_not_issued')
+    throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')
+  }
+  verifyPresentation(suite, presentation)
+  if (now - bank.registry().parameters.clockSkew >= token.depositUntil) {
+    throw new MixmintError('deposit-too-late', 'peer', 'the token could be deposited until its depositUntil')
+  }
+  return hash
+}
+
+/** Credit each token that nobody else deposits meanwhile. @returns those credited */
+function * credit (good: readonly Good[], time: number): Saga<Token[]> {
+  let left = good
+  while (left.length > 0) {
+    const inserts = left.map(({ token, hash }) => insert('deposit', depositAt(token.serial), encode(Deposited, { token: hash, time })))
+    const journal = left.map(({ token }) => journalStep(time, token.serial, { kind: 'deposit', amount: token.amount, issued: [], redeemed: [] }))
+    const clash = yield * commit([...inserts, ...yield * creditSteps(left), ...journal])
+    if (clash === null) break
+    // Another deposit of the same token came first (the account is then merely read anew).
+    left = left.filter((_, i) => inserts[i] !== clash)
+  }
+  return left.map(({ token }) => token)
+}
+
+/** One step for each payee. */
+function * creditSteps (good: readonly Good[]): Saga<Step[]> {
+  const payees = new Map(good.map(({ token }) => [toHex(token.payee), token.payee]))
+  const steps: Step[] = []
+  for (const [name, payee] of payees) {
+    const sum = total(good.flatMap(({ token }) => toHex(token.payee) === name ? [{ value: token.amount }] : []))
+    steps.push(creditStep(payee, yield * get(accountAt(payee)), sum))
+  }
+  return steps
+}

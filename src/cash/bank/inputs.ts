@@ -1,0 +1,56 @@
+/** Coins that are shown to the bank: whether they are its own, in time, for this contract, unspent, certified. */
+import { equal } from '../../kit/bytes.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import { get, type Saga } from '../../kit/saga.ts'
+import { certify } from '../certify.ts'
+import { coinId } from '../coin.ts'
+import type { Input } from '../formats.ts'
+import type { InputState } from '../messages.ts'
+import type { KnownKeyset, Registry } from '../registry.ts'
+import { isCertified, verifyOpening } from '../spend.ts'
+import { spentAt } from './keys.ts'
+import type { Bank, BankEffect } from './parts.ts'
+
+/**
+ * What a certificate does not say: the coin is this bank's, its certificates still count, it was spent for this contract.
+ * The coin's and the spend's own signatures are checked where votes are counted (certify).
+ * @param contract D
+ * @throws unknown-keyset, wrong-bank, wrong-unit, keyset-ended, bad-opening (peer)
+ */
+export function checkInput (bank: Bank, registry: Registry, contract: Uint8Array, input: Input, now: number): KnownKeyset {
+  const known = registry.keyset(input.spend.coin.keyset)
+  const { keyset } = known
+  if (!equal(keyset.bank, bank.bank.publicKey)) throw new MixmintError('wrong-bank', 'peer', 'the coin is of another bank')
+  if (keyset.unit !== bank.unit) throw new MixmintError('wrong-unit', 'peer', 'the coin is in another unit')
+  if (now >= keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'certificates for coins of this keyset no longer count; ask for a refund')
+  verifyOpening(bank.suite, contract, input)
+  return known
+}
+
+/**
+ * How each input stands, in their order, with the keepers asked for missing votes of those that have no fault yet.
+ * @param faults one for each input: a code, or '' if none is known
+ */
+export function * inputStates (bank: Bank, registry: Registry, inputs: readonly Input[], faults: readonly string[]): Saga<InputState[], BankEffect> {
+  const { states } = yield * certify(bank.suite, registry, bank.meter, inputs.filter((_, i) => faults[i] === ''))
+  const rest = states.values()
+  return inputs.map((input, i) => {
+    const judged = faults[i] === '' ? rest.next().value : undefined
+    return judged ?? { coin: coinId(bank.suite, input.spend.coin), state: 'refused', first: null, code: faults[i] }
+  })
+}
+
+/** The faults given, with `coin-spent` where there was none and the coin is redeemed already. */
+export function * markSpent (bank: Bank, inputs: readonly Input[], faults: readonly string[]): Saga<string[], BankEffect> {
+  const marked: string[] = []
+  for (const [i, input] of inputs.entries()) {
+    const spent = faults[i] === '' && (yield * get(spentAt(coinId(bank.suite, input.spend.coin)))) !== null
+    marked.push(spent ? 'coin-spent' : faults[i])
+  }
+  return marked
+}
+
+/** Do these inputs bring their certificates with them, so that no keeper need be asked? */
+export function areCertified (bank: Bank, registry: Registry, inputs: readonly Input[]): boolean {
+  return inputs.every(({ spend, votes }) => isCertified(bank.suite, registry.keyset(spend.coin.keyset), spend, votes))
+}

@@ -1,0 +1,44 @@
+/**
+ * The bank's store, key by key. No prefix begins another. Every value but the accounts' and the clock's is
+ * written once, with insert-if-absent, in one batch with all that belongs to the same movement.
+ *
+ * | key | value (records.ts) | says |
+ * |---|---|---|
+ * | `account` ‖ account key | Account | what the account holds; changed by swap |
+ * | `credit` ‖ H(reference) | Credited | the operator's deposit under this reference was made |
+ * | `withdrawal` ‖ withdrawal id | Signatures | the answer to this withdrawal |
+ * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
+ * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
+ * | `spent` ‖ coinId | Spent | the coin is redeemed, and for what |
+ * | `output` ‖ H(output) | id of withdrawal, contract or coin | this blinded message is signed |
+ * | `reclaimed` ‖ coinId | Reclaimed | the answer to the reclaim of this coin |
+ * | `token` ‖ serial | IssuedToken | this very token was issued |
+ * | `deposit` ‖ serial | Deposited | the token was credited to its payee |
+ * | `journal` ‖ u64 time ‖ id | JournalEntry | one movement of money, for the books |
+ * | `steady-clock` | | cash/steady-clock.ts |
+ */
+import { concat, u64, utf8 } from '../../kit/bytes.ts'
+
+const prefixed = (prefix: string): (id: Uint8Array) => Uint8Array => {
+  const first = utf8(prefix)
+  return id => concat(first, id)
+}
+
+export const ACCOUNTS = utf8('account')
+export const JOURNAL = utf8('journal')
+
+export const accountAt = prefixed('account')
+export const creditAt = prefixed('credit')
+export const withdrawalAt = prefixed('withdrawal')
+export const contractAt = prefixed('contract')
+export const invoiceAt = prefixed('invoice')
+export const spentAt = prefixed('spent')
+export const outputAt = prefixed('output')
+export const reclaimedAt = prefixed('reclaimed')
+export const tokenAt = prefixed('token')
+export const depositAt = prefixed('deposit')
+
+/** @param id of the movement: no two movements of one time share it */
+export function journalAt (time: number, id: Uint8Array): Uint8Array {
+  return concat(JOURNAL, u64(time), id)
+}

@@ -1,0 +1,136 @@
+/** What the operations of the bank share: its identity, its effects, and how a movement is written. */
+import { toHex } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Meter, Op } from '../../kit/ports.ts'
+import { batch, gather, get, type Saga } from '../../kit/saga.ts'
+import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
+import type { AskCenter } from '../certify.ts'
+import { outputHash, total } from '../contract.ts'
+import type { Output } from '../formats.ts'
+import type { Registry } from '../registry.ts'
+import type { SteadyClock } from '../steady-clock.ts'
+import { stored } from '../stored.ts'
+import { accountAt, journalAt, outputAt } from './keys.ts'
+import { Account, JournalEntry, type Part } from './records.ts'
+
+export interface BankOptions {
+  readonly suite: Suite
+  readonly network: string
+  readonly bank: Ed25519KeyPair
+  /** One engine and one store for each unit. */
+  readonly unit: string
+  /** What the directory says now. */
+  readonly registry: () => Registry
+  /** The private half of the token key that the directory lists for this day, while the bank has it. */
+  readonly dayKey: (day: number) => Ed25519KeyPair | undefined
+  readonly meter: Meter
+}
+
+export interface Bank extends BankOptions {
+  readonly clock: SteadyClock
+}
+
+/**
+ * The effect: sign `blinded` with the private key of this keyset and value. Results in 256 bytes, verified by whoever
+ * signs; throws a MixmintError (operator) where there is no such key.
+ */
+export interface BlindSign {
+  readonly do: 'blind-sign'
+  readonly keyset: Uint8Array
+  readonly value: number
+  readonly blinded: Uint8Array
+}
+
+export type BankEffect = AskCenter | BlindSign
+
+/** Is this object of this network, bank and unit? @throws wrong-network, wrong-bank, wrong-unit (peer) */
+export function checkOurs (bank: Bank, { network, bank: named, unit }: { network: string, bank: Uint8Array, unit: string }): void {
+  if (network !== bank.network) throw new MixmintError('wrong-network', 'peer', 'this belongs to another network')
+  if (toHex(named) !== toHex(bank.bank.publicKey)) throw new MixmintError('wrong-bank', 'peer', 'this belongs to another bank')
+  if (unit !== bank.unit) throw new MixmintError('wrong-unit', 'peer', 'this is in another unit')
+}
+
+/** The blind signatures of these outputs, in their order. */
+export function * signOutputs (outputs: readonly Output[]): Saga<Uint8Array[], BankEffect> {
+  const results = yield * gather(outputs.map(output => signOutput(output)))
+  return results.map(result => {
+    if (result.state === 'done') return result.value
+    throw result.state === 'failed' ? result.error : new MixmintError('internal', 'us', 'a signature was not waited for')
+  })
+}
+
+function * signOutput ({ keyset, value, blinded }: Output): Saga<Uint8Array, BankEffect> {
+  return yield { do: 'blind-sign', keyset, value, blinded }
+}
+
+/** A step of a batch, with a name for what stands in the way when its condition fails. */
+export interface Step {
+  readonly clash: 'account' | 'coin' | 'contract' | 'credit' | 'deposit' | 'invoice' | 'journal' | 'output' | 'token' | 'withdrawal'
+  readonly op: Op
+}
+
+/** All or nothing. Results in null when done, else in the first step whose condition failed. */
+export function * commit (steps: readonly Step[]): Saga<Step | null> {
+  const result = yield * batch(steps.map(step => step.op))
+  return result.done ? null : steps[result.at]
+}
+
+export function insert (clash: Step['clash'], key: Uint8Array, value: Uint8Array): Step {
+  return { clash, op: { op: 'insert', key, value } }
+}
+
+/** One step for each output. @param id the movement it belongs to */
+export function outputSteps (bank: Bank, outputs: readonly Output[], id: Uint8Array): Step[] {
+  return outputs.map(output => insert('output', outputAt(outputHash(bank.suite, output)), id))
+}
+
+/** A clash on an output, as the asker is told. */
+export function outputUsed (): MixmintError {
+  return new MixmintError('output-used', 'peer', 'one of the blinded outputs was signed for something else already: make fresh ones')
+}
+
+export function journalStep (time: number, id: Uint8Array, entry: JournalEntry): Step {
+  return insert('journal', journalAt(time, id), encode(JournalEntry, entry))
+}
+
+/** Sums by keyset, in order of first appearance. */
+export function parts (items: ReadonlyArray<{ keyset: Uint8Array, value: number }>): Part[] {
+  const sums = new Map<string, Part>()
+  for (const { keyset, value } of items) {
+    const part = sums.get(toHex(keyset))
+    if (part === undefined) sums.set(toHex(keyset), { keyset, amount: value })
+    else part.amount = total([{ value }], part.amount)
+  }
+  return [...sums.values()]
+}
+
+/**
+ * The step that adds to an account, which opens at its first credit. Clashes when the account moved since it was read:
+ * then read it again.
+ * @param was what the store held for the account
+ * @throws bad-amount (peer)
+ */
+export function creditStep (account: Uint8Array, was: Uint8Array | null, amount: number): Step {
+  return accountStep(account, was, total([{ value: amount }], balanceIn(was)))
+}
+
+/** The step that takes from an account; see creditStep. @throws insufficient-funds (peer) */
+export function debitStep (account: Uint8Array, was: Uint8Array | null, amount: number): Step {
+  const left = balanceIn(was) - amount
+  if (left < 0) throw new MixmintError('insufficient-funds', 'peer', 'the account does not hold this much')
+  return accountStep(account, was, left)
+}
+
+function accountStep (account: Uint8Array, was: Uint8Array | null, balance: number): Step {
+  return { clash: 'account', op: { op: 'swap', key: accountAt(account), was, value: encode(Account, { balance }) } }
+}
+
+/** What an account holds; nothing, if it was never opened. */
+export function * balanceOf (account: Uint8Array): Saga<number> {
+  return balanceIn(yield * get(accountAt(account)))
+}
+
+function balanceIn (was: Uint8Array | null): number {
+  return was === null ? 0 : stored(Account, was).balance
+}

@@ -1,0 +1,68 @@
+/**
+ * What an authority asks of a bank's listing before it vouches for it (DESIGN §3): one issuing keyset of a unit at a time,
+ * one token key a day, and nothing taken back that somebody may hold money under. So no customer can be given a key of
+ * his own, today or between two documents.
+ */
+import { equal, toHex } from '../kit/bytes.ts'
+import { encode } from '../kit/codec.ts'
+import { isMixmintError } from '../kit/errors.ts'
+import type { Millis } from '../kit/ports.ts'
+import type { Suite } from '../crypto/suite.ts'
+import { DayKey, type BankListing } from './formats.ts'
+import { keysetId, verifyDayKey, verifyKeyset } from './keyset.ts'
+import { RingMap } from './ring.ts'
+
+/**
+ * @param previous what the document of the epoch before lists for this bank, if anything
+ * @param now by the authority's clock
+ * @returns null, or for people why the listing is refused
+ */
+export function checkListing (suite: Suite, network: string, body: BankListing, previous: BankListing | undefined, now: Millis): string | null {
+  try {
+    return unverified(suite, network, body) ?? ambiguous(body) ?? (previous === undefined ? null : takenBack(suite, body, previous, now))
+  } catch (error) {
+    if (isMixmintError(error)) return error.message
+    throw error
+  }
+}
+
+/** @throws bad-ring, bad-keyset, bad-day-key (peer) */
+function unverified (suite: Suite, network: string, { bank, keysets, rings, dayKeys }: BankListing): string | null {
+  const listed = new Set(rings.map(ring => toHex(new RingMap(suite, ring).id)))
+  for (const signed of keysets) {
+    verifyKeyset(suite, network, bank, signed)
+    if (!listed.has(toHex(signed.keyset.ringId))) return 'a keyset names a ring that is not listed'
+  }
+  for (const signed of dayKeys) verifyDayKey(suite, network, bank, signed)
+  return null
+}
+
+function ambiguous ({ keysets, dayKeys }: BankListing): string | null {
+  for (const [i, { keyset: one }] of keysets.entries()) {
+    for (const { keyset: other } of keysets.slice(i + 1)) {
+      if (one.unit === other.unit && one.issueFrom < other.issueUntil && other.issueFrom < one.issueUntil) {
+        return `two keysets of the unit ${one.unit} issue at the same time`
+      }
+    }
+  }
+  if (new Set(dayKeys.map(({ dayKey }) => dayKey.day)).size !== dayKeys.length) return 'a day has two token keys'
+  return null
+}
+
+function takenBack (suite: Suite, body: BankListing, previous: BankListing, now: Millis): string | null {
+  if (!equal(body.bank, previous.bank)) return 'the bank has another key than before'
+  const ids = new Set(body.keysets.map(({ keyset }) => toHex(keysetId(suite, keyset))))
+  for (const { keyset } of previous.keysets) {
+    if (now < keyset.refundUntil && !ids.has(toHex(keysetId(suite, keyset)))) return 'a keyset is missing whose coins can still be refunded'
+  }
+  const days = new Map(body.dayKeys.map(({ dayKey }) => [dayKey.day, dayKey]))
+  for (const { dayKey: before } of previous.dayKeys) {
+    const after = days.get(before.day)
+    if (after === undefined) {
+      if (now < before.validUntil) return `the token key of day ${before.day} is missing, which is still valid`
+    } else if (!equal(encode(DayKey, after), encode(DayKey, before))) {
+      return `the token key of day ${before.day} was replaced`
+    }
+  }
+  return null
+}

@@ -1,0 +1,19 @@
+/**
+ * What a coin's key signs to undo a purchase (DESIGN §5.6, §5.7), each under a tag of its own, so that a certificate and
+ * an opening alone move nothing and no signature serves for another act.
+ */
+import { encode, list, tagged } from '../kit/codec.ts'
+import type { Suite } from '../crypto/suite.ts'
+import { MAX_OUTPUTS, Output } from './formats.ts'
+
+const Outputs = list(Output, MAX_OUTPUTS, 1)
+
+/** "Let this contract be void", by a coin that is certified for it. */
+export function voidMessage (coin: Uint8Array, contract: Uint8Array): Uint8Array {
+  return tagged('void', coin, contract)
+}
+
+/** "This coin, which the contract did not take, for these outputs": coinId ‖ D ‖ H(outputs). */
+export function reclaimMessage (suite: Suite, coin: Uint8Array, contract: Uint8Array, outputs: readonly Output[]): Uint8Array {
+  return tagged('reclaim', coin, contract, suite.sha256(tagged('outputs', encode(Outputs, [...outputs]))))
+}
