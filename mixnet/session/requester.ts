@@ -1,0 +1,361 @@
+/**
+ * The asking end of an anonymous request (DESIGN §7), as an engine: `step(event, now, rng)` → effects.
+ *
+ *   start ──► first flight: all fragments, SURBs for the expected answer and a spare
+ *      ◄── gathering: some fragments are missing  ──► those, with fresh SURBs
+ *      ◄── running: all is there, the service works
+ *      ◄── answer fragments; `unsent` of them wait for SURBs ──► a flight of SURBs
+ *   silence for a round trip (the quantile of its Gamma law, jittered, doubled each time)
+ *             ──► what is known to be missing again, on fresh paths, in more copies the longer it was silent
+ *
+ * How a call ends: answered; `refused` by the service (cause: its own error); `not-sent`: no packet left this machine, so
+ * nothing can have happened; at the deadline `overdue` if the service was heard, `lost` if not: in both cases the request
+ * may have been carried out, and only asking the service again, by its own protocol, tells; `cancelled` by the caller.
+ */
+import { equal, toHex } from '@mixmint/core/kit/bytes'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { ADDRESS_SIZE, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
+import { decodeMessage, encodeMessage } from '../sphinx/message.ts'
+import { createSurb, openReply } from '../sphinx/surb.ts'
+import { wrap, type Hop } from '../sphinx/wrap.ts'
+import { Alarms } from './alarms.ts'
+import { Assembly } from './assembly.ts'
+import { answerIdOf, bindingOf, fragmentCount, fragmentOf, ID_LENGTH, readReply, writeRequest, type ReplyPart } from './fragment.ts'
+import { answerChunk, fits, plan, planFirst, type PartPlan } from './flight.ts'
+import { SurbLedger, wipeSecrets } from './surbs.ts'
+import { jittered, timingOf, type Timing } from './timing.ts'
+
+/** A path and until when all mix keys on it live. */
+export interface Path { readonly hops: readonly Hop[], readonly expires: Millis }
+
+/** Where paths come from; null when the directory known now has none. A fresh one at each call. */
+export interface Paths {
+  /** From this requester's gateway to the service, the last hop. */
+  readonly forward: (service: string, now: Millis, rng: Rng) => Path | null
+  /** From a mix to this requester, the last hop. */
+  readonly back: (now: Millis, rng: Rng) => Path | null
+}
+
+export interface RequesterConfig {
+  readonly suite: Suite
+  readonly paths: Paths
+  readonly meter: Meter
+  /** From the directory's parameters. */
+  readonly pathLength: number
+  readonly meanDelay: Millis
+  readonly requestLimit: number
+  readonly surbsPerPacket: number
+  /** What links, queues and a service take beside the mixing, ms. */
+  readonly base: Millis
+  /** Most calls at once, and most SURBs remembered for all of them. */
+  readonly callLimit: number
+  readonly surbLimit: number
+}
+
+export type RequesterEvent =
+  /** `call` is the caller's number for it, never used before; replySize a guess, in bytes. */
+  | { readonly is: 'start', readonly call: number, readonly service: string, readonly protocol: string, readonly content: Uint8Array, readonly deadline: Millis, readonly replySize: number }
+  /** A SURB of ours came home. */
+  | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
+  /** A packet of this call could not be handed to the gateway. */
+  | { readonly is: 'unsent', readonly call: number }
+  | { readonly is: 'cancel', readonly call: number }
+  | { readonly is: 'timer' }
+
+export type RequesterEffect =
+  /** `firstHop`: the address block of the gateway. */
+  | { readonly do: 'send', readonly call: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
+  | { readonly do: 'resolve', readonly call: number, readonly content: Uint8Array }
+  | { readonly do: 'reject', readonly call: number, readonly error: MixmintError }
+
+interface Call {
+  readonly number: number
+  readonly service: string
+  readonly protocol: string
+  readonly content: Uint8Array
+  readonly deadline: Millis
+  readonly id: Uint8Array
+  readonly binding: Uint8Array
+  readonly chunk: number
+  /** Fragments of the request that are not known to have arrived. */
+  missing: number[]
+  /** The answer, one assembly per run of the handler that we hear from. */
+  readonly answers: Map<string, Assembly>
+  /** Fragments expected in the answer, or once known their true number. */
+  expected: number
+  flight: number
+  /** SURBs put into packets so far. */
+  given: number
+  packets: number
+  unsent: number
+  heard: boolean
+  /** Timeouts since the last progress (doubles the wait), and since anything was heard (more copies). */
+  tries: number
+  silent: number
+}
+
+const DESTINATION_IS_LAST_HOP = new Uint8Array(ADDRESS_SIZE)
+/** A flight that nobody has answered yet brings at most so many packets full of SURBs. */
+const BLIND_SURB_PACKETS = 2
+/** So many missing fragments are sent again unasked; of more, the service is first asked which. */
+const BLIND_FRAGMENTS = 4
+const MOST_COPIES = 3
+const MOST_DOUBLINGS = 5
+/** Answers of two runs of a handler can be on the way at once (the service was restarted). */
+const MOST_ANSWERS = 2
+
+export class Requester {
+  readonly #config: RequesterConfig
+  readonly #timing: Timing
+  readonly #surbs: SurbLedger
+  readonly #calls = new Map<number, Call>()
+  readonly #alarms = new Alarms<number>()
+
+  constructor (config: RequesterConfig) {
+    this.#config = config
+    this.#timing = timingOf(config.pathLength, config.meanDelay, config.base)
+    this.#surbs = new SurbLedger(config.surbLimit)
+  }
+
+  /** What is held now; all zero when no call is under way. */
+  get held (): { calls: number, surbs: number } {
+    return { calls: this.#calls.size, surbs: this.#surbs.size }
+  }
+
+  /** When the next `timer` event is wanted, or null. */
+  get due (): Millis | null {
+    return this.#alarms.next()
+  }
+
+  step (event: RequesterEvent, now: Millis, rng: Rng): RequesterEffect[] {
+    switch (event.is) {
+      case 'start': return this.#start(event, now, rng)
+      case 'reply': return this.#reply(event.surbId, event.payload, now, rng)
+      case 'unsent': return this.#unsent(event.call)
+      case 'cancel': return this.#end(event.call, new MixmintError('cancelled', 'caller', 'the request was cancelled; if it had been sent, it may still be carried out'))
+      case 'timer': return this.#alarms.ring(now).flatMap(call => this.#timeout(call, now, rng))
+    }
+  }
+
+  #start (event: RequesterEvent & { is: 'start' }, now: Millis, rng: Rng): RequesterEffect[] {
+    const { call: number, service, protocol, content, deadline } = event
+    const { requestLimit, surbsPerPacket, callLimit, suite } = this.#config
+    const refuse = (error: MixmintError): RequesterEffect[] => [{ do: 'reject', call: number, error }]
+    if (content.length > requestLimit) {
+      return refuse(new MixmintError('request-too-large', 'caller', `a request has at most ${requestLimit} bytes, this one has ${content.length}; nothing was sent`))
+    }
+    if (surbsPerPacket < 1 || !fits(protocol)) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
+    if (this.#calls.size >= callLimit) return refuse(notSent('too many requests are under way'))
+    if (deadline <= now) return refuse(notSent('the deadline had passed'))
+
+    const expected = fragmentCount(Math.min(event.replySize, requestLimit), answerChunk(protocol))
+    // A long request needs SURBs, too, for the service to say what of it is missing.
+    const spare = content.length > answerChunk(protocol) ? 3 : 1
+    const { chunk, parts } = planFirst(protocol, content.length, expected + spare, surbsPerPacket)
+    const id = rng.bytes(ID_LENGTH)
+    const call: Call = {
+      number, service, protocol, content, deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
+      missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
+      answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, heard: false, tries: 0, silent: 0
+    }
+    this.#calls.set(number, call)
+    const effects = this.#send(call, parts, now, rng)
+    if (effects.length === 0) return this.#end(number, notSent('the directory has no path to this service and back'))
+    this.#wake(call, this.#timing.roundTrip, now, rng)
+    return effects
+  }
+
+  /** The packets of a flight. Parts for which there is no path now are left out; a timeout will repeat them. */
+  #send (call: Call, parts: readonly PartPlan[], now: Millis, rng: Rng): RequesterEffect[] {
+    const effects: RequesterEffect[] = []
+    for (const part of parts) {
+      try {
+        effects.push(...this.#packet(call, part, now, rng))
+      } catch (error) {
+        // A mix published a key of low order: another path will do.
+        if (!isMixmintError(error, 'bad-hop-key')) throw error
+        this.#config.meter.count('request_bad_path')
+      }
+    }
+    call.packets += effects.length
+    return effects
+  }
+
+  #packet (call: Call, part: PartPlan, now: Millis, rng: Rng): RequesterEffect[] {
+    const path = this.#config.paths.forward(call.service, now, rng)
+    if (path === null) return []
+    const surbs: Uint8Array[] = []
+    for (let i = 0; i < part.surbs; i++) surbs.push(...this.#surb(call, now, rng))
+    if (part.surbs > 0 && surbs.length === 0) return []
+    const data = writeRequest({
+      id: call.id, binding: call.binding, total: call.content.length, chunk: call.chunk, index: part.index, flight: call.flight,
+      wants: part.wants.slice(0, surbs.length), data: part.index === null ? NOTHING : fragmentOf(call.content, call.chunk, part.index)
+    })
+    const message = encodeMessage({ codec: call.protocol, surbs, data, sequence: call.packets })
+    const packet = wrap(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, DESTINATION_IS_LAST_HOP, message)
+    call.given += surbs.length
+    return [{ do: 'send', call: call.number, firstHop: path.hops[0].address, packet }]
+  }
+
+  #surb (call: Call, now: Millis, rng: Rng): Uint8Array[] {
+    const path = this.#config.paths.back(now, rng)
+    if (path === null || path.expires <= now) return []
+    const { surb, secrets } = createSurb(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
+    return this.#surbs.give(call.number, secrets, path.expires) ? [surb] : []
+  }
+
+  #reply (surbId: Uint8Array, payload: Uint8Array, now: Millis, rng: Rng): RequesterEffect[] {
+    const surb = this.#surbs.take(surbId, now)
+    if (surb === null) return this.#drop('unknown-surb')
+    const message = openReply(this.#config.suite, surb.secrets, payload)
+    wipeSecrets(surb.secrets)
+    const call = this.#calls.get(surb.call)
+    if (message === null || call === undefined) return this.#drop('changed')
+    const decoded = decodeMessage(message)
+    const part = decoded === null || decoded.codec !== call.protocol ? null : readReply(decoded.data)
+    if (part === null) return this.#drop('bad-reply')
+    call.heard = true
+    call.silent = 0
+    switch (part.kind) {
+      case 'answer': return this.#answer(call, part, now, rng)
+      case 'gathering': return this.#gathering(call, part, now, rng)
+      case 'running': return this.#running(call, part, now, rng)
+      case 'refused': {
+        const { code, fault, retry, message: why } = part.refusal
+        const cause = new MixmintError(code, fault, why, { retry })
+        return this.#end(call.number, new MixmintError('refused', fault, `the service refused the request (${code}): ${why}`, { retry, cause }))
+      }
+    }
+  }
+
+  #answer (call: Call, part: ReplyPart & { kind: 'answer' }, now: Millis, rng: Rng): RequesterEffect[] {
+    const { requestLimit, suite } = this.#config
+    if (part.total > requestLimit) return this.#drop('answer-too-large')
+    const name = toHex(part.answer)
+    let answer = call.answers.get(name)
+    if (answer === undefined) {
+      if (call.answers.size >= MOST_ANSWERS) call.answers.delete([...call.answers.keys()][0])
+      answer = new Assembly(part.total, part.chunk)
+      call.answers.set(name, answer)
+    }
+    if (answer.total !== part.total || answer.chunk !== part.chunk) return this.#drop('conflict')
+    const added = answer.add(part.index, part.data)
+    if (added !== 'new') return this.#drop(added)
+    if (answer.complete) {
+      const content = answer.join()
+      if (equal(answerIdOf(suite, content), part.answer)) return this.#resolve(call, content)
+      call.answers.delete(name)
+      return this.#drop('conflict')
+    }
+    call.missing = []
+    call.expected = answer.count
+    call.tries = 0
+    // SURBs that the service has not seen yet may still be on the way: more are made only for what those do not cover.
+    const onTheWay = Math.max(0, call.given - part.seen)
+    const wanting = Math.min(part.unsent, answer.missing().length)
+    const more = wanting > onTheWay ? wanting - onTheWay + 1 : 0
+    this.#wake(call, wanting > 0 ? this.#timing.roundTrip : this.#timing.oneWay, now, rng)
+    return more > 0 ? this.#send(call, this.#plan(call, [], more, []), now, rng) : []
+  }
+
+  #gathering (call: Call, part: ReplyPart & { kind: 'gathering' }, now: Millis, rng: Rng): RequesterEffect[] {
+    if (part.count !== fragmentCount(call.content.length, call.chunk)) return this.#drop('conflict')
+    // Only the first word about the latest flight counts; an older one lists what has been sent again since.
+    if (part.flight !== call.flight) return []
+    if (part.missing.length < call.missing.length) call.tries = 0
+    call.missing = part.missing.slice()
+    call.flight += 1
+    this.#wake(call, this.#timing.roundTrip, now, rng)
+    return this.#send(call, this.#plan(call, call.missing, Math.max(2, call.expected + 1 - part.held), []), now, rng)
+  }
+
+  #running (call: Call, part: ReplyPart & { kind: 'running' }, now: Millis, rng: Rng): RequesterEffect[] {
+    if (call.missing.length > 0) call.tries = 0
+    call.missing = []
+    this.#wake(call, this.#timing.roundTrip, now, rng)
+    const onTheWay = Math.max(0, call.given - part.seen)
+    const more = call.expected - part.held - onTheWay
+    return more > 0 ? this.#send(call, this.#plan(call, [], more + 1, []), now, rng) : []
+  }
+
+  #timeout (number: number, now: Millis, rng: Rng): RequesterEffect[] {
+    const call = this.#calls.get(number)
+    if (call === undefined) return []
+    if (now >= call.deadline) return this.#end(number, atDeadline(call))
+    this.#surbs.prune(number, now)
+    call.tries += 1
+    call.silent += 1
+    const effects: RequesterEffect[] = []
+    const parts = this.#planAgain(call)
+    const copies = parts.length > BLIND_FRAGMENTS ? 1 : Math.min(1 + call.silent, MOST_COPIES)
+    call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
+    for (let i = 0; i < copies; i++) effects.push(...this.#send(call, parts, now, rng))
+    this.#config.meter.count('request_retransmitted', {}, effects.length)
+    this.#wake(call, this.#timing.roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS), now, rng)
+    return effects
+  }
+
+  /** What to send after silence. */
+  #planAgain (call: Call): PartPlan[] {
+    const { surbsPerPacket } = this.#config
+    const known = [...call.answers.values()].at(-1)?.missing()
+    if (known !== undefined) return this.#plan(call, [], known.length, known)
+    const few = call.missing.length <= BLIND_FRAGMENTS
+    const surbs = Math.min(call.expected + 1, BLIND_SURB_PACKETS * surbsPerPacket)
+    const wants = Array.from({ length: Math.min(call.expected, surbs) }, (_, i) => i)
+    return this.#plan(call, few ? call.missing : [], few ? surbs : Math.min(2, surbs), wants)
+  }
+
+  #plan (call: Call, indices: readonly number[], surbs: number, wants: readonly number[]): PartPlan[] {
+    return plan(call.protocol, call.content.length, call.chunk, indices, surbs, wants, this.#config.surbsPerPacket)
+  }
+
+  #unsent (number: number): RequesterEffect[] {
+    const call = this.#calls.get(number)
+    if (call === undefined) return []
+    call.unsent += 1
+    return call.unsent === call.packets ? this.#end(number, notSent('no gateway took the packets')) : []
+  }
+
+  #wake (call: Call, wait: Millis, now: Millis, rng: Rng): void {
+    this.#alarms.set(call.number, Math.min(call.deadline, now + jittered(wait, rng)))
+  }
+
+  #resolve (call: Call, content: Uint8Array): RequesterEffect[] {
+    this.#forget(call.number)
+    return [{ do: 'resolve', call: call.number, content }]
+  }
+
+  #end (number: number, error: MixmintError): RequesterEffect[] {
+    if (!this.#calls.has(number)) return []
+    this.#forget(number)
+    this.#config.meter.count('request_failed', { code: error.code })
+    return [{ do: 'reject', call: number, error }]
+  }
+
+  #forget (number: number): void {
+    this.#calls.delete(number)
+    this.#alarms.delete(number)
+    this.#surbs.forgetCall(number)
+  }
+
+  #drop (reason: string): RequesterEffect[] {
+    this.#config.meter.count('request_reply_dropped', { reason })
+    return []
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+const LAST_FLIGHT = 0xffff
+
+function notSent (why: string): MixmintError {
+  return new MixmintError('not-sent', 'operator', `the request was not sent: ${why}; nothing has happened, try again later`, { retry: true })
+}
+
+function atDeadline (call: Call): MixmintError {
+  return call.heard
+    ? new MixmintError('overdue', 'peer', 'the service got the request, or a part of it, but did not answer before the deadline; it may yet be carried out', { retry: true })
+    : new MixmintError('lost', 'peer', 'nothing was heard from the service before the deadline; the request may or may not have reached it', { retry: true })
+}

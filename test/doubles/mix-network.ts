@@ -1,0 +1,213 @@
+/**
+ * A mix network on a virtual clock: real Sphinx packets, peeled at every hop, between real session engines; links that
+ * lose, delay, duplicate and so reorder. One wallet, one gateway, layers of two mixes, one service.
+ */
+import { Heap } from '@mixmint/core/kit/heap'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { exponential, unit } from '@mixmint/core/kit/samplers'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { SeenTags } from '@mixmint/mixnet/sphinx/replay'
+import { peel } from '@mixmint/mixnet/sphinx/peel'
+import type { Hop } from '@mixmint/mixnet/sphinx/wrap'
+import { Requester, type Path, type RequesterConfig, type RequesterEffect, type RequesterEvent } from '@mixmint/mixnet/session/requester'
+import { Responder, type ResponderConfig, type ResponderEffect, type ResponderEvent } from '@mixmint/mixnet/session/responder'
+import { CountingMeter } from './meter.ts'
+import { seededRng } from './rng.ts'
+
+export const PROTOCOL = '/test/echo/1.0.0'
+export const SERVICE = 'the service'
+
+export interface NetworkOptions {
+  readonly suite: Suite
+  readonly seed: string
+  readonly pathLength?: number
+  readonly meanDelay?: number
+  /** Of each packet on each link: the chance that it is lost, that it comes twice. */
+  readonly loss?: number
+  readonly duplicates?: number
+  /** The chance that the last hop hands the same message or reply to the session twice. */
+  readonly echoes?: number
+  /** A handler: its answer and how long it takes. */
+  readonly handler?: (content: Uint8Array) => { readonly answer: Uint8Array | MixmintError, readonly after: number }
+  readonly requester?: Partial<RequesterConfig>
+  readonly responder?: Partial<ResponderConfig>
+}
+
+interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags }
+type Outcome = { readonly content: Uint8Array } | { readonly error: MixmintError }
+
+export class MixNetwork {
+  readonly meter = new CountingMeter()
+  readonly outcomes = new Map<number, Outcome>()
+  /** How often the handler ran, by the content it was given, in hexadecimal. */
+  readonly runs = new Map<string, number>()
+  /** Alphas of the packets that the responder sent: one for each SURB used. */
+  readonly repliesSent: string[] = []
+  packetsSent = 0
+  now = 1_000_000
+  /** Where a packet may be stopped: true drops it. */
+  intercept: (from: 'wallet' | 'mix' | 'service', packet: Uint8Array) => boolean = () => false
+  requester: Requester
+  responder: Responder
+  readonly #options: NetworkOptions
+  readonly #rng
+  readonly #chance
+  readonly #queue = new Heap<{ at: number, turn: number, act: () => void }>((a, b) => a.at < b.at || (a.at === b.at && a.turn < b.turn))
+  readonly #nodes = new Map<string, Node>()
+  readonly #layers: Node[][]
+  readonly #service: Node
+  readonly #wallet: Node
+  readonly #timers = { wallet: Infinity, service: Infinity }
+  #turn = 0
+  #calls = 0
+
+  constructor (options: NetworkOptions) {
+    this.#options = options
+    this.#rng = seededRng(`${options.seed}/keys`)
+    this.#chance = seededRng(`${options.seed}/chance`)
+    this.#layers = [1, ...Array.from({ length: this.pathLength - 2 }, () => 2)].map(size => Array.from({ length: size }, () => this.#node(this.meanDelay)))
+    this.#service = this.#node(0)
+    this.#wallet = this.#node(0)
+    this.requester = this.newRequester()
+    this.responder = this.newResponder()
+  }
+
+  get pathLength (): number { return this.#options.pathLength ?? 5 }
+  get meanDelay (): number { return this.#options.meanDelay ?? 50 }
+
+  get paths (): { forward: () => Path, back: () => Path } {
+    return {
+      forward: () => ({ hops: this.#path(this.#layers, this.#service), expires: Infinity }),
+      back: () => ({ hops: this.#path([...this.#layers.slice(1), this.#layers[0]], this.#wallet), expires: this.now + 3_600_000 })
+    }
+  }
+
+  newRequester (changes: Partial<RequesterConfig> = {}): Requester {
+    return new Requester({
+      suite: this.#options.suite, meter: this.meter, pathLength: this.pathLength, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5,
+      base: 100, callLimit: 10_000, surbLimit: 100_000, paths: this.paths, ...this.#options.requester, ...changes
+    })
+  }
+
+  newResponder (): Responder {
+    return new Responder({
+      suite: this.#options.suite, meter: this.meter, knows: protocol => protocol === PROTOCOL, pathLength: this.pathLength, meanDelay: this.meanDelay,
+      requestLimit: 1 << 18, answerKept: 60_000, gatherFor: 30_000, memoryLimit: 1 << 28, requestsLimit: 100_000, runLimit: 10_000,
+      ...this.#options.responder
+    })
+  }
+
+  /** Start a request; its outcome will be under the number returned. */
+  request (content: Uint8Array, { deadline = 60_000, replySize = 0, protocol = PROTOCOL } = {}): number {
+    const call = this.#calls++
+    this.ask({ is: 'start', call, service: SERVICE, protocol, content, deadline: this.now + deadline, replySize })
+    return call
+  }
+
+  ask (event: RequesterEvent): void {
+    this.#perform(this.requester.step(event, this.now, this.#rng))
+    const due = this.requester.due
+    if (due === null || due >= this.#timers.wallet) return
+    this.#timers.wallet = due
+    this.#after(due - this.now, () => {
+      this.#timers.wallet = Infinity
+      this.ask({ is: 'timer' })
+    })
+  }
+
+  serve (event: ResponderEvent): void {
+    this.#performAtService(this.responder.step(event, this.now))
+    const due = this.responder.due
+    if (due === null || due >= this.#timers.service) return
+    this.#timers.service = due
+    this.#after(due - this.now, () => {
+      this.#timers.service = Infinity
+      this.serve({ is: 'timer' })
+    })
+  }
+
+  /** Until nothing happens any more, or until this time. */
+  run (until = Infinity): void {
+    for (let first = this.#queue.peek(); first !== undefined && first.at <= until; first = this.#queue.peek()) {
+      this.#queue.pop()
+      this.now = first.at
+      first.act()
+    }
+    if (until !== Infinity) this.now = until
+  }
+
+  #perform (effects: readonly RequesterEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.do) {
+        case 'send':
+          this.packetsSent += 1
+          this.#transmit('wallet', effect.firstHop, effect.packet)
+          break
+        case 'resolve': this.#settle(effect.call, { content: effect.content }); break
+        case 'reject': this.#settle(effect.call, { error: effect.error }); break
+      }
+    }
+  }
+
+  #settle (call: number, outcome: Outcome): void {
+    if (this.outcomes.has(call)) throw new Error('settled twice')
+    this.outcomes.set(call, outcome)
+  }
+
+  #performAtService (effects: readonly ResponderEffect[]): void {
+    for (const effect of effects) {
+      if (effect.do === 'send') {
+        this.repliesSent.push(toHex(effect.packet.subarray(0, 32)))
+        this.#transmit('service', effect.firstHop, effect.packet)
+        continue
+      }
+      const name = toHex(effect.content)
+      this.runs.set(name, (this.runs.get(name) ?? 0) + 1)
+      const { answer, after } = this.#options.handler?.(effect.content) ?? { answer: effect.content, after: 0 }
+      const { run } = effect
+      this.#after(after, () => {
+        this.serve(answer instanceof MixmintError ? { is: 'failed', run, error: answer } : { is: 'answered', run, content: answer })
+      })
+    }
+  }
+
+  #transmit (from: 'wallet' | 'mix' | 'service', to: Uint8Array, packet: Uint8Array): void {
+    const { loss = 0, duplicates = 0 } = this.#options
+    if (this.intercept(from, packet) || unit(this.#chance) <= loss) return
+    const copies = unit(this.#chance) <= duplicates ? 2 : 1
+    for (let i = 0; i < copies; i++) this.#after(1 + 4 * unit(this.#chance), () => { this.#arrive(to, packet) })
+  }
+
+  #arrive (at: Uint8Array, packet: Uint8Array): void {
+    const node = this.#nodes.get(toHex(at))
+    if (node === undefined) throw new Error('a packet for nobody')
+    const peeled = peel(this.#options.suite, node.key, packet, tag => node.seen.see(tag))
+    const times = unit(this.#chance) <= (this.#options.echoes ?? 0) ? 2 : 1
+    switch (peeled.kind) {
+      case 'drop': this.meter.count('node_dropped', { reason: peeled.reason }); break
+      case 'forward': {
+        const { next, delay, packet: inner } = peeled
+        this.#after(exponential(this.#chance, delay), () => { this.#transmit('mix', next, inner) })
+        break
+      }
+      case 'exit': for (let i = 0; i < times; i++) this.serve({ is: 'delivered', message: peeled.message }); break
+      case 'reply': for (let i = 0; i < times; i++) this.ask({ is: 'reply', surbId: peeled.surbId, payload: peeled.payload }); break
+    }
+  }
+
+  #after (ms: number, act: () => void): void {
+    this.#queue.push({ at: this.now + Math.max(0, ms), turn: this.#turn++, act })
+  }
+
+  #path (layers: readonly Node[][], last: Node): Hop[] {
+    return [...layers.map(layer => layer[Math.floor(unit(this.#chance) * layer.length) % layer.length].hop), last.hop]
+  }
+
+  #node (delay: number): Node {
+    const key = this.#rng.bytes(32)
+    const node = { key, hop: { publicKey: this.#options.suite.x25519Base(key), address: this.#rng.bytes(94), delay }, seen: new SeenTags(1 << 20, this.#rng.bytes(16)) }
+    this.#nodes.set(toHex(node.hop.address), node)
+    return node
+  }
+}

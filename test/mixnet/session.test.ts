@@ -1,0 +1,310 @@
+import { describe, expect, it } from 'vitest'
+import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { concat, toHex, u32 } from '@mixmint/core/kit/bytes'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import { bucket } from '@mixmint/mixnet/session/flight'
+import { MixNetwork, PROTOCOL, type NetworkOptions } from '../doubles/mix-network.ts'
+
+const suite = await defaultSuite()
+const LIMIT = 1 << 18
+
+function network (options: Partial<NetworkOptions> = {}): MixNetwork {
+  return new MixNetwork({ suite, seed: 'session', ...options })
+}
+
+/** Bytes of this length, different everywhere and for every seed. */
+function content (length: number, seed = 0): Uint8Array {
+  return suite.chacha20(new Uint8Array(32).fill(7), concat(u32(seed), new Uint8Array(8)), new Uint8Array(length))
+}
+
+function isAnswered (net: MixNetwork, call: number, answer: Uint8Array): boolean {
+  const outcome = net.outcomes.get(call)
+  return outcome !== undefined && 'content' in outcome && toHex(outcome.content) === toHex(answer)
+}
+
+function errorOf (net: MixNetwork, call: number): MixmintError {
+  const outcome = net.outcomes.get(call)
+  if (outcome === undefined || !('error' in outcome)) throw new Error('no error')
+  return outcome.error
+}
+
+function expectNothingHeld (net: MixNetwork): void {
+  expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
+  expect(net.requester.due).toBeNull()
+  expect(net.responder.held).toEqual({ requests: 0, running: 0, bytes: 0 })
+  expect(net.responder.due).toBeNull()
+  expect(new Set(net.repliesSent).size).toBe(net.repliesSent.length)
+}
+
+describe('on links that lose nothing', () => {
+  it.each([0, 1, 100, 2400, 3000, 3800, 3941, 4000, 20_000, 100_001, LIMIT])('a request of %i bytes is answered with as many', size => {
+    const net = network()
+    const hinted = net.request(content(size), { replySize: size })
+    const unhinted = net.request(concat(content(size, 1)))
+    net.run()
+    expect(isAnswered(net, hinted, content(size))).toBe(true)
+    expect(isAnswered(net, unhinted, content(size, 1))).toBe(true)
+    expect([...net.runs.values()]).toEqual(size === 0 ? [2] : [1, 1])
+    expectNothingHeld(net)
+  })
+
+  it('a small request is one packet and a small answer another', () => {
+    const net = network()
+    for (let i = 0; i < 50; i++) net.request(content(200, i), { replySize: 500 })
+    net.run()
+    expect(net.outcomes.size).toBe(50)
+    expect(net.packetsSent).toBe(50)
+    expect(net.repliesSent.length).toBe(50)
+  })
+
+  it.each([0, 3000, 5000, 12_000, 50_000, LIMIT])('the number of packets of a first flight of %i bytes is a bucket', size => {
+    const net = network()
+    net.request(content(size), { replySize: size / 2 })
+    expect(net.packetsSent).toBe(bucket(net.packetsSent))
+  })
+
+  it('an answer longer than was guessed costs one flight of SURBs, not one for each fragment', () => {
+    const answer = content(80_000)
+    const net = network({ handler: () => ({ answer, after: 0 }) })
+    const call = net.request(content(10))
+    net.run()
+    expect(isAnswered(net, call, answer)).toBe(true)
+    expect(net.packetsSent).toBeLessThan(12)
+    expectNothingHeld(net)
+  })
+})
+
+describe('on links that lose packets', () => {
+  it('999 of 1000 requests succeed within 30 s at a loss of 40 % of all round trips', () => {
+    // As much as ten links that lose 5 % each, the path of five hops there and back; short paths are cheaper to compute.
+    const net = network({ pathLength: 3, loss: 0.085 })
+    const calls = Array.from({ length: 1000 }, (_, i) => net.request(content(200, i), { deadline: 30_000 }))
+    net.run()
+    expect(calls.filter((call, i) => isAnswered(net, call, content(200, i))).length).toBeGreaterThanOrEqual(999)
+    expect(Math.max(...net.runs.values())).toBe(1)
+    expectNothingHeld(net)
+  })
+
+  it.each([0, 200, 9000, LIMIT])('%i bytes there and back over five hops that lose 5 % each', size => {
+    const net = network({ loss: 0.05, seed: `loss ${size}` })
+    const call = net.request(content(size), { deadline: 60_000 })
+    net.run()
+    expect(isAnswered(net, call, content(size))).toBe(true)
+    expect([...net.runs.values()]).toEqual([1])
+    expectNothingHeld(net)
+  })
+
+  it('no packet is sent twice: a retransmission takes a fresh path', () => {
+    const net = network()
+    const seen = new Set<string>()
+    net.intercept = (from, packet) => {
+      if (from === 'wallet') seen.add(toHex(packet))
+      return true
+    }
+    net.request(content(5000), { deadline: 20_000 })
+    net.run()
+    expect(net.packetsSent).toBeGreaterThan(10)
+    expect(seen.size).toBe(net.packetsSent)
+  })
+})
+
+describe('on links that duplicate and reorder', () => {
+  it('nothing is run twice, answered twice or mixed up', () => {
+    const net = network({ duplicates: 0.3, echoes: 0.3, loss: 0.01 })
+    const sizes = [0, 10, 200, 3900, 9000, 30_000]
+    const calls = sizes.map((size, i) => net.request(content(size, i)))
+    net.run()
+    calls.forEach((call, i) => { expect(isAnswered(net, call, content(sizes[i], i))).toBe(true) })
+    expect([...net.runs.values()]).toEqual(sizes.map(() => 1))
+    expect(net.meter.of('node_dropped', { reason: 'replay' })).toBeGreaterThan(0)
+    expect(net.meter.of('request_reply_dropped', { reason: 'unknown-surb' })).toBeGreaterThan(0)
+    expectNothingHeld(net)
+  })
+})
+
+describe('how a request fails', () => {
+  it('lost: nothing is heard', () => {
+    const net = network()
+    net.intercept = from => from === 'mix'
+    const call = net.request(content(10), { deadline: 5000 })
+    const start = net.now
+    net.run(start + 4999)
+    expect(net.outcomes.size).toBe(0)
+    net.run()
+    expect(errorOf(net, call).code).toBe('lost')
+    expectNothingHeld(net)
+  })
+
+  it('overdue: the service is at work on it', () => {
+    const net = network({ handler: answer => ({ answer, after: 20_000 }) })
+    const call = net.request(content(10), { deadline: 10_000 })
+    net.run()
+    expect(errorOf(net, call).code).toBe('overdue')
+    expect([...net.runs.values()]).toEqual([1])
+    expectNothingHeld(net)
+  })
+
+  it('a slow handler is waited for, and run once', () => {
+    const net = network({ loss: 0.05, handler: answer => ({ answer, after: 20_000 }) })
+    const calls = Array.from({ length: 5 }, (_, i) => net.request(content(10, i)))
+    net.run()
+    calls.forEach((call, i) => { expect(isAnswered(net, call, content(10, i))).toBe(true) })
+    expect([...net.runs.values()]).toEqual([1, 1, 1, 1, 1])
+    expectNothingHeld(net)
+  })
+
+  it('refused: with the reason of the service', () => {
+    const net = network({
+      requester: { requestLimit: LIMIT }, responder: { requestLimit: 5000 },
+      handler: () => ({ answer: new MixmintError('store-full', 'operator', 'no room', { retry: true }), after: 0 })
+    })
+    const failed = net.request(content(10))
+    const large = net.request(content(6000))
+    const unknown = net.request(content(10), { protocol: '/test/other/1.0.0' })
+    net.run()
+    const causes = [failed, large, unknown].map(call => {
+      const error = errorOf(net, call)
+      expect(error.code).toBe('refused')
+      return isMixmintError(error.cause) ? [error.cause.code, error.cause.fault, error.retry] : []
+    })
+    expect(causes).toEqual([['store-full', 'operator', true], ['too-large', 'caller', false], ['unknown-protocol', 'caller', false]])
+    expectNothingHeld(net)
+  })
+
+  it('refused: a service that is full says busy, and does what it took on', () => {
+    const net = network({ responder: { runLimit: 1 }, handler: answer => ({ answer, after: 500 }) })
+    const calls = Array.from({ length: 4 }, (_, i) => net.request(content(10, i)))
+    net.run()
+    const busy = calls.filter(call => 'error' in (net.outcomes.get(call) ?? {}))
+    expect(busy.length).toBe(3)
+    for (const call of busy) expect([errorOf(net, call).code, errorOf(net, call).retry, (errorOf(net, call).cause as MixmintError).code]).toEqual(['refused', true, 'busy'])
+    expectNothingHeld(net)
+  })
+
+  it('refused: an answer that is too large to be sent', () => {
+    const net = network({ responder: { requestLimit: 1000 }, handler: () => ({ answer: content(1001), after: 0 }) })
+    const call = net.request(content(10))
+    net.run()
+    expect((errorOf(net, call).cause as MixmintError).code).toBe('answer-too-large')
+    expectNothingHeld(net)
+  })
+
+  it('not-sent: no path, no gateway, too many at once, a deadline that has passed', () => {
+    const pathless = network({ requester: { paths: { forward: () => null, back: () => null }, callLimit: 1 } })
+    expect(errorOf(pathless, pathless.request(content(10))).code).toBe('not-sent')
+    expectNothingHeld(pathless)
+
+    const net = network({ requester: { callLimit: 1 } })
+    const first = net.request(content(5000))
+    expect(errorOf(net, net.request(content(10))).code).toBe('not-sent')
+    for (let i = 0; i < net.packetsSent; i++) {
+      expect(net.outcomes.has(first)).toBe(false)
+      net.ask({ is: 'unsent', call: first })
+    }
+    expect([errorOf(net, first).code, errorOf(net, first).retry]).toEqual(['not-sent', true])
+    expect(errorOf(net, net.request(content(10), { deadline: 0 })).code).toBe('not-sent')
+    net.run()
+    expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
+  })
+
+  it('when one packet was taken by the gateway and another not, it may have been sent', () => {
+    const net = network()
+    net.intercept = from => from === 'mix'
+    const call = net.request(content(5000), { deadline: 3000 })
+    net.ask({ is: 'unsent', call })
+    net.run()
+    expect(errorOf(net, call).code).toBe('lost')
+  })
+
+  it('what cannot be asked is the caller’s error, and nothing is sent', () => {
+    const net = network()
+    const large = net.request(content(LIMIT + 1))
+    const long = net.request(content(10), { protocol: 'x'.repeat(3500) })
+    expect([errorOf(net, large), errorOf(net, long)].map(({ code, fault }) => [code, fault])).toEqual([['request-too-large', 'caller'], ['bad-argument', 'caller']])
+    expect(net.packetsSent).toBe(0)
+    expectNothingHeld(net)
+  })
+
+  it('cancelled: everything is let go at once, and late replies are nobody’s', () => {
+    const net = network()
+    const calls = [net.request(content(20_000)), net.request(content(10))]
+    net.run(net.now + 300)
+    for (const call of calls) net.ask({ is: 'cancel', call })
+    expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
+    net.run()
+    for (const call of calls) expect(errorOf(net, call).code).toBe('cancelled')
+    expect(net.meter.of('request_reply_dropped', { reason: 'unknown-surb' })).toBeGreaterThan(0)
+    expectNothingHeld(net)
+  })
+})
+
+describe('the answer is kept', () => {
+  it('when it was lost on the way, it comes again without another run', () => {
+    const net = network()
+    let lost = 0
+    net.intercept = from => from === 'service' && lost++ < 3
+    const call = net.request(content(5000), { deadline: 30_000 })
+    net.run()
+    expect(lost).toBeGreaterThan(3)
+    expect(isAnswered(net, call, content(5000))).toBe(true)
+    expect([...net.runs.values()]).toEqual([1])
+    expectNothingHeld(net)
+  })
+
+  it('a service that was restarted runs it again, and answers of two runs are not joined', () => {
+    let run = 0
+    const net = network({ handler: () => ({ answer: content(9000, ++run), after: 0 }) })
+    let answers = 0
+    net.intercept = from => from === 'service' && ++answers > 1 && answers < 6
+    const call = net.request(content(10), { replySize: 9000, deadline: 60_000 })
+    while (answers === 0) net.run(net.now + 10)
+    net.responder = net.newResponder()
+    net.run()
+    expect(run).toBe(2)
+    expect(isAnswered(net, call, content(9000, 2))).toBe(true)
+    expectNothingHeld(net)
+  })
+
+  it('while there is room: the oldest gives way first', () => {
+    const net = network({ responder: { memoryLimit: 150_000 }, handler: () => ({ answer: content(60_000), after: 0 }) })
+    for (let i = 0; i < 3; i++) {
+      net.request(content(10, i), { replySize: 60_000 })
+      net.run(net.now + 5000)
+    }
+    expect(net.outcomes.size).toBe(3)
+    expect(net.responder.held.requests).toBeLessThan(3)
+    expect(net.responder.held.bytes).toBeLessThan(150_000)
+    expect(net.meter.of('responder_evicted')).toBeGreaterThan(0)
+    net.run()
+    expectNothingHeld(net)
+  })
+})
+
+describe('SURBs', () => {
+  it('open nothing after the mix keys they were made for have expired', () => {
+    const net: MixNetwork = network()
+    const { forward, back } = net.paths
+    net.requester = net.newRequester({ paths: { forward, back: () => ({ ...back(), expires: net.now + 50 }) } })
+    const call = net.request(content(10), { deadline: 5000 })
+    net.run()
+    expect(errorOf(net, call).code).toBe('lost')
+    expect(net.repliesSent.length).toBeGreaterThan(0)
+    expectNothingHeld(net)
+  })
+
+  it('are bounded in number', () => {
+    const net = network({ requester: { surbLimit: 20 } })
+    const calls = [net.request(content(10), { replySize: 200_000 }), net.request(content(10, 1)), net.request(content(10, 2))]
+    expect(net.requester.held.surbs).toBe(20)
+    net.run()
+    expect(net.outcomes.size).toBe(calls.length)
+    expectNothingHeld(net)
+  })
+})
+
+it('speaks to the handler of the protocol that was asked for', () => {
+  const net = network({ responder: { knows: protocol => protocol === `${PROTOCOL}/other` } })
+  const call = net.request(content(10), { protocol: `${PROTOCOL}/other` })
+  net.run()
+  expect(isAnswered(net, call, content(10))).toBe(true)
+})
