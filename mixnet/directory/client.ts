@@ -41,6 +41,16 @@ export class DirectoryClient {
     return this.#evidence
   }
 
+  /** The newest known, in force or yet to begin. */
+  get newest (): DirectoryView | null {
+    return [...this.#known.values()].reduce<DirectoryView | null>((best, view) => best === null || view.epoch > best.epoch ? view : best, null)
+  }
+
+  /** The document of an epoch, if it is remembered. */
+  of (epoch: number): DirectoryView | null {
+    return this.#known.get(epoch) ?? null
+  }
+
   /**
    * Verify a document and remember it.
    * @returns true if it was news
@@ -91,8 +101,8 @@ export class DirectoryClient {
    * readers do not come all at once. Ask once for each document; now, if none is in force.
    */
   nextFetch (now: Millis, rng: Rng): Millis {
-    if (this.view(now) === null) return now
-    const newest = this.#known.get(Math.max(...this.#known.keys())) as DirectoryView
+    const newest = this.newest
+    if (newest === null || this.view(now) === null) return now
     const window = lead(newest.parameters)
     const from = Math.max(now, newest.signed.document.validUntil - window * 7 / 8)
     const to = Math.max(from, newest.signed.document.validUntil - window / 8)

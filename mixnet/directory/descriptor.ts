@@ -88,7 +88,7 @@ function checkKeys ({ role, mixKeys }: Descriptor): void {
 function isPacketAddress (address: string, peer: Uint8Array): boolean {
   try {
     addressBlock(address, peer)
-    return true
+    return address.includes('/tcp/')
   } catch {
     return false
   }

@@ -17,8 +17,8 @@ import { verifyDescriptor } from './descriptor.ts'
 import { epochEnd, epochStart, lead } from './epoch.ts'
 import { Document, SignedDocument, type Parameters, type SignedDescriptor } from './formats.ts'
 
-/** The longest encoding of a signed document, in bytes: what one store value holds. */
-export const DOCUMENT_LIMIT = 1 << 20
+/** The longest encoding of a signed document, in bytes: it must fit in one reply of a mebibyte, and in one store value. */
+export const DOCUMENT_LIMIT = (1 << 20) - 1024
 export const GATEWAY_LAYER = 0
 export const SERVICE_LAYER = 255
 /** A node that has not republished for so many epochs is left out. */

@@ -23,6 +23,9 @@ export interface MixKey {
   readonly secret: Uint8Array
   /** 32 bytes. */
   readonly publicKey: Uint8Array
+  /** Packets may come under it from here to there: the epoch and the grace on both sides. */
+  readonly from: Millis
+  readonly until: Millis
 }
 
 export interface Rotation {
@@ -35,22 +38,29 @@ export interface Rotation {
 
 export class MixKeys {
   readonly #suite: Suite
+  readonly #schedule: Schedule
   #keys: MixKey[] = []
 
-  constructor (suite: Suite) {
+  constructor (suite: Suite, schedule: Schedule) {
     this.#suite = suite
+    this.#schedule = schedule
   }
 
-  /** Load what the store holds. Once, before anything else. */
+  /** All that are not destroyed, by rising epoch. */
+  get all (): readonly MixKey[] {
+    return this.#keys
+  }
+
+  /** Load what the store holds. Once, before anything else; then `rotate`. */
   * open (): Saga<void> {
     const entries = yield * scanAll(KEYS)
     this.#keys = entries.map(({ key, value }) => this.#pair(Number(new DataView(key.buffer, key.byteOffset + KEYS.length).getBigUint64(0)), value.slice()))
   }
 
   /** Make the keys that are missing, durably before they are shown; destroy those whose grace is over. */
-  * rotate (schedule: Schedule): Saga<Rotation> {
+  * rotate (): Saga<Rotation> {
     const now = yield * clock()
-    const epoch = epochAt(schedule, now)
+    const epoch = epochAt(this.#schedule, now)
     const made: MixKey[] = []
     for (let each = epoch; each <= epoch + AHEAD; each++) {
       if (this.#keys.some(key => key.epoch === each)) continue
@@ -59,23 +69,17 @@ export class MixKeys {
       made.push(this.#pair(each, secret))
     }
     this.#keys = [...this.#keys, ...made].sort((a, b) => a.epoch - b.epoch)
-    return { made, destroyed: yield * this.#destroy(schedule, now), next: this.#next(schedule, now) }
+    const destroyed = yield * this.#destroy(now)
+    return { made, destroyed, next: Math.min(this.#keys[0].until + 1, epochStart(this.#schedule, epoch + 1)) }
   }
 
   /** What to put into a descriptor: keys of the current and later epochs. */
-  published (schedule: Schedule, now: Millis): Array<{ epoch: number, key: Uint8Array }> {
-    return this.#keys.filter(({ epoch }) => epoch >= epochAt(schedule, now)).map(({ epoch, publicKey }) => ({ epoch, key: publicKey }))
+  published (now: Millis): Array<{ epoch: number, key: Uint8Array }> {
+    return this.#keys.filter(({ epoch }) => epoch >= epochAt(this.#schedule, now)).map(({ epoch, publicKey }) => ({ epoch, key: publicKey }))
   }
 
-  /** All keys that a packet may come under, the most likely first: the current epoch's, the last one's, those ahead. */
-  usable (schedule: Schedule, now: Millis): MixKey[] {
-    const current = epochAt(schedule, now)
-    const rank = (epoch: number): number => epoch === current ? 0 : epoch < current ? current - epoch : AHEAD + epoch - current
-    return this.#keys.filter(({ epoch }) => now <= epochEnd(schedule, epoch)).sort((a, b) => rank(a.epoch) - rank(b.epoch))
-  }
-
-  * #destroy (schedule: Schedule, now: Millis): Saga<MixKey[]> {
-    const over = this.#keys.filter(({ epoch }) => now > epochEnd(schedule, epoch))
+  * #destroy (now: Millis): Saga<MixKey[]> {
+    const over = this.#keys.filter(({ until }) => now > until)
     if (over.length === 0) return []
     // Zeros first, for stores that write in place; then not even they.
     yield * batch(over.map(({ epoch }) => ({ op: 'put', key: storeKey(epoch), value: new Uint8Array(32) })))
@@ -85,13 +89,14 @@ export class MixKeys {
     return over
   }
 
-  #next (schedule: Schedule, now: Millis): Millis {
-    const oldest = Math.min(...this.#keys.map(({ epoch }) => epoch))
-    return Math.min(epochEnd(schedule, oldest) + 1, epochStart(schedule, epochAt(schedule, now) + 1))
-  }
-
   #pair (epoch: number, secret: Uint8Array): MixKey {
-    return { epoch, secret, publicKey: this.#suite.x25519Base(secret) }
+    return {
+      epoch,
+      secret,
+      publicKey: this.#suite.x25519Base(secret),
+      from: epochStart(this.#schedule, epoch) - this.#schedule.epochGrace,
+      until: epochEnd(this.#schedule, epoch)
+    }
   }
 }
 

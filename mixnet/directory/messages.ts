@@ -10,7 +10,7 @@ import { SignedDescriptor, SignedDocument } from './formats.ts'
 export const DIRECTORY_PROTOCOL = '/mixmint/directory/1.0.0'
 /** The longest request (one descriptor) and reply (one document), in bytes. */
 export const DIRECTORY_REQUEST_LIMIT = (1 << 18) + (1 << 14)
-export const DIRECTORY_REPLY_LIMIT = DOCUMENT_LIMIT + 256
+export const DIRECTORY_REPLY_LIMIT = DOCUMENT_LIMIT + 1024
 
 export const DirectoryRequest = variants('op', {
   /** The document of an epoch; null: the one in force. */

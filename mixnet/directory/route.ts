@@ -13,29 +13,31 @@ import { addressBlock } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
 import type { DirectoryNode, DirectoryView } from './view.ts'
 
+/** The hops in order, and until when all their mix keys live. */
+export interface Path { readonly hops: readonly Hop[], readonly expires: Millis }
+
+/** A hop to be, and until when its key lives. */
+interface Leg { readonly hop: Hop, readonly until: Millis }
+
 /** A gateway for a wallet to keep to. @throws route-layer-empty (operator) */
 export function chooseGateway (view: DirectoryView, rng: Rng): DirectoryNode {
   return choose(view, 0, rng)
 }
 
 /**
- * Hops for `wrap`; the last is the destination.
+ * A path for `wrap`; the last hop is the destination.
  * @param ends.from the gateway's peer id, 39 bytes; the packet is given to it
  * @param ends.to the service's peer id
  * @throws route-gateway-unknown, route-service-unknown, route-no-key (caller), route-layer-empty (operator)
  */
-export function choosePath (view: DirectoryView, rng: Rng, now: Millis, ends: { from: Uint8Array, to: Uint8Array }): Hop[] {
+export function choosePath (view: DirectoryView, rng: Rng, now: Millis, ends: { from: Uint8Array, to: Uint8Array }): Path {
   const service = view.byPeer(ends.to)
-  if (service === undefined) throw unknown('service')
-  return [
-    hop(view, gateway(view, ends.from), now),
-    ...mixes(view, rng, now),
-    { ...hop(view, service, now), delay: 0 }
-  ]
+  if (service?.role !== 'service') throw unknown('service')
+  return path([leg(view, gateway(view, ends.from), now), ...mixes(view, rng, now), leg(view, service, now)])
 }
 
 /**
- * Hops for `createSurb`; the last is the wallet, reached on the connection that it opened to its gateway.
+ * A path for `createSurb`; the last hop is the wallet, reached on the connection that it opened to its gateway.
  * @param ends.gateway the gateway's peer id, 39 bytes
  * @param ends.walletPeer the wallet's, of this session
  * @param ends.walletKey the X25519 key of this wallet, 32 bytes
@@ -43,23 +45,29 @@ export function choosePath (view: DirectoryView, rng: Rng, now: Millis, ends: { 
  */
 export function chooseReturnPath (
   view: DirectoryView, rng: Rng, now: Millis, ends: { gateway: Uint8Array, walletPeer: Uint8Array, walletKey: Uint8Array }
-): Hop[] {
+): Path {
   const node = gateway(view, ends.gateway)
-  return [
-    ...mixes(view, rng, now),
-    hop(view, node, now),
-    { publicKey: ends.walletKey, address: addressBlock(node.addresses[0], node.peer, ends.walletPeer), delay: 0 }
-  ]
+  const wallet = { publicKey: ends.walletKey, address: addressBlock(node.addresses[0], node.peer, ends.walletPeer), delay: 0 }
+  return path([...mixes(view, rng, now), leg(view, node, now), { hop: wallet, until: Infinity }])
 }
 
-function mixes (view: DirectoryView, rng: Rng, now: Millis): Hop[] {
-  return Array.from({ length: view.parameters.pathLength - 2 }, (_, i) => hop(view, choose(view, i + 1, rng), now))
+/** A delay of zero is how the last hop knows that it is the last. */
+function path (legs: readonly Leg[]): Path {
+  return {
+    hops: legs.map(({ hop }, i) => i === legs.length - 1 ? { ...hop, delay: 0 } : hop),
+    expires: Math.min(...legs.map(({ until }) => until))
+  }
 }
 
-function hop (view: DirectoryView, node: DirectoryNode, now: Millis): Hop {
-  const publicKey = view.mixKey(node, now)
-  if (publicKey === null) throw new MixmintError('route-no-key', 'caller', 'this node has no mix key: it is not reached through the mixnet')
-  return { publicKey, address: addressBlock(node.addresses[0], node.peer), delay: view.parameters.meanDelay }
+function mixes (view: DirectoryView, rng: Rng, now: Millis): Leg[] {
+  return Array.from({ length: view.parameters.pathLength - 2 }, (_, i) => leg(view, choose(view, i + 1, rng), now))
+}
+
+function leg (view: DirectoryView, node: DirectoryNode, now: Millis): Leg {
+  const mixKey = view.mixKey(node, now)
+  if (mixKey === null) throw new MixmintError('route-no-key', 'caller', 'this node has no mix key: it is not reached through the mixnet')
+  const { key, until } = mixKey
+  return { hop: { publicKey: key, address: addressBlock(node.addresses[0], node.peer), delay: view.parameters.meanDelay }, until }
 }
 
 function choose (view: DirectoryView, layer: number, rng: Rng): DirectoryNode {

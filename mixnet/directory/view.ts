@@ -51,16 +51,14 @@ export class DirectoryView {
     return this.layer(SERVICE_LAYER).filter(node => node.kind === kind)
   }
 
-  /** The key to use for a node now: the current epoch's; if it published none, the document's epoch's; null without keys. */
-  mixKey (node: DirectoryNode, now: Millis): Uint8Array | null {
+  /**
+   * The mix key to use for a node now, and until when it opens packets: the key of the current epoch; if the node
+   * published none, that of the document's. Null for a node without.
+   */
+  mixKey (node: DirectoryNode, now: Millis): { key: Uint8Array, until: Millis } | null {
     const current = epochAt(this.parameters, now)
     const entry = node.mixKeys.find(({ epoch }) => epoch === current) ?? node.mixKeys.find(({ epoch }) => epoch === this.epoch)
-    return entry?.key ?? null
-  }
-
-  /** When packets and SURBs made now cease to be taken. */
-  keysEnd (now: Millis): Millis {
-    return epochEnd(this.parameters, Math.min(epochAt(this.parameters, now), this.epoch + 1))
+    return entry === undefined ? null : { key: entry.key, until: epochEnd(this.parameters, entry.epoch) }
   }
 
   /** May this document still be used? */

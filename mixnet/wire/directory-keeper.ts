@@ -35,7 +35,8 @@ export interface KeeperOptions {
 const SEEN = utf8('directory/seen/')
 /** Stored documents, the newest ones. */
 const STORED = 4
-const FETCH_TIMEOUT = 10_000
+/** Beyond the time that a request may take by itself, in ms. */
+const FETCH_TIMEOUT = 15_000
 /** Between failed fetches, in ms: while there is no document, and while there still is one. */
 const EAGER = { shortest: 50, longest: 1_000 }
 const CALM = { shortest: 500, longest: 30_000 }

@@ -35,7 +35,8 @@ export interface NodePublisherOptions {
   readonly schedule: (signal: AbortSignal) => Promise<Schedule>
 }
 
-const PUBLISH_TIMEOUT = 10_000
+/** Beyond the time that a request may take by itself. */
+const PUBLISH_TIMEOUT = 15_000
 /** Between failed publications, in ms. */
 const SHORTEST = 50
 const LONGEST = 5_000

@@ -1,0 +1,36 @@
+/**
+ * Who may pass packets on to whom (DESIGN §3, stratified): from a wallet over its gateway into layer 1, then layer by
+ * layer, and from the last layer of mixes to services and gateways. A service sends its replies into layer 1.
+ */
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import type { LinkId, Topology } from '../mixing/engine.ts'
+import { GATEWAY_LAYER, SERVICE_LAYER } from './document.ts'
+import type { DirectoryView } from './view.ts'
+
+/**
+ * @param view the document in force, or null; asked at each packet
+ * @param self the peer id of the node that forwards, 39 bytes
+ */
+export function topologyOf (view: () => DirectoryView | null, self: Uint8Array): Topology {
+  const me = toHex(self)
+  /** Null: not in the document, as wallets are. */
+  const layerOf = (now: DirectoryView, link: LinkId): number | null => now.byPeer(fromHex(link))?.layer ?? null
+  return {
+    mayForward: (from, to) => {
+      const now = view()
+      const here = now === null ? null : layerOf(now, me)
+      if (now === null || here === null || here === SERVICE_LAYER) return false
+      const [before, after] = [layerOf(now, from), layerOf(now, to)]
+      const last = now.parameters.pathLength - 2
+      const comes = here === GATEWAY_LAYER
+        ? before === null
+        : here === 1 ? before === GATEWAY_LAYER || before === SERVICE_LAYER : before === here - 1
+      const goes = here === last ? after === GATEWAY_LAYER || after === SERVICE_LAYER : after === here + 1
+      return comes && goes
+    },
+    mayReachWallet: from => {
+      const now = view()
+      return now !== null && layerOf(now, me) === GATEWAY_LAYER && layerOf(now, from) === now.parameters.pathLength - 2
+    }
+  }
+}
