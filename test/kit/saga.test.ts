@@ -98,7 +98,7 @@ describe('gather', () => {
 
   test('of nothing gives nothing', async () => {
     const { ports, perform } = setUp()
-    expect(await drive(gather([]), ports, perform)).toEqual([])
+    expect(await drive(gather<string, Call>([]), ports, perform)).toEqual([])
   })
 
   test('stops as soon as there is enough; the rest runs on unheard', async () => {
@@ -130,7 +130,9 @@ describe('gather', () => {
 
   test('nests', async () => {
     const { ports, pending, perform } = setUp()
-    const all = drive(gather([gather<string, Call>([call('a'), call('b')]), gather<string, Call>([call('c')])]), ports, perform)
+    const both: Saga<Array<Settled<string>>, Call> = gather([call('a'), call('b')])
+    const one: Saga<Array<Settled<string>>, Call> = gather([call('c')])
+    const all = drive(gather([both, one]), ports, perform)
     for (const name of ['c', 'b', 'a']) pending.get(name)?.resolve(name)
     const values = (await all).map(outer => outer.state === 'done' ? outer.value.map(inner => inner.state === 'done' && inner.value) : null)
     expect(values).toEqual([['a', 'b'], ['c']])
