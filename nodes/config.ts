@@ -43,10 +43,12 @@ export interface NodeConfig {
   readonly bank: Uint8Array
   readonly name: string
   readonly till: string
+  /** A till that is not in the directory: it serves its counter only. */
+  readonly unlisted: boolean
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
 }
 
-type Kind = 'text' | 'uint' | 'tables'
+type Kind = 'text' | 'uint' | 'flag' | 'tables'
 type Shape = Record<string, Kind>
 
 const SHAPES: Record<Role, Shape> = {
@@ -55,7 +57,7 @@ const SHAPES: Record<Role, Shape> = {
   mix: {},
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
   center: {},
-  merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', catalogue: 'tables' }
+  merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
 }
 
 function bad (file: string, why: string): MixmintError {
@@ -104,6 +106,7 @@ export function readNode (dir: string): NodeConfig {
     bank,
     name: text(file, own, 'name', ''),
     till: text(file, own, 'till', ''),
+    unlisted: flag(file, own, 'unlisted'),
     catalogue: tables(file, own.catalogue, { item: 'text', price: 'uint' }, 'catalogue')
       .map(c => ({ item: text(file, c, 'item'), price: uint(file, c, 'price', 0) }))
   }
@@ -136,6 +139,12 @@ function check (file: string, table: Record<string, unknown>, shape: Shape, unde
 function text (file: string, table: Record<string, unknown>, name: string, otherwise?: string): string {
   const value = table[name] ?? otherwise
   if (typeof value !== 'string') throw bad(file, `${name}: a text is wanted`)
+  return value
+}
+
+function flag (file: string, table: Record<string, unknown>, name: string): boolean {
+  const value = table[name] ?? false
+  if (typeof value !== 'boolean') throw bad(file, `${name}: true or false wanted`)
   return value
 }
 

@@ -11,7 +11,9 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { loadIdentity, peerBytes } from './identity.ts'
+import { formatTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { loadOrCreateIdentity } from './identity.ts'
 import { writeRing } from './ring-file.ts'
 import { loadOrCreateSeed } from './secrets.ts'
 
@@ -58,8 +60,8 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
   const peers = new Map<string, { bytes: Uint8Array, text: string }>()
   for (const name of all) {
     mkdirSync(join(dir, name), { recursive: true, mode: 0o700 })
-    const key = await loadIdentity(join(dir, name, 'identity.key'))
-    peers.set(name, { bytes: peerBytes(key), text: peerText(key) })
+    const peer = peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, name, 'identity.key')))
+    peers.set(name, { bytes: peerBytes(peer), text: peer.toString() })
   }
   const secret = (name: string, file: string): Uint8Array => suite.ed25519KeyPair(loadOrCreateSeed(join(dir, name, file))).publicKey
   const bank = secret('bank', 'bank.key')
@@ -86,7 +88,7 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
   // Last, so that a folder with it is complete.
   writeFileSync(join(dir, 'network.toml'), `${stringify({
     network: `${plan.network}-${toHex(bank).slice(0, 8)}`, faults: 0,
-    authority: [{ key: toHex(secret('authority', 'authority.key')), address: `${address.get('authority')}/p2p/${peers.get('authority')?.text}` }]
+    authority: [{ key: toHex(secret('authority', 'authority.key')), address: formatTarget({ peer: peers.get('authority')?.bytes ?? new Uint8Array(0), addresses: [address.get('authority') ?? ''] }) }]
   })}\n`)
 }
 

@@ -4,7 +4,7 @@ import { tagged } from '../kit/codec.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Suite } from '../crypto/suite.ts'
 import type { Coin } from './formats.ts'
-import type { KnownKeyset } from './registry.ts'
+import type { CoinKeys } from './registry.ts'
 
 /** What the bank signs without seeing it: tag ‖ keyset id ‖ u64 value ‖ public key. */
 export function coinMessage (keyset: Uint8Array, value: number, publicKey: Uint8Array): Uint8Array {
@@ -17,7 +17,7 @@ export function coinId (suite: Suite, coin: Pick<Coin, 'keyset' | 'value' | 'pub
 }
 
 /** @throws unknown-denomination, bad-coin (peer) */
-export function verifyCoin (suite: Suite, known: KnownKeyset, coin: Coin): void {
+export function verifyCoin (suite: Suite, known: CoinKeys, coin: Coin): void {
   const message = coinMessage(coin.keyset, coin.value, coin.publicKey)
   if (!suite.rsaVerifyPss(known.keyFor(coin.value), message, coin.signature, 0)) {
     throw new MixmintError('bad-coin', 'peer', 'the bank has not signed this coin')

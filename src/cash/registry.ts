@@ -9,14 +9,31 @@ import type { BankListing, DayKey, Keyset, MoneyParameters, Ring, SignedKeyset }
 import { verifyDayKey, verifyKeyset } from './keyset.ts'
 import { RingMap } from './ring.ts'
 
-export interface KnownKeyset {
+/** What verifies the coins of a keyset. */
+export interface CoinKeys {
   readonly id: Uint8Array
+  /** @throws unknown-denomination (peer) */
+  readonly keyFor: (value: number) => RsaPublicKey
+}
+
+export interface KnownKeyset extends CoinKeys {
   readonly keyset: Keyset
   /** As the bank signed it: what a proof about one of its coins carries along. */
   readonly signed: SignedKeyset
   readonly ring: RingMap
-  /** @throws unknown-denomination (peer) */
-  readonly keyFor: (value: number) => RsaPublicKey
+}
+
+/** The keys of a keyset whose id and signature were checked (keyset.ts). */
+export function coinKeys (id: Uint8Array, keyset: Keyset): CoinKeys {
+  const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
+  return {
+    id,
+    keyFor: value => {
+      const found = keys.get(value)
+      if (found === undefined) throw new MixmintError('unknown-denomination', 'peer', `the keyset has no coins of ${value}`)
+      return found
+    }
+  }
 }
 
 export class Registry {
@@ -43,7 +60,7 @@ export class Registry {
         const id = verifyKeyset(suite, network, listing.bank, signed)
         const ring = rings.get(toHex(signed.keyset.ringId))
         if (ring === undefined) throw new MixmintError('bad-keyset', 'peer', 'a keyset names a ring that its bank does not list')
-        this.#keysets.set(toHex(id), known(id, signed, ring))
+        this.#keysets.set(toHex(id), { ...coinKeys(id, signed.keyset), keyset: signed.keyset, signed, ring })
       }
       for (const signed of listing.dayKeys) {
         verifyDayKey(suite, network, listing.bank, signed)
@@ -84,22 +101,6 @@ export class Registry {
 
   hasBank (bank: Uint8Array): boolean {
     return this.#banks.has(toHex(bank))
-  }
-}
-
-function known (id: Uint8Array, signed: SignedKeyset, ring: RingMap): KnownKeyset {
-  const { keyset } = signed
-  const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
-  return {
-    id,
-    keyset,
-    signed,
-    ring,
-    keyFor: value => {
-      const found = keys.get(value)
-      if (found === undefined) throw new MixmintError('unknown-denomination', 'peer', `the keyset has no coins of ${value}`)
-      return found
-    }
   }
 }
 

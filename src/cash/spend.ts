@@ -8,7 +8,7 @@ import { MixmintError } from '../kit/errors.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
 import { coinId, verifyCoin } from './coin.ts'
 import type { Coin, DoubleSpendProof, Input, Spend, Vote } from './formats.ts'
-import type { KnownKeyset } from './registry.ts'
+import type { CoinKeys, KnownKeyset } from './registry.ts'
 
 /** r: what links a spend to its contract; from the coin's private key, so that a retry repeats it. 32 bytes. */
 export function openingFor (suite: Suite, coinKey: Ed25519KeyPair, contract: Uint8Array): Uint8Array {
@@ -28,7 +28,7 @@ export function signSpend (suite: Suite, coinKey: Ed25519KeyPair, coin: Coin, co
 }
 
 /** @throws unknown-denomination, bad-coin, bad-spend (peer) */
-export function verifySpend (suite: Suite, known: KnownKeyset, spend: Spend): void {
+export function verifySpend (suite: Suite, known: CoinKeys, spend: Spend): void {
   verifyCoin(suite, known, spend.coin)
   verifySpendSignature(suite, spend)
 }
@@ -79,7 +79,7 @@ export function isCertified (suite: Suite, known: KnownKeyset, spend: Spend, vot
 }
 
 /** @throws bad-proof (peer), or the reason why one of its spends is not valid */
-export function verifyDoubleSpend (suite: Suite, known: KnownKeyset, { first, second }: DoubleSpendProof): void {
+export function verifyDoubleSpend (suite: Suite, known: CoinKeys, { first, second }: DoubleSpendProof): void {
   const bad = (why: string): MixmintError => new MixmintError('bad-proof', 'peer', `this proves no double spend: ${why}`)
   if (!equal(first.coin.keyset, known.id) || !equal(second.coin.keyset, known.id)) throw bad('a coin is of another keyset')
   if (!equal(coinId(suite, first.coin), coinId(suite, second.coin))) throw bad('the spends are of two coins')

@@ -1,0 +1,37 @@
+/** `mixmint bank …`: what a bank's operator does with the running bank. */
+import type { Command } from 'commander'
+import { randomBytes } from 'node:crypto'
+import { callControl, type Json, type JsonObject } from '../control.ts'
+import { amount, folderOf, hexKey, withNet, type NetOptions } from './options.ts'
+import { report, table } from './output.ts'
+
+export function addBank (program: Command): void {
+  const bank = withNet(program.command('bank'), 'bank').description('operate the running bank: accounts and books')
+  const ask = async (operation: string, input: JsonObject, human: (result: JsonObject) => string): Promise<void> => {
+    const options = bank.opts<NetOptions>()
+    await report(options.json === true, async () => {
+      const json = await callControl(folderOf(options, 'bank'), operation, input)
+      return { json, human: human(json as JsonObject) }
+    })
+  }
+
+  bank.command('credit').description('credit an account, opening it if it is new')
+    .argument('<account>', 'the account\'s key, as `mixmint wallet account` prints it', hexKey)
+    .argument('<amount>', 'in the unit\'s smallest coin', amount)
+    .option('--reference TEXT', 'names this credit: the same reference is credited once', randomBytes(8).toString('hex'))
+    .action(async (account: string, value: number, { reference }: { reference: string }) => {
+      await ask('credit', { account, amount: value, reference }, r => `credited ${value} ${String(r.unit)}; the account holds ${String(r.balance)}`)
+    })
+  bank.command('balance').description('what an account holds')
+    .argument('<account>', 'the account\'s key', hexKey)
+    .action(async (account: string) => { await ask('balance', { account }, r => `${String(r.balance)} ${String(r.unit)}`) })
+  bank.command('books').description('issued, redeemed and outstanding, and whether they balance')
+    .action(async () => { await ask('books', {}, booksTable) })
+}
+
+/** The bank's books as a table. */
+export function booksTable (books: JsonObject): string {
+  const rows = Object.entries(books).filter((entry): entry is [string, number] => typeof entry[1] === 'number')
+  const words = (name: string): string => name.replace(/([A-Z])/g, ' $1').toLowerCase()
+  return [table(rows.map(([name, value]) => [words(name), value])), `balanced: ${books.balanced as Json === true ? 'yes' : 'NO'}`].join('\n')
+}

@@ -1,0 +1,38 @@
+/** `mixmint merchant …`: what a merchant's operator or clerk does with the running till. */
+import type { Command } from 'commander'
+import { readFileSync } from 'node:fs'
+import { callControl, type JsonObject } from '../control.ts'
+import { amount, folderOf, withNet, type NetOptions } from './options.ts'
+import { report, table } from './output.ts'
+
+export function addMerchant (program: Command): void {
+  const merchant = withNet(program.command('merchant'), 'merchant').description('operate the running till: invoices, payments at the counter, deposits')
+  const ask = async (operation: string, input: JsonObject, human: (result: JsonObject) => string): Promise<void> => {
+    const options = merchant.opts<NetOptions>()
+    await report(options.json === true, async () => {
+      const json = await callControl(folderOf(options, 'merchant'), operation, input)
+      return { json, human: human(json as JsonObject) }
+    })
+  }
+
+  merchant.command('invoice').description('make an invoice; hand the text to the customer')
+    .argument('<order>', 'your name for the order').argument('<amount>', 'in the unit\'s smallest coin', amount)
+    .action(async (order: string, value: number) => { await ask('invoice', { order, amount: value }, r => String(r.invoice)) })
+  merchant.command('orders').description('invoices and whether they are paid')
+    .action(async () => {
+      await ask('orders', {}, r => table([['ORDER', 'AMOUNT', 'STATE'], ...(r.orders as JsonObject[]).map(o => [String(o.order), Number(o.amount), String(o.state)])]))
+    })
+  merchant.command('accept').description('take a payment that a customer hands over as a file: a token (no network needed) or coins')
+    .argument('<file>', 'the file that `mixmint wallet present` or `mixmint wallet offer` wrote')
+    .action(async (file: string) => {
+      await ask('accept', { payment: readFileSync(file, 'utf8').trim() }, r => r.repeat === true
+        ? `ALREADY PAID: order ${String(r.order)} was paid with this before; do not deliver again`
+        : `PAID: order ${String(r.order)}, ${String(r.amount)} ${String(r.unit)}, in ${String(r.milliseconds)} ms`)
+    })
+  merchant.command('deposit').description('turn in accepted tokens at the bank, and settle payments that wait for it')
+    .action(async () => { await ask('deposit', {}, r => `credited ${String(r.credited)}, already credited ${String(r.already)}, refused ${String(r.refused)}, settled ${String(r.settled)}`) })
+  merchant.command('takings').description('what was taken, and how much of it is in the account')
+    .action(async () => { await ask('takings', {}, r => table(Object.entries(r).map(([name, value]) => [name, Number(value)]))) })
+  merchant.command('proofs').description('double-spend proofs that this till has met, as text for `mixmint proof verify`')
+    .action(async () => { await ask('proofs', {}, r => (r.proofs as string[]).join('\n')) })
+}

@@ -1,0 +1,31 @@
+/** A progress bar on standard error, drawn only on a terminal. */
+const WIDTH = 24
+
+export class ProgressBar {
+  readonly #what: string
+  readonly #total: number
+  readonly #quiet: boolean
+  #done = 0
+
+  constructor (what: string, total: number, quiet = false) {
+    this.#what = what
+    this.#total = total
+    this.#quiet = quiet || !process.stderr.isTTY
+    this.#draw('')
+  }
+
+  tick (name: string): void {
+    this.#done += 1
+    this.#draw(name)
+  }
+
+  end (): void {
+    if (!this.#quiet) process.stderr.write('\r\u001b[K')
+  }
+
+  #draw (name: string): void {
+    if (this.#quiet) return
+    const full = Math.round(WIDTH * this.#done / this.#total)
+    process.stderr.write(`\r\u001b[K${this.#what} [${'#'.repeat(full)}${'.'.repeat(WIDTH - full)}] ${this.#done}/${this.#total} ${name}`)
+  }
+}

@@ -1,0 +1,62 @@
+/** `mixmint kat`, `mixmint proof`, `mixmint directory`: things that need no daemon of one's own. */
+import type { Command } from 'commander'
+import { readFileSync } from 'node:fs'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { EXIT, report, table } from './output.ts'
+import { defaultNet } from './options.ts'
+
+export function addTools (program: Command): void {
+  program.command('kat').description('known-answer tests: check vector files (Sphinx, blind signatures) against both cryptographic suites')
+    .argument('<files...>', 'JSON files in the formats of test/vectors')
+    .option('--json', 'print the result as JSON')
+    .action(async (files: string[], { json }: { json?: boolean }) => {
+      await report(json === true, async () => {
+        const { runKat } = await import('../kat.ts')
+        const results = await runKat(files)
+        if (results.some(result => result.failures.length > 0)) process.exitCode = EXIT.refused
+        const lines = results.map(({ file, suite, failures }) => [failures.length === 0 ? 'ok' : 'FAILED', suite, file, failures.join('; ')])
+        return { json: { results: results.map(r => ({ ...r })) }, human: table(lines) }
+      })
+    })
+
+  const proof = program.command('proof').description('proofs that anyone can check')
+  proof.command('verify').description('check a double-spend proof: two spends of one coin for different contracts')
+    .argument('<file>', 'the file, or - for standard input')
+    .option('--json', 'print the result as JSON')
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      await report(json === true, async () => {
+        const { verifyProofText } = await import('../proof.ts')
+        const { coin, value, unit, bank } = await verifyProofText(readText(file))
+        return {
+          json: { valid: true, coin: toHex(coin), value, unit, bank: toHex(bank) },
+          human: `VALID: the owner of coin ${toHex(coin).slice(0, 16)}… (${value} ${unit}, bank ${toHex(bank).slice(0, 16)}…) signed it over to two different contracts`
+        }
+      })
+    })
+
+  const directory = program.command('directory').description('the document that all clients share')
+  directory.command('show').description('the nodes of the network in this epoch')
+    .option('--net DIR', 'the network\'s folder', defaultNet())
+    .option('--json', 'print the result as JSON')
+    .action(async ({ net, json }: { net: string, json?: boolean }) => {
+      await report(json === true, async () => {
+        const { showDirectory } = await import('../directory-show.ts')
+        const shown = await showDirectory(net)
+        return {
+          json: { ...shown, nodes: shown.nodes.map(n => ({ ...n })) },
+          human: [`network ${shown.network}, epoch ${shown.epoch}, until ${shown.validUntil}, signed by ${shown.signatures} of ${shown.authorities} authorities`,
+            table([['LAYER', 'ROLE', 'PEER', 'ADDRESS'], ...shown.nodes.map(n => [n.layer, n.role, n.peer, n.address])])].join('\n')
+        }
+      })
+    })
+}
+
+/** @throws no-such-file (caller) */
+export function readText (file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
+  } catch (error) {
+    throw new MixmintError('no-such-file', 'caller', `cannot read ${file}`, { cause: error })
+  }
+}

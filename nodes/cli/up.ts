@@ -1,0 +1,79 @@
+/** `mixmint up`: a whole private network on this machine, until stopped. */
+import type { Command } from 'commander'
+import { createNetwork, isNetwork, nodeNames, SMALL_NETWORK, type NetworkPlan } from '../layout.ts'
+import { Supervisor } from '../supervisor.ts'
+import { report } from './output.ts'
+import { ProgressBar } from './progress.ts'
+
+export function addUp (program: Command): void {
+  program.command('up').description('run a whole network on this machine: authority, gateways, mixes, centers, bank and merchant')
+    .option('--dir DIR', 'its folder; made if it is not there, else the network in it starts again', 'mixmint-net')
+    .action(async ({ dir }: { dir: string }) => {
+      await report(false, async () => {
+        await runNetwork(dir)
+        return { human: 'stopped', json: null }
+      })
+    })
+}
+
+async function runNetwork (dir: string): Promise<void> {
+  const { defaultSuite } = await import('@mixmint/core/crypto/choose')
+  if (!isNetwork(dir)) await createNetwork(await defaultSuite(), dir, SMALL_NETWORK)
+  const supervisor = new Supervisor(dir, (name, expected) => {
+    if (!expected) process.stderr.write(`mixmint: ${name} ended; see ${dir}/${name}/log.jsonl\n`)
+  })
+  const stop = stopSignal()
+  try {
+    await Promise.race([startNetwork(supervisor, SMALL_NETWORK), stop])
+    if (!stop.stopped()) process.stdout.write(welcome(dir))
+    await stop
+  } finally {
+    await supervisor.stopAll()
+  }
+}
+
+/** Start every node and wait until each is ready: the authority, then the mixes, then those who serve through them. */
+export async function startNetwork (supervisor: Supervisor, plan: NetworkPlan, quiet = false): Promise<void> {
+  const { authority, mixnet, money } = nodeNames(plan)
+  const bar = new ProgressBar('starting', authority.length + mixnet.length + money.length, quiet)
+  const start = async (name: string): Promise<void> => {
+    await supervisor.start(name)
+    bar.tick(name)
+  }
+  for (const name of authority) await start(name)
+  // All at once: the first document is made when every admitted node has published, and each is ready only with it.
+  await Promise.all([...mixnet, ...money].map(start))
+  bar.end()
+}
+
+/** Resolves at SIGINT, SIGTERM or SIGHUP. */
+export function stopSignal (): Promise<void> & { stopped: () => boolean } {
+  let done = false
+  const promise = new Promise<void>(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        done = true
+        resolve()
+      })
+    }
+  })
+  return Object.assign(promise, { stopped: () => done })
+}
+
+function welcome (dir: string): string {
+  return `
+The network runs. In another terminal:
+
+  export MIXMINT_NET=${dir}
+  npx mixmint wallet init                      make a wallet; write its twelve words down
+  npx mixmint bank credit $(npx mixmint wallet account) 10000
+  npx mixmint wallet withdraw 5000             coins, blindly signed
+  npx mixmint wallet shop                      what the merchant sells
+  npx mixmint wallet buy coffee --with token   a token made out to the merchant, bought and spent over the mixnet
+  npx mixmint wallet buy song --with coins     coins, judged by their keepers
+  npx mixmint merchant takings
+  npx mixmint bank books
+
+Ctrl-C stops it; the same command starts it again.
+`
+}

@@ -1,0 +1,47 @@
+/** The directory document as a list for people and programs, fetched and verified as any client does. */
+import { join } from 'node:path'
+import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { signers } from '@mixmint/mixnet/directory/document'
+import { formatTarget } from '@mixmint/mixnet/wire/peers'
+import { sleep, systemClock, systemRng } from './clock.ts'
+import { readNetwork } from './config.ts'
+import { freshIdentity } from './identity.ts'
+import { Counters, createLog } from './observe.ts'
+import { Participant } from './participant.ts'
+import { noStore } from './store/none.ts'
+
+const PATIENCE = 10_000
+
+export interface ShownDirectory {
+  readonly network: string
+  readonly epoch: number
+  readonly validUntil: string
+  readonly signatures: number
+  readonly authorities: number
+  readonly nodes: ReadonlyArray<{ readonly layer: number, readonly role: string, readonly peer: string, readonly address: string }>
+}
+
+export async function showDirectory (net: string): Promise<ShownDirectory> {
+  const suite = await defaultSuite()
+  const network = readNetwork(join(net, 'network.toml'))
+  const participant = await Participant.start({
+    suite, network, log: createLog('client', 'silent'), counters: new Counters(), identity: await freshIdentity(), hostRole: 'wallet', listen: [],
+    ports: { clock: systemClock, rng: systemRng, store: noStore, wait: sleep }
+  })
+  try {
+    const view = await participant.ready(PATIENCE)
+    const authorities = network.authorities.map(({ key }) => key)
+    return {
+      network: view.network,
+      epoch: view.epoch,
+      validUntil: new Date(view.signed.document.validUntil).toISOString(),
+      signatures: signers(suite, view.signed, authorities).length,
+      authorities: authorities.length,
+      nodes: view.nodes.map(node => ({
+        layer: node.layer, role: node.kind === '' ? node.role : node.kind, peer: formatTarget(node).split('/p2p/')[1], address: node.addresses[0]
+      }))
+    }
+  } finally {
+    await participant.stop()
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The mixing part of a node: keys as they are made and destroyed, links to the neighbours that the directory names, and the
+ * engine between them. It begins with the first document, whose parameters it mixes by.
+ */
+import { fromHex } from '@mixmint/core/kit/bytes'
+import type { Rotation } from '@mixmint/mixnet/directory/keys'
+import { topologyOf } from '@mixmint/mixnet/directory/topology'
+import type { DirectoryView } from '@mixmint/mixnet/directory/view'
+import { MixEngine, type MixCounts } from '@mixmint/mixnet/mixing/engine'
+import { MixNode } from '@mixmint/mixnet/wire/mix-node'
+import type { LinkCounts } from '@mixmint/mixnet/wire/packets'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Participant, Surroundings } from './participant.ts'
+
+export interface MixerHooks {
+  readonly onDeliver?: (message: Uint8Array) => void
+  readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
+}
+
+export class Mixer {
+  readonly #surroundings: Surroundings
+  readonly #hooks: MixerHooks
+  /** Rotations that came before there was a mixer. */
+  #early: Rotation[] = []
+  #node: MixNode | null = null
+  #view: () => DirectoryView | null = () => null
+
+  constructor (surroundings: Surroundings, hooks: MixerHooks = {}) {
+    this.#surroundings = surroundings
+    this.#hooks = hooks
+  }
+
+  onKeys = (rotation: Rotation): void => {
+    if (this.#node === null) {
+      this.#early.push(rotation)
+      return
+    }
+    for (const { epoch } of rotation.destroyed) this.#node.retire(epoch)
+    for (const { epoch, secret, from, until } of rotation.made) this.#node.install({ epoch, privateKey: secret, from, until })
+  }
+
+  onDocument = (view: DirectoryView): void => {
+    this.#node?.setEpoch(view.epoch)
+  }
+
+  /** Take packets from now on. The participant has a document. */
+  async start (participant: Participant, view: DirectoryView): Promise<MixNode> {
+    const { suite, ports, counters } = this.#surroundings
+    const { meanDelay, queueLimit, replayLimit } = view.parameters
+    this.#view = () => participant.keeper.view()
+    const self = participant.host.peer
+    const isGateway = view.byPeer(self)?.role === 'gateway'
+    const engine = new MixEngine({ suite, self, parameters: { meanDelay, queueLimit, replayLimit }, topology: topologyOf(this.#view, self) })
+    this.#node = new MixNode({
+      node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
+      neighbourhood: {
+        addresses: peer => this.#view()?.byPeer(fromHex(peer))?.addresses ?? [],
+        // Strangers are wallets, and only gateways and wallets' own gateways speak with them.
+        accepts: peer => isGateway || this.#view()?.byPeer(fromHex(peer)) !== undefined
+      },
+      ...this.#hooks
+    })
+    for (const rotation of this.#early.splice(0)) this.onKeys(rotation)
+    this.#node.setEpoch(view.epoch)
+    await this.#node.start()
+    return this.#node
+  }
+
+  counts (): { readonly mix: MixCounts, readonly links: LinkCounts } | null {
+    return this.#node?.counts() ?? null
+  }
+
+  async stop (ms: Millis): Promise<void> {
+    await this.#node?.stop(ms)
+  }
+}

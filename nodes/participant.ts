@@ -1,0 +1,191 @@
+/**
+ * A node or wallet on the network: its libp2p host, the directory it keeps up with, and what the directory says of money.
+ * Every role but the authority stands on one.
+ */
+import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Log, Millis } from '@mixmint/core/kit/ports'
+import type { BasePorts } from '@mixmint/core/kit/saga'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import type { AskCenter } from '@mixmint/core/cash/certify'
+import { BankListing, CenterListing, MerchantListing } from '@mixmint/core/cash/formats'
+import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
+import { Registry } from '@mixmint/core/cash/registry'
+import type { Rotation } from '@mixmint/mixnet/directory/keys'
+import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
+import { answerAsMirror, askOver, serveDirectory, type Ask } from '@mixmint/mixnet/wire/directory'
+import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
+import { parseTarget } from '@mixmint/mixnet/wire/peers'
+import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
+import type { NetworkConfig } from './config.ts'
+import { createHost, type Host, type HostRole } from './host.ts'
+import { readMoneyParameters } from './money-profiles.ts'
+import type { Counters } from './observe.ts'
+
+/** What a process brings along. */
+export interface Surroundings {
+  readonly suite: Suite
+  readonly network: NetworkConfig
+  readonly ports: BasePorts
+  readonly log: Log
+  readonly counters: Counters
+}
+
+/** What a node says of itself in the directory. */
+export interface Listing {
+  readonly role: 'gateway' | 'mix' | 'service'
+  readonly kind: string
+  readonly body: () => Promise<Uint8Array>
+  /** Is it reached through the mixnet? */
+  readonly mixKeys: boolean
+  readonly onKeys?: (rotation: Rotation) => void
+}
+
+export interface ParticipantOptions extends Surroundings {
+  readonly identity: Secp256k1PrivateKey
+  readonly hostRole: HostRole
+  readonly listen: readonly string[]
+  readonly listing?: Listing
+  /** After the participant itself has taken it up. */
+  readonly onDocument?: (view: DirectoryView) => void
+}
+
+/** What money there is, by one document. */
+interface Money {
+  readonly registry: Registry
+  readonly centers: ReadonlyMap<string, DirectoryNode>
+  /** Banks by key and merchants by payee, in hexadecimal. */
+  readonly services: ReadonlyMap<string, DirectoryNode>
+}
+
+export class Participant {
+  readonly host: Host
+  readonly rpc: RpcClient
+  readonly keeper: DirectoryKeeper
+  readonly #options: ParticipantOptions
+  #money: Money | null = null
+  #onListed: (() => void) | undefined
+
+  private constructor (options: ParticipantOptions, host: Host) {
+    const { suite, network, ports, log, counters, identity, listing } = options
+    this.#options = options
+    this.host = host
+    this.rpc = new RpcClient({ node: host.node, meter: counters })
+    const authorities: Ask[] = network.authorities.map(({ address }) => askOver(this.rpc, parseTarget(address)))
+    this.keeper = new DirectoryKeeper({
+      suite,
+      trust: { network: network.network, authorities: network.authorities.map(({ key }) => key) },
+      ports, log, meter: counters, sources: authorities,
+      ...(listing === undefined
+        ? {}
+        : {
+            node: {
+              secret: identity.raw,
+              describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), body: await listing.body() }),
+              mixKeys: listing.mixKeys,
+              publishTo: authorities,
+              ...(listing.onKeys === undefined ? {} : { onKeys: listing.onKeys })
+            }
+          }),
+      onDocument: view => { this.#take(view) }
+    })
+  }
+
+  /** Listen, and begin to fetch and publish. @throws listen-failed, identity-kind */
+  static async start (options: ParticipantOptions): Promise<Participant> {
+    let participant: Participant | undefined
+    const host = await createHost({
+      privateKey: options.identity, role: options.hostRole, listen: options.listen,
+      isKnown: peer => participant?.keeper.view()?.nodes.some(node => toHex(node.peer) === peer) === true
+    })
+    participant = new Participant(options, host)
+    if (options.hostRole !== 'wallet') {
+      const { client } = participant.keeper
+      await serveDirectory(host.node, async request => await answerAsMirror(client, options.ports.clock, request), options.counters)
+    }
+    await participant.keeper.start()
+    return participant
+  }
+
+  /** @throws directory-unavailable or what the last fetch failed with, after `ms` */
+  async ready (ms: Millis): Promise<DirectoryView> {
+    return await this.keeper.ready(AbortSignal.timeout(ms))
+  }
+
+  /** Resolves when the document in force lists this node. @throws not-listed (operator) after `ms` */
+  async listed (ms: Millis): Promise<void> {
+    if (this.keeper.view()?.byPeer(this.host.peer) !== undefined) return
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => {
+      reject(new MixmintError('not-listed', 'operator', 'the directory does not list this node: is its peer id on the authority\'s list, and is the authority running?', { retry: true }))
+    }, ms)
+    this.#onListed = () => { resolve(undefined) }
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** @throws directory-unavailable (operator) while no document is in force */
+  view (): DirectoryView {
+    const view = this.keeper.view()
+    if (view === null) throw new MixmintError('directory-unavailable', 'operator', 'no document of the directory is in force here', { retry: true })
+    return view
+  }
+
+  /** What the last document said of money; it is kept when no newer one can be fetched. @throws directory-unavailable */
+  registry = (): Registry => this.#known().registry
+
+  /** A bank by its key, or a merchant by its payee key. @throws unknown-service (caller) */
+  service (key: Uint8Array): DirectoryNode {
+    const found = this.#known().services.get(toHex(key))
+    if (found === undefined) throw new MixmintError('unknown-service', 'caller', 'no such bank or merchant stands in the directory document')
+    return found
+  }
+
+  /** Carries out the effect of the same name. @throws unknown-center (peer), and those of a request, retry where it helps */
+  askCenter = async ({ center, request, timeout }: AskCenter): Promise<CenterReply> => {
+    const node = this.#known().centers.get(toHex(center))
+    if (node === undefined) throw new MixmintError('unknown-center', 'peer', 'this center is not in the directory document', { retry: true })
+    return decode(CenterReply, await this.rpc.request(node, CENTER_PROTOCOL, encode(CenterRequest, request), { timeout }))
+  }
+
+  isAuthority (peerId: string): boolean {
+    return this.#options.network.authorities.some(({ address }) => address.endsWith(`/p2p/${peerId}`))
+  }
+
+  async stop (): Promise<void> {
+    await this.keeper.stop()
+    this.rpc.close()
+    await this.host.stop()
+  }
+
+  #known (): Money {
+    if (this.#money === null) throw new MixmintError('directory-unavailable', 'operator', 'no document of the directory has been fetched here yet', { retry: true })
+    return this.#money
+  }
+
+  #take (view: DirectoryView): void {
+    this.#money = readMoney(this.#options.suite, view)
+    this.#options.log.info('directory document in force', { epoch: view.epoch, nodes: view.nodes.length })
+    if (view.byPeer(this.host.peer) !== undefined) this.#onListed?.()
+    this.#options.onDocument?.(view)
+  }
+}
+
+/** @throws those of Registry, bad-parameters, bad-encoding (peer): then the authorities have signed what they should not */
+function readMoney (suite: Suite, view: DirectoryView): Money {
+  const banks = view.services('bank').map(node => ({ node, listing: decode(BankListing, node.body) }))
+  const merchants = view.services('merchant').map(node => ({ node, listing: decode(MerchantListing, node.body) }))
+  return {
+    registry: new Registry(suite, view.network, readMoneyParameters(view.parameters.services), banks.map(({ listing }) => listing)),
+    centers: new Map(view.services('center').map(node => [toHex(decode(CenterListing, node.body).center), node])),
+    services: new Map([
+      ...banks.map(({ node, listing }) => [toHex(listing.bank), node] as const),
+      ...merchants.map(({ node, listing }) => [toHex(listing.payee), node] as const)
+    ])
+  }
+}

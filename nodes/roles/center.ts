@@ -1,0 +1,51 @@
+/** The daemon of a coin validation center. */
+import { join } from 'node:path'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { drive } from '@mixmint/core/kit/saga'
+import { CenterEngine } from '@mixmint/core/cash/center'
+import { CenterListing } from '@mixmint/core/cash/formats'
+import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
+import { refusal } from '@mixmint/core/cash/refusal'
+import { serveRpc } from '@mixmint/mixnet/wire/rpc-server'
+import type { Daemon, Role } from '../daemon.ts'
+import { centerId } from '../layout.ts'
+import { Participant } from '../participant.ts'
+import { loadOrCreateSeed } from '../secrets.ts'
+
+const PATIENCE = 120_000
+const LONGEST_REQUEST = 16 * 1024
+
+export async function startCenter (daemon: Daemon): Promise<Role> {
+  const { config, suite, ports, counters } = daemon
+  const voteKey = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'vote.key')))
+  let center = new Uint8Array(0)
+  const participant = await Participant.start({
+    ...daemon, hostRole: 'service', listen: [config.listen],
+    listing: { role: 'service', kind: 'center', body: async () => encode(CenterListing, { center: centerId(suite, daemon.peer) }), mixKeys: false }
+  })
+  center = new Uint8Array(centerId(suite, daemon.peer))
+  const engine = new CenterEngine({ suite, id: center, voteKey, registry: participant.registry, meter: counters })
+  const noEffects = async (): Promise<never> => { throw new MixmintError('internal', 'us', 'a center has no effects of its own') }
+  await participant.ready(PATIENCE)
+  const server = await serveRpc(participant.host.node, CENTER_PROTOCOL, async (_from, _protocol, body) => {
+    let request: CenterRequest
+    try {
+      request = decode(CenterRequest, body, LONGEST_REQUEST)
+    } catch (error) {
+      counters.count('bad_request')
+      return encode(CenterReply, refusal(error))
+    }
+    return encode(CenterReply, await drive(engine.handle(request), ports, noEffects))
+  }, { meter: counters, limits: { maxRequest: LONGEST_REQUEST } })
+  await participant.listed(PATIENCE)
+  return {
+    operations: {},
+    status: async () => ({ epoch: participant.view().epoch, center: toHex(center) }),
+    stop: async () => {
+      await server.close()
+      await participant.stop()
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/** The daemon of a merchant: a till. */
+import { join } from 'node:path'
+import { toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { decode, encode, tagged } from '@mixmint/core/kit/codec'
+import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
+import { DoubleSpendProofFile, MerchantListing } from '@mixmint/core/cash/formats'
+import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
+import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
+import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import { errorOf, refusal } from '@mixmint/core/cash/refusal'
+import { armor, unarmor } from '../armor.ts'
+import type { Json, JsonObject } from '../control.ts'
+import { whole, word } from '../control-input.ts'
+import type { Daemon, Role } from '../daemon.ts'
+import { loadOrCreateSeed } from '../secrets.ts'
+import { Service } from '../service.ts'
+import { connectionKinds } from './connections.ts'
+
+/** Payments that wait for the bank are tried again this often. */
+const SETTLE_EVERY = 15_000
+
+export async function startMerchant (daemon: Daemon): Promise<Role> {
+  const { config, suite, ports, counters, log } = daemon
+  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key')))
+  const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
+
+  const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, ports, async effect => {
+    const { participant } = service
+    if (effect.do === 'ask-center') return await participant.askCenter(effect)
+    return decode(BankReply, await participant.rpc.request(participant.service(config.bank), BANK_PROTOCOL, encode(BankRequest, effect.request)))
+  })
+  const engine = new MerchantEngine({
+    suite, key, till, bank: config.bank, unit: config.unit, network: config.network.network, catalogue: config.catalogue,
+    registry: () => service.participant.registry(), meter: counters
+  })
+  const service: Service = await Service.start({
+    ...daemon, listen: [config.listen], kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
+    body: async () => encode(MerchantListing, { payee: key.publicKey, name: config.name }),
+    handle: async (content, via) => {
+      let request: MerchantRequest
+      try {
+        request = decode(MerchantRequest, content)
+      } catch (error) {
+        counters.count('bad_request', { via })
+        return encode(MerchantReply, refusal(error))
+      }
+      return encode(MerchantReply, await run(engine.handle(request)))
+    }
+  })
+  const settling = setInterval(() => {
+    run(engine.settlePending()).catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
+  }, SETTLE_EVERY)
+
+  /** A payment handed over at the counter: how long the engine took, and what it said. */
+  const accept = async (text: string): Promise<Json> => {
+    const payment = unarmor(text)
+    const started = performance.now()
+    const took = (): number => Math.round((performance.now() - started) * 1000) / 1000
+    if (payment.kind === 'token') {
+      const { signed, repeat } = await run(engine.accept(payment.value))
+      return { state: 'paid', how: 'token', repeat, milliseconds: took(), ...(await orderOf(signed.paid.invoice)) }
+    }
+    if (payment.kind !== 'coins') return { state: 'refused', code: 'wrong-kind' }
+    const reply = await run(engine.handle({ op: 'pay', ...payment.value }))
+    if (reply.is === 'paid') return { state: 'paid', how: 'coins', repeat: false, milliseconds: took(), ...(await orderOf(reply.signed.paid.invoice)) }
+    if (reply.is === 'refused') throw errorOf(reply)
+    if (reply.is !== 'short') return { state: reply.is }
+    const conflicts = reply.inputs.filter(input => input.state === 'conflict').length
+    return { state: conflicts > 0 ? 'double-spend' : 'short', coins: reply.inputs.map(({ state, code }) => ({ state, code })), proofs: await proofs() }
+  }
+  const orderOf = async (invoice: Uint8Array): Promise<JsonObject> => {
+    const found = (await run(engine.orders())).find(line => toHex(line.invoice) === toHex(invoice))
+    return { order: found?.order ?? '', amount: found?.amount ?? 0, unit: config.unit }
+  }
+  const proofs = async (): Promise<string[]> => (await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file)))
+
+  return {
+    operations: {
+      invoice: async input => ({ invoice: armor('invoice', await run(engine.invoice(word(input, 'order'), whole(input, 'amount')))) }),
+      orders: async () => ({
+        orders: (await run(engine.orders())).map(({ order, amount, paid, time }) => ({
+          order, amount, state: paid === null ? 'open' : `paid (${paid})`, paidAt: time === 0 ? null : new Date(time).toISOString()
+        }))
+      }),
+      accept: async input => await accept(word(input, 'payment')),
+      deposit: async () => {
+        const { credited, already, refused, amount } = await run(engine.deposit())
+        const { settled, pending } = await run(engine.settlePending())
+        return { credited, already, refused, amount, settled, pending }
+      },
+      takings: async () => ({ ...await run(engine.takings()) }),
+      proofs: async () => ({ proofs: await proofs() }),
+      payee: async () => ({ payee: toHex(key.publicKey) })
+    },
+    status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant) }),
+    stop: async () => {
+      clearInterval(settling)
+      await service.stop()
+    }
+  }
+}

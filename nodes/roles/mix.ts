@@ -1,0 +1,41 @@
+/** The daemon of a mix, and of a gateway: a mix that wallets attach to. */
+import type { Daemon, Role } from '../daemon.ts'
+import { Mixer } from '../mixer.ts'
+import { Participant } from '../participant.ts'
+
+const PATIENCE = 120_000
+/** Packets inside leave when they are due: with a mean delay of tens of ms, all of them within this. */
+const DRAIN = 5_000
+
+export async function startMix (daemon: Daemon): Promise<Role> {
+  const { config } = daemon
+  const role = config.role === 'gateway' ? 'gateway' : 'mix'
+  const mixer = new Mixer(daemon)
+  const participant = await Participant.start({
+    ...daemon, hostRole: role, listen: [config.listen],
+    listing: { role, kind: '', body: async () => new Uint8Array(0), mixKeys: true, onKeys: mixer.onKeys },
+    onDocument: mixer.onDocument
+  })
+  await mixer.start(participant, await participant.ready(PATIENCE))
+  await participant.listed(PATIENCE)
+  return {
+    operations: {},
+    status: async () => {
+      const counts = mixer.counts()
+      return {
+        epoch: participant.view().epoch,
+        layer: participant.view().byPeer(participant.host.peer)?.layer ?? -1,
+        received: counts?.mix.received ?? 0,
+        forwarded: counts?.mix.forwarded ?? 0,
+        delivered: counts?.mix.delivered ?? 0,
+        queued: counts?.mix.queued ?? 0,
+        dropped: { ...counts?.mix.dropped },
+        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } }
+      }
+    },
+    stop: async () => {
+      await mixer.stop(DRAIN)
+      await participant.stop()
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * A service of the network (bank, merchant): a participant that is reached directly and through the mixnet, by the same
+ * handler. What came which way is counted, not who asked.
+ */
+import type { MixnetHandler } from '@mixmint/mixnet/wire/responder'
+import { MixnetResponder } from '@mixmint/mixnet/wire/responder'
+import { serveRpc } from '@mixmint/mixnet/wire/rpc-server'
+import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import { Mixer } from './mixer.ts'
+import { Participant, type Surroundings } from './participant.ts'
+
+export type Via = 'direct' | 'mixnet'
+
+export interface ServiceOptions extends Surroundings {
+  readonly identity: Secp256k1PrivateKey
+  readonly listen: readonly string[]
+  readonly kind: string
+  readonly body: () => Promise<Uint8Array>
+  readonly protocol: string
+  /** Answers bytes with bytes; engines refuse in their replies, so this throws only for defects. */
+  readonly handle: (content: Uint8Array, via: Via) => Promise<Uint8Array>
+  /** Not in the directory: reached by its operator only, while it asks others as any node does. */
+  readonly unlisted?: boolean
+}
+
+/** How long a node may wait for its first document. */
+const PATIENCE = 120_000
+/** Replies under way when a service stops are given this long. */
+const DRAIN = 2_000
+
+export class Service {
+  readonly participant: Participant
+  readonly mixer: Mixer
+  readonly #responder: () => MixnetResponder | null
+
+  private constructor (participant: Participant, mixer: Mixer, responder: () => MixnetResponder | null) {
+    this.participant = participant
+    this.mixer = mixer
+    this.#responder = responder
+  }
+
+  /** Resolves when it is listed and serves. */
+  static async start (options: ServiceOptions): Promise<Service> {
+    const { suite, ports, counters, protocol } = options
+    let responder: MixnetResponder | null = null
+    const mixer = new Mixer(options, { onDeliver: message => { responder?.onDeliver(message) } })
+    const participant = await Participant.start({
+      ...options,
+      hostRole: 'service',
+      ...(options.unlisted === true
+        ? {}
+        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, mixKeys: true, onKeys: mixer.onKeys } }),
+      onDocument: mixer.onDocument
+    })
+    const view = await participant.ready(PATIENCE)
+    const answer = (via: Via): MixnetHandler => async content => {
+      counters.count('service_requests', { via })
+      return await options.handle(content, via)
+    }
+    if (options.unlisted !== true) {
+      const node = await mixer.start(participant, view)
+      responder = new MixnetResponder({
+        suite, clock: ports.clock, meter: counters, view: () => participant.keeper.view(),
+        sendPacket: (to, packet) => node.sendPacket(to, packet)
+      })
+      responder.handle(protocol, answer('mixnet'))
+      const direct = answer('direct')
+      await serveRpc(participant.host.node, protocol, async (_from, _protocol, body) => await direct(body), { meter: counters })
+      await participant.listed(PATIENCE)
+    }
+    return new Service(participant, mixer, () => responder)
+  }
+
+  async stop (): Promise<void> {
+    await this.mixer.stop(DRAIN)
+    this.#responder()?.close()
+    await this.participant.stop()
+  }
+}
