@@ -10,7 +10,7 @@
  *
  * How a call ends: answered; `refused` by the service (cause: its own error); `not-sent`: no packet left this machine, so
  * nothing can have happened; at the deadline `overdue` if the service was heard, `lost` if not: in both cases the request
- * may have been carried out, and only asking the service again, by its own protocol, tells; `cancelled` by the caller.
+ * may have been carried out, and only asking the service again, by its own protocol, tells; `aborted` by the caller.
  */
 import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
@@ -38,15 +38,20 @@ export interface Paths {
   readonly back: (now: Millis, rng: Rng) => Path | null
 }
 
-export interface RequesterConfig {
-  readonly suite: Suite
-  readonly paths: Paths
-  readonly meter: Meter
-  /** From the directory's parameters. */
+/** As in the directory's `Parameters`. */
+export interface RequesterParameters {
   readonly pathLength: number
   readonly meanDelay: Millis
   readonly requestLimit: number
   readonly surbsPerPacket: number
+}
+
+export interface RequesterConfig {
+  readonly suite: Suite
+  readonly paths: Paths
+  readonly meter: Meter
+  /** What the directory prescribes now. */
+  readonly parameters: () => RequesterParameters
   /** What links, queues and a service take beside the mixing, ms. */
   readonly base: Millis
   /** Most calls at once, and most SURBs remembered for all of them. */
@@ -108,15 +113,18 @@ const MOST_ANSWERS = 2
 
 export class Requester {
   readonly #config: RequesterConfig
-  readonly #timing: Timing
   readonly #surbs: SurbLedger
   readonly #calls = new Map<number, Call>()
   readonly #alarms = new Alarms<number>()
 
   constructor (config: RequesterConfig) {
     this.#config = config
-    this.#timing = timingOf(config.pathLength, config.meanDelay, config.base)
     this.#surbs = new SurbLedger(config.surbLimit)
+  }
+
+  get #timing (): Timing {
+    const { pathLength, meanDelay } = this.#config.parameters()
+    return timingOf(pathLength, meanDelay, this.#config.base)
   }
 
   /** What is held now; all zero when no call is under way. */
@@ -134,17 +142,18 @@ export class Requester {
       case 'start': return this.#start(event, now, rng)
       case 'reply': return this.#reply(event.surbId, event.payload, now, rng)
       case 'unsent': return this.#unsent(event.call)
-      case 'cancel': return this.#end(event.call, new MixmintError('cancelled', 'caller', 'the request was cancelled; if it had been sent, it may still be carried out'))
+      case 'cancel': return this.#end(event.call, new MixmintError('aborted', 'caller', 'the request was aborted; if it had been sent, it may still be carried out'))
       case 'timer': return this.#alarms.ring(now).flatMap(call => this.#timeout(call, now, rng))
     }
   }
 
   #start (event: RequesterEvent & { is: 'start' }, now: Millis, rng: Rng): RequesterEffect[] {
     const { call: number, service, protocol, content, deadline } = event
-    const { requestLimit, surbsPerPacket, callLimit, suite } = this.#config
+    const { callLimit, suite } = this.#config
+    const { requestLimit, surbsPerPacket } = this.#config.parameters()
     const refuse = (error: MixmintError): RequesterEffect[] => [{ do: 'reject', call: number, error }]
     if (content.length > requestLimit) {
-      return refuse(new MixmintError('request-too-large', 'caller', `a request has at most ${requestLimit} bytes, this one has ${content.length}; nothing was sent`))
+      return refuse(new MixmintError('request-too-long', 'caller', `a request has at most ${requestLimit} bytes, this one has ${content.length}; nothing was sent`))
     }
     if (surbsPerPacket < 1 || !fits(protocol)) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
     if (this.#calls.size >= callLimit) return refuse(notSent('too many requests are under way'))
@@ -231,8 +240,7 @@ export class Requester {
   }
 
   #answer (call: Call, part: ReplyPart & { kind: 'answer' }, now: Millis, rng: Rng): RequesterEffect[] {
-    const { requestLimit, suite } = this.#config
-    if (part.total > requestLimit) return this.#drop('answer-too-large')
+    if (part.total > this.#config.parameters().requestLimit) return this.#drop('answer-too-large')
     const name = toHex(part.answer)
     let answer = call.answers.get(name)
     if (answer === undefined) {
@@ -245,7 +253,7 @@ export class Requester {
     if (added !== 'new') return this.#drop(added)
     if (answer.complete) {
       const content = answer.join()
-      if (equal(answerIdOf(suite, content), part.answer)) return this.#resolve(call, content)
+      if (equal(answerIdOf(this.#config.suite, content), part.answer)) return this.#resolve(call, content)
       call.answers.delete(name)
       return this.#drop('conflict')
     }
@@ -299,7 +307,7 @@ export class Requester {
 
   /** What to send after silence. */
   #planAgain (call: Call): PartPlan[] {
-    const { surbsPerPacket } = this.#config
+    const { surbsPerPacket } = this.#config.parameters()
     const known = [...call.answers.values()].at(-1)?.missing()
     if (known !== undefined) return this.#plan(call, [], known.length, known)
     const few = call.missing.length <= BLIND_FRAGMENTS
@@ -309,7 +317,7 @@ export class Requester {
   }
 
   #plan (call: Call, indices: readonly number[], surbs: number, wants: readonly number[]): PartPlan[] {
-    return plan(call.protocol, call.content.length, call.chunk, indices, surbs, wants, this.#config.surbsPerPacket)
+    return plan(call.protocol, call.content.length, call.chunk, indices, surbs, wants, this.#config.parameters().surbsPerPacket)
   }
 
   #unsent (number: number): RequesterEffect[] {

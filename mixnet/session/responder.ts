@@ -23,16 +23,21 @@ import { answerChunk, bucket } from './flight.ts'
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, readRequest, writeReply, type Refusal, type ReplyPart, type RequestPart, type Tally } from './fragment.ts'
 import { timingOf } from './timing.ts'
 
+/** As in the directory's `Parameters`. */
+export interface ResponderParameters {
+  readonly pathLength: number
+  readonly meanDelay: Millis
+  readonly requestLimit: number
+  readonly answerKept: Millis
+}
+
 export interface ResponderConfig {
   readonly suite: Suite
   readonly meter: Meter
   /** Does a handler for this protocol exist? */
   readonly knows: (protocol: string) => boolean
-  /** From the directory's parameters. */
-  readonly pathLength: number
-  readonly meanDelay: Millis
-  readonly requestLimit: number
-  readonly answerKept: Millis
+  /** What the directory prescribes now. */
+  readonly parameters: () => ResponderParameters
   /** An incomplete request is forgotten after so long without a new part. */
   readonly gatherFor: Millis
   /** Most bytes of memory for all requests, most requests remembered, and most handlers at work at once. */
@@ -85,8 +90,6 @@ const KNOWN_PER_REQUEST = 1024
 
 export class Responder {
   readonly #config: ResponderConfig
-  /** How long after the last part a status is due. */
-  readonly #spread: Millis
   readonly #served = new Map<string, Served>()
   /** In the order in which they give way. */
   readonly #answered = new Set<string>()
@@ -96,7 +99,12 @@ export class Responder {
 
   constructor (config: ResponderConfig) {
     this.#config = config
-    this.#spread = timingOf(config.pathLength, config.meanDelay, 0).spread
+  }
+
+  /** How long after the last part a status is due. */
+  get #spread (): Millis {
+    const { pathLength, meanDelay } = this.#config.parameters()
+    return timingOf(pathLength, meanDelay, 0).spread
   }
 
   /** What is held now. */
@@ -112,7 +120,7 @@ export class Responder {
   step (event: ResponderEvent, now: Millis): ResponderEffect[] {
     switch (event.is) {
       case 'delivered': return this.#delivered(event.message, now)
-      case 'answered': return this.#answered_(event.run, event.content, now)
+      case 'answered': return this.#succeeded(event.run, event.content, now)
       case 'failed': return this.#failed(event.run, event.error, now)
       case 'timer': return this.#alarms.ring(now).flatMap(run => this.#timer(run, now))
     }
@@ -125,7 +133,7 @@ export class Responder {
     if (part === null) return this.#drop('bad-part')
     const refuse = (code: string, retry: boolean, why: string): ResponderEffect[] => this.#refuse(code, retry, why, message.codec, part, message.surbs)
     if (!this.#config.knows(message.codec)) return refuse('unknown-protocol', false, 'this service does not speak this protocol')
-    const { requestLimit } = this.#config
+    const { requestLimit } = this.#config.parameters()
     if (part.total > requestLimit) return refuse('too-large', false, `a request has at most ${requestLimit} bytes`)
 
     const run = toHex(part.id) + toHex(part.binding)
@@ -210,12 +218,12 @@ export class Responder {
     return [{ do: 'run', run: served.run, protocol: served.protocol, content }]
   }
 
-  #answered_ (run: string, content: Uint8Array, now: Millis): ResponderEffect[] {
-    const { suite, requestLimit } = this.#config
+  #succeeded (run: string, content: Uint8Array, now: Millis): ResponderEffect[] {
+    const { requestLimit } = this.#config.parameters()
     if (content.length > requestLimit) {
       return this.#finish(run, { refusal: { code: 'answer-too-large', fault: 'us', retry: false, message: 'the answer is too large to be sent' } }, now)
     }
-    return this.#finish(run, { content, id: answerIdOf(suite, content) }, now)
+    return this.#finish(run, { content, id: answerIdOf(this.#config.suite, content) }, now)
   }
 
   #failed (run: string, { code, fault, retry, message }: MixmintError, now: Millis): ResponderEffect[] {
@@ -229,7 +237,7 @@ export class Responder {
     served.stage = 'answered'
     served.answer = answer
     served.statusAt = Infinity
-    served.forgetAt = now + this.#config.answerKept
+    served.forgetAt = now + this.#config.parameters().answerKept
     this.#answered.add(run)
     const count = this.#answerCount(served)
     served.pending = Array.from({ length: count }, (_, i) => i)

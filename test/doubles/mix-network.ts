@@ -10,8 +10,8 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { SeenTags } from '@mixmint/mixnet/sphinx/replay'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
 import type { Hop } from '@mixmint/mixnet/sphinx/wrap'
-import { Requester, type Path, type RequesterConfig, type RequesterEffect, type RequesterEvent } from '@mixmint/mixnet/session/requester'
-import { Responder, type ResponderConfig, type ResponderEffect, type ResponderEvent } from '@mixmint/mixnet/session/responder'
+import { Requester, type Path, type RequesterConfig, type RequesterEffect, type RequesterEvent, type RequesterParameters } from '@mixmint/mixnet/session/requester'
+import { Responder, type ResponderConfig, type ResponderEffect, type ResponderEvent, type ResponderParameters } from '@mixmint/mixnet/session/responder'
 import { CountingMeter } from './meter.ts'
 import { seededRng } from './rng.ts'
 
@@ -76,6 +76,10 @@ export class MixNetwork {
   get pathLength (): number { return this.#options.pathLength ?? 5 }
   get meanDelay (): number { return this.#options.meanDelay ?? 50 }
 
+  get parameters (): RequesterParameters & ResponderParameters {
+    return { pathLength: this.pathLength, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
+  }
+
   get paths (): { forward: () => Path, back: () => Path } {
     return {
       forward: () => ({ hops: this.#path(this.#layers, this.#service), expires: Infinity }),
@@ -85,15 +89,15 @@ export class MixNetwork {
 
   newRequester (changes: Partial<RequesterConfig> = {}): Requester {
     return new Requester({
-      suite: this.#options.suite, meter: this.meter, pathLength: this.pathLength, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5,
+      suite: this.#options.suite, meter: this.meter, parameters: () => this.parameters,
       base: 100, callLimit: 10_000, surbLimit: 100_000, paths: this.paths, ...this.#options.requester, ...changes
     })
   }
 
   newResponder (): Responder {
     return new Responder({
-      suite: this.#options.suite, meter: this.meter, knows: protocol => protocol === PROTOCOL, pathLength: this.pathLength, meanDelay: this.meanDelay,
-      requestLimit: 1 << 18, answerKept: 60_000, gatherFor: 30_000, memoryLimit: 1 << 28, requestsLimit: 100_000, runLimit: 10_000,
+      suite: this.#options.suite, meter: this.meter, knows: protocol => protocol === PROTOCOL, parameters: () => this.parameters,
+      gatherFor: 30_000, memoryLimit: 1 << 28, requestsLimit: 100_000, runLimit: 10_000,
       ...this.#options.responder
     })
   }

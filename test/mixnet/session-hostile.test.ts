@@ -1,0 +1,371 @@
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { concat, toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { bindingOf, readReply, readRequest, writeReply, writeRequest, type ReplyPart, type RequestPart } from '@mixmint/mixnet/session/fragment'
+import { Requester, type RequesterEffect } from '@mixmint/mixnet/session/requester'
+import { Responder, type ResponderEffect } from '@mixmint/mixnet/session/responder'
+import { decodeMessage, encodeMessage } from '@mixmint/mixnet/sphinx/message'
+import { peel } from '@mixmint/mixnet/sphinx/peel'
+import { createSurb, openReply, useSurb, type SurbSecrets } from '@mixmint/mixnet/sphinx/surb'
+import { CountingMeter } from '../doubles/meter.ts'
+import { seededRng } from '../doubles/rng.ts'
+import { bytesFrom, native as suite, pathOf, walk } from './sphinx-material.ts'
+
+const PROTOCOL = '/test/1'
+const PARAMETERS = { pathLength: 3, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
+const MEMORY = 200_000
+const rng = seededRng('hostile')
+
+/** One who speaks to a responder by hand. */
+class Prober {
+  readonly meter = new CountingMeter()
+  readonly #path = pathOf(3)
+  readonly #surbs: SurbSecrets[] = []
+  readonly responder = new Responder({
+    suite, meter: this.meter, knows: protocol => protocol === PROTOCOL, parameters: () => PARAMETERS, gatherFor: 500,
+    memoryLimit: MEMORY, requestsLimit: 50, runLimit: 4
+  })
+
+  now = 0
+  readonly runs: string[] = []
+
+  surb (): Uint8Array {
+    const { surb, secrets } = createSurb(suite, rng.bytes(32), this.#path.hops, rng.bytes(16), rng.bytes(16))
+    this.#surbs.push(secrets)
+    return surb
+  }
+
+  say (part: Partial<RequestPart> & { content: Uint8Array }, surbs: readonly Uint8Array[] = [this.surb()], protocol = PROTOCOL): ReplyPart[] {
+    const { content, ...rest } = part
+    const whole: RequestPart = {
+      id: rest.id ?? bytesFrom(0, 'id', 16), binding: rest.binding ?? bindingOf(suite, rest.id ?? bytesFrom(0, 'id', 16), protocol, content),
+      total: content.length, chunk: 1000, index: 0, flight: 0, wants: [], data: content.subarray(0, 1000), ...rest
+    }
+    return this.deliver(encodeMessage({ codec: protocol, surbs, data: writeRequest(whole), sequence: 0 }))
+  }
+
+  deliver (message: Uint8Array): ReplyPart[] {
+    return this.read(this.responder.step({ is: 'delivered', message }, this.now))
+  }
+
+  answer (run: string, content: Uint8Array): ReplyPart[] {
+    return this.read(this.responder.step({ is: 'answered', run, content }, this.now))
+  }
+
+  wait (ms: number): ReplyPart[] {
+    this.now += ms
+    return this.read(this.responder.step({ is: 'timer' }, this.now))
+  }
+
+  read (effects: readonly ResponderEffect[]): ReplyPart[] {
+    return effects.flatMap(effect => {
+      if (effect.do === 'run') {
+        this.runs.push(effect.run)
+        return []
+      }
+      const end = walk(suite, this.#path.keys, effect.packet).at(-1)
+      if (end?.kind !== 'reply') throw new Error('the reply did not arrive')
+      const i = this.#surbs.findIndex(({ id }) => toHex(id) === toHex(end.surbId))
+      const message = openReply(suite, this.#surbs.splice(i, 1)[0], end.payload)
+      const part = message === null ? null : readReply(decodeMessage(message)?.data ?? new Uint8Array(0))
+      if (part === null) throw new Error('the reply is none')
+      return [part]
+    })
+  }
+}
+
+let prober: Prober
+beforeEach(() => { prober = new Prober() })
+
+const content = (length: number, seed = 0): Uint8Array => bytesFrom(seed, 'content', length)
+
+describe('a responder', () => {
+  it('two contents under one id get an answer each, and their fragments never meet', () => {
+    const a = content(1500, 1)
+    const b = content(1500, 2)
+    prober.say({ content: a, index: 0 })
+    prober.say({ content: b, index: 1, data: b.subarray(1000) })
+    expect(prober.runs).toEqual([])
+    prober.say({ content: a, index: 1, data: a.subarray(1000) })
+    prober.say({ content: b, index: 0 })
+    expect(new Set(prober.runs).size).toBe(2)
+    const [first] = prober.answer(prober.runs[0], Uint8Array.of(1))
+    const [second] = prober.answer(prober.runs[1], Uint8Array.of(2))
+    expect([first, second].map(part => part.kind === 'answer' ? [...part.data] : [])).toEqual([[1], [2]])
+  })
+
+  it('whoever knows an id but not the content gets nothing of the answer', () => {
+    const mine = content(100, 1)
+    prober.say({ content: mine })
+    prober.answer(prober.runs[0], Uint8Array.of(42))
+    const theirs = prober.say({ content: content(100, 2), wants: [0], flight: 1 })
+    expect(theirs).toEqual([])
+    expect(prober.runs.length).toBe(2)
+  })
+
+  it('content that is not what its binding says is not run', () => {
+    const mine = content(1500)
+    const id = bytesFrom(0, 'id', 16)
+    prober.say({ content: mine, index: 0, data: content(1000, 9) })
+    prober.say({ content: mine, index: 1, data: mine.subarray(1000) })
+    prober.say({ content: mine.subarray(0, 100), binding: bindingOf(suite, id, '/test/2', mine.subarray(0, 100)) })
+    expect(prober.runs).toEqual([])
+    expect(prober.meter.of('responder_dropped', { reason: 'bad-content' })).toBe(2)
+  })
+
+  it('a second fragment under one index, and another cut of the same request, change nothing', () => {
+    const mine = content(1500)
+    prober.say({ content: mine, index: 0 })
+    prober.say({ content: mine, index: 0, data: content(1000, 9) })
+    prober.say({ content: mine, index: 0, chunk: 1100, data: mine.subarray(0, 1100) })
+    prober.say({ content: mine, index: 1, total: 1600, data: content(600, 9) })
+    expect(prober.meter.of('responder_dropped', { reason: 'conflict' })).toBe(3)
+    prober.say({ content: mine, index: 1, data: mine.subarray(1000) })
+    expect(prober.runs.length).toBe(1)
+  })
+
+  it('runs a request once, while it runs and while its answer is kept, and then again', () => {
+    const mine = content(100)
+    prober.say({ content: mine })
+    prober.say({ content: mine })
+    prober.say({ content: mine, flight: 1 })
+    expect(prober.runs.length).toBe(1)
+    expect(prober.answer(prober.runs[0], content(10)).length).toBe(1)
+    prober.now += PARAMETERS.answerKept - 1
+    expect(prober.say({ content: mine, flight: 2, wants: [0] }).map(({ kind }) => kind)).toEqual(['answer'])
+    expect(prober.runs.length).toBe(1)
+    prober.wait(1)
+    expect(prober.responder.held).toEqual({ requests: 0, running: 0, bytes: 0 })
+    prober.say({ content: mine, flight: 3, wants: [0] })
+    expect(prober.runs.length).toBe(2)
+  })
+
+  it('answers what is wanted again and nothing else, and keeps to the SURBs it has', () => {
+    const mine = content(100)
+    prober.say({ content: mine })
+    const first = prober.answer(prober.runs[0], content(15_000))
+    expect(first.map(part => part.kind === 'answer' ? [part.index, part.unsent, part.held] : [])).toEqual([[0, 3, 0]])
+    const more = prober.say({ content: mine, index: null, data: new Uint8Array(0) }, [prober.surb(), prober.surb()])
+    expect(more.map(part => part.kind === 'answer' ? [part.index, part.unsent] : [])).toEqual([[1, 1], [2, 1]])
+    const again = prober.say({ content: mine, index: null, data: new Uint8Array(0), wants: [1, 1, 77] }, [prober.surb(), prober.surb(), prober.surb()])
+    expect(again.map(part => part.kind === 'answer' ? part.index : null)).toEqual([1, 3])
+  })
+
+  it('says once after a while what is missing, once per part that comes', () => {
+    const mine = content(3500)
+    expect(prober.say({ content: mine, index: 0 }, [prober.surb(), prober.surb()])).toEqual([])
+    expect(prober.wait(200).map(part => part.kind === 'gathering' ? part.missing : [])).toEqual([[1, 2, 3]])
+    expect(prober.wait(200)).toEqual([])
+    prober.say({ content: mine, index: 2, flight: 3, data: mine.subarray(2000, 3000) }, [])
+    expect(prober.wait(200).map(part => part.kind === 'gathering' ? [part.flight, ...part.missing] : [])).toEqual([[3, 1, 3]])
+    prober.wait(500)
+    expect(prober.responder.held).toEqual({ requests: 0, running: 0, bytes: 0 })
+  })
+
+  it('uses no SURB twice, even if it comes twice', () => {
+    const surb = prober.surb()
+    const mine = content(100)
+    prober.say({ content: mine }, [surb, surb])
+    expect(prober.answer(prober.runs[0], content(10)).length).toBe(1)
+    expect(prober.say({ content: mine, wants: [0], flight: 1 }, [surb])).toEqual([])
+    expect(prober.meter.of('responder_dropped', { reason: 'surb' })).toBe(2)
+  })
+
+  it('refuses what is too large from its first part, by its claim, and holds nothing of it', () => {
+    const [reply] = prober.say({ content: content(1000), total: 20_001 })
+    expect(reply.kind === 'refused' && reply.refusal.code).toBe('too-large')
+    expect(prober.say({ content: content(1000), total: 20_001 }, [])).toEqual([])
+    expect(prober.responder.held.requests).toBe(0)
+  })
+
+  it('is busy when full of requests under way, and says so only of requests it does not know', () => {
+    for (let i = 0; i < 50; i++) prober.say({ content: content(1500, i) }, [])
+    expect(prober.responder.held.requests).toBe(50)
+    const [reply] = prober.say({ content: content(1500, 99) })
+    expect(reply.kind === 'refused' && [reply.refusal.code, reply.refusal.retry]).toEqual(['busy', true])
+    prober.say({ content: content(1500, 7), index: 1, data: content(1500, 7).subarray(1000) })
+    expect(prober.runs.length).toBe(1)
+    prober.wait(500)
+    expect(prober.responder.held.requests).toBe(1)
+  })
+
+  it('stays within its memory, whatever is sent', () => {
+    for (let i = 0; i < 400; i++) {
+      const mine = content(20_000, i % 40)
+      prober.say({ content: mine, index: i % 20, data: mine.subarray((i % 20) * 1000, (i % 20 + 1) * 1000) }, Array.from({ length: i % 3 }, () => prober.surb()))
+      expect(prober.responder.held.bytes).toBeLessThanOrEqual(MEMORY)
+    }
+    expect(prober.meter.of('responder_dropped', { reason: 'memory' }) + prober.meter.of('responder_refused', { code: 'busy' })).toBeGreaterThan(0)
+    prober.wait(10_000)
+    expect(prober.responder.held.bytes).toBe(0)
+    expect(prober.responder.due).toBeNull()
+  })
+
+  it('never throws, whatever is delivered', () => {
+    const surb = prober.surb()
+    const hostile = fc.oneof(
+      fc.uint8Array({ minLength: 3968, maxLength: 3968 }),
+      fc.uint8Array({ maxLength: 300 }),
+      fc.record({ codec: fc.constantFrom(PROTOCOL, '', 'x'.repeat(3000)), surbs: fc.array(fc.constantFrom(surb, new Uint8Array(734), new Uint8Array(734).fill(1)), { maxLength: 1 }), data: fc.uint8Array({ maxLength: 150 }), version: fc.boolean() })
+        .map(({ version, ...rest }) => {
+          if (version && rest.data.length > 0) rest.data[0] = 1
+          return encodeMessage({ ...rest, sequence: 0 })
+        }),
+      fc.record({ total: fc.nat(0xffffffff), chunk: fc.nat(0xffff), index: fc.option(fc.nat(0xffff)), flight: fc.nat(0xffff), wants: fc.array(fc.nat(0xffff), { maxLength: 40 }), length: fc.nat(100) })
+        .map(({ length, ...rest }) => encodeMessage({
+          codec: PROTOCOL, surbs: [surb, new Uint8Array(734).fill(2)], sequence: 1,
+          data: writeRequest({ ...rest, id: new Uint8Array(16), binding: new Uint8Array(32), data: new Uint8Array(length) })
+        })))
+    fc.assert(fc.property(hostile, fc.nat(50), (message, ms) => {
+      prober.now += ms
+      prober.responder.step({ is: 'delivered', message }, prober.now)
+      prober.responder.step({ is: 'timer' }, prober.now)
+      expect(prober.responder.held.bytes).toBeLessThanOrEqual(MEMORY)
+    }), { numRuns: 1000 })
+    for (const event of ['answered', 'failed'] as const) {
+      prober.responder.step(event === 'answered' ? { is: event, run: 'none', content: new Uint8Array(1) } : { is: event, run: 'none', error: new MixmintError('x', 'us', 'x') }, prober.now)
+    }
+  })
+})
+
+/** A service by hand: it reads what a requester sent, and says whatever it likes through the SURBs. */
+class Impostor {
+  readonly meter = new CountingMeter()
+  readonly there = pathOf(3, 1)
+  readonly back = pathOf(3, 2)
+  readonly surbs: Uint8Array[] = []
+  readonly parts: RequestPart[] = []
+  readonly ended: RequesterEffect[] = []
+  now = 0
+  readonly requester = new Requester({
+    suite, meter: this.meter, base: 100, callLimit: 10, surbLimit: 300, parameters: () => PARAMETERS,
+    paths: { forward: () => ({ hops: this.there.hops, expires: Infinity }), back: () => ({ hops: this.back.hops, expires: Infinity }) }
+  })
+
+  start (bytes: Uint8Array, replySize = 0): void {
+    this.take(this.requester.step({ is: 'start', call: 0, service: '', protocol: PROTOCOL, content: bytes, deadline: 10_000, replySize }, this.now, rng))
+  }
+
+  take (effects: readonly RequesterEffect[]): number {
+    for (const effect of effects) {
+      if (effect.do !== 'send') {
+        this.ended.push(effect)
+        continue
+      }
+      const end = walk(suite, this.there.keys, effect.packet).at(-1)
+      const message = end?.kind === 'exit' ? decodeMessage(end.message) : null
+      const part = message === null ? null : readRequest(message.data)
+      if (message === null || part === null) throw new Error('not a request')
+      this.surbs.push(...message.surbs)
+      this.parts.push(part)
+    }
+    return effects.length
+  }
+
+  /** @returns how many packets the requester sent in answer */
+  say (data: Uint8Array, codec = PROTOCOL, surb = this.surbs.shift()): number {
+    if (surb === undefined) throw new Error('no SURB')
+    const reply = useSurb(suite, surb, encodeMessage({ codec, surbs: [], data, sequence: 0 }))
+    const end = reply === null ? null : walk(suite, this.back.keys, reply.packet).at(-1)
+    if (end?.kind !== 'reply') throw new Error('not a reply')
+    return this.take(this.requester.step({ is: 'reply', surbId: end.surbId, payload: end.payload }, this.now, rng))
+  }
+}
+
+describe('a requester', () => {
+  const tally = { flight: 0, seen: 0, held: 0, unsent: 0 }
+  const answerPart = (bytes: Uint8Array, index: number, changes: Partial<ReplyPart> = {}): Uint8Array => writeReply({
+    ...tally, kind: 'answer', answer: suite.sha256(concat(new TextEncoder().encode('mixmint/answer/1'), bytes)).subarray(0, 16), total: bytes.length, chunk: 3000, index,
+    data: bytes.subarray(index * 3000, (index + 1) * 3000), ...changes
+  } as ReplyPart)
+
+  it('takes a reply once through each SURB, and only under the protocol it asked for', () => {
+    const net = new Impostor()
+    net.start(content(10), 20_000)
+    const [surb] = net.surbs
+    net.say(answerPart(content(6000), 0), '/test/2')
+    expect(net.meter.of('request_reply_dropped', { reason: 'bad-reply' })).toBe(1)
+    net.say(answerPart(content(6000), 0), PROTOCOL, surb)
+    expect(net.meter.of('request_reply_dropped', { reason: 'unknown-surb' })).toBe(1)
+    expect(net.ended).toEqual([])
+  })
+
+  it('takes no answer whose whole is not what its fragments said', () => {
+    const net = new Impostor()
+    net.start(content(10), 20_000)
+    const good = content(6000)
+    net.say(answerPart(good, 0))
+    net.say(answerPart(good, 1, { data: content(3000, 5) } as Partial<ReplyPart>))
+    expect(net.ended).toEqual([])
+    net.say(answerPart(good, 0))
+    net.say(answerPart(good, 1))
+    expect(net.ended).toEqual([{ do: 'resolve', call: 0, content: good }])
+    expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
+  })
+
+  it('sends no more SURBs than the answer can have fragments, whatever the service says', () => {
+    const net = new Impostor()
+    net.start(content(10))
+    const sent = net.say(answerPart(content(9000), 0, { unsent: 0xffff, seen: 0xffff }))
+    expect(sent).toBeLessThanOrEqual(1)
+    expect(net.say(answerPart(content(9000), 0, { unsent: 0xffff }))).toBe(0)
+  })
+
+  it('takes no answer longer than the network allows', () => {
+    const net = new Impostor()
+    net.start(content(10))
+    net.say(answerPart(content(20_001), 0))
+    expect(net.meter.of('request_reply_dropped', { reason: 'answer-too-large' })).toBe(1)
+  })
+
+  it('sends a flight at most once for each flight that the service has seen', () => {
+    const net = new Impostor()
+    net.start(content(9000), 20_000)
+    const count = net.parts[0] === undefined ? 0 : Math.ceil(9000 / net.parts[0].chunk)
+    const status = (flight: number): Uint8Array => writeReply({ ...tally, flight, kind: 'gathering', count, missing: [0, 1] })
+    expect(net.say(status(0))).toBeGreaterThan(0)
+    expect(net.say(status(0))).toBe(0)
+    expect(net.say(status(7))).toBe(0)
+    expect(net.say(status(1))).toBeGreaterThan(0)
+    expect(net.say(writeReply({ ...tally, flight: 2, kind: 'gathering', count: count + 1, missing: [0] }))).toBe(0)
+  })
+
+  it('never throws, whatever comes, and lets everything go at its deadline', () => {
+    fc.assert(fc.property(fc.array(fc.oneof(
+      fc.uint8Array({ maxLength: 100 }),
+      fc.record({ flight: fc.nat(3), seen: fc.nat(0xffff), held: fc.nat(0xffff), unsent: fc.nat(0xffff), count: fc.integer({ min: 1, max: 10 }), running: fc.boolean() }).map(({ count, running, ...t }) =>
+        writeReply(running ? { ...t, kind: 'running' } : { ...t, kind: 'gathering', count, missing: [0, count - 1] })),
+      fc.record({ unsent: fc.nat(0xffff), seen: fc.nat(100), seed: fc.nat(3), index: fc.nat(2) }).map(({ seed, index, ...t }) => answerPart(content(9000, seed), index, t))
+    ), { maxLength: 6 }), words => {
+      const net = new Impostor()
+      net.start(content(5000))
+      for (const word of words) {
+        net.now += 40
+        if (net.surbs.length > 0) net.say(word)
+        net.take(net.requester.step({ is: 'reply', surbId: bytesFrom(0, 'no SURB', 16), payload: new Uint8Array(3984) }, net.now, rng))
+        net.take(net.requester.step({ is: 'timer' }, net.now, rng))
+        expect(net.requester.held.surbs).toBeLessThanOrEqual(300)
+      }
+      net.now = 10_000
+      while (net.requester.due !== null) net.take(net.requester.step({ is: 'timer' }, net.now, rng))
+      expect(net.ended.length).toBe(1)
+      expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
+    }), { numRuns: 60 })
+  })
+
+  it('a reply that was changed on the way opens nothing', () => {
+    const net = new Impostor()
+    net.start(content(10))
+    const reply = useSurb(suite, net.surbs[0], encodeMessage({ codec: PROTOCOL, surbs: [], data: answerPart(content(10), 0), sequence: 0 }))
+    const packet = reply?.packet ?? new Uint8Array(0)
+    packet[4000] ^= 1
+    const end = net.back.keys.reduce<Uint8Array | { surbId: Uint8Array, payload: Uint8Array }>((at, key) => {
+      const peeled = peel(suite, key, at as Uint8Array)
+      return peeled.kind === 'forward' ? peeled.packet : peeled.kind === 'reply' ? peeled : new Uint8Array(0)
+    }, packet) as { surbId: Uint8Array, payload: Uint8Array }
+    net.take(net.requester.step({ is: 'reply', ...end }, 0, rng))
+    expect(net.meter.of('request_reply_dropped', { reason: 'changed' })).toBe(1)
+    expect(net.ended).toEqual([])
+  })
+})
