@@ -1,13 +1,13 @@
+import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import fc from 'fast-check'
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { describe, expect, test } from 'vitest'
 import { concat } from '@mixmint/core/kit/bytes'
 import { addressBlock, isHere, parseAddress } from '@mixmint/mixnet/sphinx/address'
 import { bytesFrom, bytesOf } from './sphinx-material.ts'
 
 function peerOf (seed: number): Uint8Array {
-  const id = concat(new Uint8Array([0, 37, 8, 2, 18, 33, 2 + seed % 2]), bytesFrom(seed, 'peer', 32))
-  return id
+  return concat(new Uint8Array([0, 37, 8, 2, 18, 33, 2 + seed % 2]), bytesFrom(seed, 'peer', 32))
 }
 
 const octet = fc.nat(255)
@@ -33,8 +33,6 @@ describe('an address block', () => {
   })
 
   test('holds the ids of libp2p\'s secp256k1 keys, and of no others', async () => {
-    const { peerIdFromPrivateKey } = await import('@libp2p/peer-id')
-    const { generateKeyPair } = await import('@libp2p/crypto/keys')
     const peer = peerIdFromPrivateKey(await generateKeyPair('secp256k1')).toMultihash().bytes
     expect(parseAddress(addressBlock('/ip4/1.2.3.4/tcp/1', peer))?.peer).toEqual(peer)
     const other = peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', bytesOf('seed', 32))).toMultihash().bytes
