@@ -172,6 +172,7 @@ export class DirectoryKeeper {
       if (this.#shown !== null) {
         log.error('the directory\'s document has expired and no newer one could be fetched', { epoch: this.#shown.epoch })
         this.#shown = null
+        this.#fetching.poke()
       }
     } else if (view !== this.#shown) {
       this.#shown = view

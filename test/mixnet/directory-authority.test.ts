@@ -1,0 +1,423 @@
+import { describe, expect, it } from 'vitest'
+import { toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
+import type { BatchResult, Millis, Op, Store } from '@mixmint/core/kit/ports'
+import { drive, type Saga } from '@mixmint/core/kit/saga'
+import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { Authority, type AuthorityConfig, type AuthorityEffect, type CheckService } from '@mixmint/mixnet/directory/authority'
+import { equivocation, signDocument, verifyDocument } from '@mixmint/mixnet/directory/document'
+import { Document, type SignedDescriptor, type SignedDocument } from '@mixmint/mixnet/directory/formats'
+import type { DirectoryReply } from '@mixmint/mixnet/directory/messages'
+import { VirtualClock } from '../doubles/clock.ts'
+import {
+  admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testDocument, testNetwork, testNode, type Placed
+} from '../doubles/directory.ts'
+import { MemoryStore } from '../doubles/memory-store.ts'
+import { CountingMeter } from '../doubles/meter.ts'
+import { seededRng } from '../doubles/rng.ts'
+
+const suite = await defaultSuite()
+const keys = authorityKeys(suite, 4)
+const nodes = testNetwork()
+const LEAD = PARAMETERS.epochLength / 8
+const NOW = START + 600_000
+
+/** An authority that is driven by hand. */
+class Seat {
+  readonly authority: Authority
+  readonly clock: VirtualClock
+  readonly store: Store
+  readonly meter = new CountingMeter()
+  /** What the other authorities answer. */
+  others = new Map<string, (epoch: number) => Promise<SignedDocument | null>>()
+
+  constructor (config: Partial<AuthorityConfig> = {}, { clock = new VirtualClock(NOW), store = new MemoryStore() as Store } = {}) {
+    this.clock = clock
+    this.store = store
+    this.authority = new Authority(suite, {
+      key: keys[0], trust: { network: NETWORK, authorities: [keys[0].publicKey] }, parameters: PARAMETERS,
+      admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000, ...config
+    }, this.meter)
+  }
+
+  async run<T> (saga: Saga<T, AuthorityEffect>): Promise<T> {
+    return await drive(saga, { clock: this.clock, rng: seededRng(1), store: this.store, wait: this.clock.wait },
+      async ({ authority, epoch }) => await this.others.get(toHex(authority))?.(epoch) ?? null)
+  }
+
+  async open (): Promise<this> {
+    await this.run(this.authority.open())
+    return this
+  }
+
+  async tick (): Promise<Millis> { return await this.run(this.authority.tick()) }
+  async publish (descriptor: SignedDescriptor): Promise<string> { return codeOf(await this.run(this.authority.handle({ op: 'publish', signed: descriptor }))) }
+  async publishAll (which: readonly Placed[] = nodes): Promise<void> {
+    for (const node of which) expect(await this.publish(fresh(node, this.clock.now()))).toBe('published')
+  }
+
+  async get (epoch: number | null = null): Promise<SignedDocument | null> {
+    const reply = await this.run(this.authority.handle({ op: 'get', epoch }))
+    return reply.is === 'document' ? reply.signed : null
+  }
+
+  async vote (epoch: number): Promise<SignedDocument | null> {
+    const reply = await this.run(this.authority.handle({ op: 'vote', epoch }))
+    return reply.is === 'vote' ? reply.signed : null
+  }
+}
+
+function codeOf (reply: DirectoryReply): string { return reply.is === 'refused' ? reply.code : reply.is }
+
+/** The node's descriptor as of now, with keys of this epoch and the two after. */
+function fresh ({ node, change }: Placed, now: Millis): SignedDescriptor {
+  return signed(suite, node, { mixKeys: keysOf(suite, node, Math.floor(now / PARAMETERS.epochLength)), ...change, published: now })
+}
+
+function layersOf (document: SignedDocument | null): Map<string, number> {
+  return new Map(document?.document.nodes.map(({ layer, signed: { descriptor } }) => [toHex(descriptor.peer), layer]))
+}
+
+function listed (document: SignedDocument | null): string[] {
+  return [...layersOf(document).keys()]
+}
+
+const peersOf = (which: readonly Placed[]): string[] => which.map(({ node }) => toHex(node.peer)).sort()
+
+describe('the first document', () => {
+  it('is made as soon as all admitted nodes have published, and is valid', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll(nodes.slice(1))
+    await seat.tick()
+    expect(await seat.get()).toBeNull()
+    await seat.publishAll(nodes.slice(0, 1))
+    const next = await seat.tick()
+    const document = await seat.get()
+    if (document === null) throw new Error('no document')
+    verifyDocument(suite, document, { network: NETWORK, authorities: [keys[0].publicKey] }, seat.clock.now())
+    expect(document.document.epoch).toBe(EPOCH)
+    expect(listed(document)).toEqual(peersOf(nodes))
+    expect(next).toBe(START + PARAMETERS.epochLength - LEAD)
+  })
+
+  it('is made without those that do not come within the bootstrap time', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll(nodes.slice(0, -1))
+    seat.clock.advance(2_999)
+    expect(await seat.tick()).toBeLessThanOrEqual(NOW + 4_000)
+    expect(await seat.get()).toBeNull()
+    seat.clock.advance(1)
+    await seat.tick()
+    expect(listed(await seat.get())).toEqual(peersOf(nodes.slice(0, -1)))
+  })
+
+  it('is not made without a node in each layer, however long that takes', async () => {
+    const mixes = nodes.filter(({ layer }) => layer > 0 && layer < 255)
+    const seat = await new Seat().open()
+    await seat.publishAll([nodes[0], mixes[0], mixes[1]])
+    seat.clock.advance(60_000)
+    await seat.tick()
+    expect(await seat.get()).toBeNull()
+    expect(seat.meter.of('directory_unusable')).toBe(1)
+    await seat.publishAll([mixes[2]])
+    await seat.tick()
+    expect(listed(await seat.get())).toHaveLength(4)
+  })
+})
+
+describe('publication', () => {
+  it('is for admitted peers in the role that they were admitted for', async () => {
+    const seat = await new Seat().open()
+    const stranger = { node: testNode('stranger'), layer: 1, change: {} }
+    expect(await seat.publish(fresh(stranger, NOW))).toBe('not-admitted')
+    const [gateway] = nodes
+    expect(await seat.publish(fresh({ ...gateway, change: {} }, NOW))).toBe('not-admitted')
+    const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
+    expect(await seat.publish(fresh({ ...bank, change: { ...bank.change, kind: 'center' } }, NOW))).toBe('not-admitted')
+    expect(seat.meter.of('directory_refused', { code: 'not-admitted' })).toBe(3)
+  })
+
+  it('verifies the descriptor, and its time against this clock', async () => {
+    const seat = await new Seat().open()
+    const right = fresh(nodes[0], NOW)
+    expect(await seat.publish({ ...right, signature: fresh(nodes[1], NOW).signature })).toBe('descriptor-signature')
+    expect(await seat.publish(fresh(nodes[0], NOW + PARAMETERS.clockSkew + 1))).toBe('descriptor-early')
+    expect(await seat.publish(fresh(nodes[0], START - 3 * PARAMETERS.epochLength))).toBe('descriptor-stale')
+    const old = { ...nodes[0], change: { ...nodes[0].change, mixKeys: keysOf(suite, nodes[0].node, EPOCH - 5) } }
+    expect(await seat.publish(fresh(old, NOW))).toBe('descriptor-epochs')
+    expect(await seat.publish(right)).toBe('published')
+  })
+
+  it('keeps the newest, and takes the same again', async () => {
+    const seat = await new Seat().open()
+    const [older, newer] = [fresh(nodes[0], NOW - 10), fresh(nodes[0], NOW)]
+    expect(await seat.publish(newer)).toBe('published')
+    expect(await seat.publish(older)).toBe('descriptor-older')
+    expect(await seat.publish(newer)).toBe('published')
+    const rival = signed(suite, nodes[0].node, { ...newer.descriptor, addresses: ['/ip4/127.0.0.1/tcp/9'] })
+    expect(await seat.publish(rival)).toBe('descriptor-older')
+    await seat.publishAll(nodes.slice(1))
+    await seat.tick()
+    const node = (await seat.get())?.document.nodes.find(({ signed: { descriptor } }) => toHex(descriptor.peer) === toHex(nodes[0].node.peer))
+    expect(node?.signed.descriptor.addresses).toEqual(newer.descriptor.addresses)
+  })
+
+  it('asks the rules of services, with what the others and the service itself had published', async () => {
+    const asked: unknown[] = []
+    const checkService: CheckService = (kind, body, others, { previous }) => {
+      asked.push([kind, body, others.map(other => other.kind), previous])
+      return toHex(body) === toHex(utf8('second')) ? 'keyset-second' : null
+    }
+    const seat = await new Seat({ checkService }).open()
+    const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
+    await seat.publishAll()
+    expect(asked).toEqual([['bank', utf8('listing'), [], null], ['center', new Uint8Array(0), ['bank'], null]])
+    expect(await seat.publish(fresh({ ...bank, change: { ...bank.change, body: utf8('second') } }, NOW + 1))).toBe('keyset-second')
+    expect(asked[2]).toEqual(['bank', utf8('second'), ['center'], utf8('listing')])
+    await seat.tick()
+    const body = (await seat.get())?.document.nodes.find(({ signed: { descriptor } }) => descriptor.kind === 'bank')?.signed.descriptor.body
+    expect(body).toEqual(utf8('listing'))
+  })
+
+  it('survives a restart', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll()
+    const again = await new Seat({}, seat).open()
+    await again.tick()
+    expect(listed(await again.get())).toEqual(peersOf(nodes))
+  })
+
+  it('of one who is admitted no longer does not', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll()
+    const again = await new Seat({ admitted: nodes.slice(1).map(node => admissionOf(node)) }, seat).open()
+    await again.tick()
+    expect(listed(await again.get())).toEqual(peersOf(nodes.slice(1)))
+  })
+})
+
+describe('over the epochs', () => {
+  it('the next document is there before its epoch, and is not what is in force until then', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll()
+    await seat.tick()
+    seat.clock.set(START + PARAMETERS.epochLength - LEAD - 1)
+    await seat.publishAll()
+    await seat.tick()
+    expect(await seat.get(EPOCH + 1)).toBeNull()
+    seat.clock.advance(1)
+    expect(await seat.tick()).toBe(START + PARAMETERS.epochLength)
+    expect((await seat.get(EPOCH + 1))?.document.epoch).toBe(EPOCH + 1)
+    expect((await seat.get())?.document.epoch).toBe(EPOCH)
+    seat.clock.set(START + PARAMETERS.epochLength)
+    expect((await seat.get())?.document.epoch).toBe(EPOCH + 1)
+  })
+
+  it('serves the last one through its grace when there is no newer', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll()
+    await seat.tick()
+    seat.clock.set(START + PARAMETERS.epochLength + PARAMETERS.epochGrace)
+    expect((await seat.get())?.document.epoch).toBe(EPOCH)
+    seat.clock.advance(1)
+    expect(await seat.get()).toBeNull()
+  })
+
+  it('leaves out who did not republish for two epochs, or has no key left', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll()
+    const [silent] = nodes
+    const center = nodes.at(-1) as Placed
+    const present: boolean[][] = []
+    for (let i = 1; i <= 4; i++) {
+      await seat.tick()
+      const now = await seat.get(Math.floor(seat.clock.now() / PARAMETERS.epochLength))
+      present.push([silent, center].map(({ node }) => listed(now).includes(toHex(node.peer))))
+      seat.clock.set(START + i * PARAMETERS.epochLength)
+      await seat.publishAll(nodes.filter(node => node !== silent && node !== center))
+    }
+    // Keys for three epochs were published; the center has none, and drops out by its date.
+    expect(present).toEqual([[true, true], [true, true], [true, true], [false, false]])
+  })
+
+  it('leaves out a node that has no key for it', async () => {
+    const seat = await new Seat().open()
+    const [short] = nodes
+    await seat.publishAll(nodes.slice(1))
+    await seat.publish(fresh({ ...short, change: { ...short.change, mixKeys: keysOf(suite, short.node, EPOCH).slice(0, 1) } }, NOW))
+    await seat.tick()
+    expect(listed(await seat.get())).toEqual(peersOf(nodes))
+    seat.clock.set(START + PARAMETERS.epochLength)
+    await seat.tick()
+    expect(listed(await seat.get())).toEqual(peersOf(nodes.slice(1)))
+  })
+
+  it('mixes keep their layers, and newcomers go where there are fewest', async () => {
+    const mixes = nodes.filter(({ layer }) => layer > 0 && layer < 255)
+    const newcomers = ['a', 'b', 'c'].map(name => ({ node: testNode(name), layer: 1, change: {} }))
+    const admitted = [...nodes, ...newcomers].map(node => admissionOf(node))
+    const seat = await new Seat({ admitted }).open()
+    await seat.publishAll()
+    seat.clock.advance(3_000)
+    await seat.tick()
+    const before = layersOf(await seat.get())
+    seat.clock.set(START + PARAMETERS.epochLength)
+    await seat.publishAll([...nodes, ...newcomers])
+    await seat.tick()
+    const after = layersOf(await seat.get())
+    for (const { node } of mixes) expect(after.get(toHex(node.peer))).toBe(before.get(toHex(node.peer)))
+    expect(newcomers.map(({ node }) => after.get(toHex(node.peer))).sort()).toEqual([1, 2, 3])
+  })
+
+  it('a mix stands in the layer that the admission list gives it', async () => {
+    const mixes = nodes.filter(({ layer }) => layer > 0 && layer < 255)
+    const admitted = nodes.map(node => admissionOf(node, node === mixes[0] || node === mixes[1] ? 3 : undefined))
+    const seat = await new Seat({ admitted }).open()
+    await seat.publishAll()
+    await seat.tick()
+    const layers = layersOf(await seat.get())
+    expect(layers.get(toHex(mixes[0].node.peer))).toBe(3)
+    expect(layers.get(toHex(mixes[1].node.peer))).toBe(3)
+    expect([1, 2, 3].map(layer => [...layers.values()].filter(other => other === layer).length)).toEqual([2, 2, 2])
+  })
+
+  it('refuses a list that gives a layer which does not exist, or to another than a mix, or names a peer twice', () => {
+    const wrong = [nodes.map(node => admissionOf(node, 1)), [admissionOf(nodes[2], 4)], [admissionOf(nodes[2], 0)], [admissionOf(nodes[2]), admissionOf(nodes[2])]]
+    for (const admitted of wrong) expect(() => new Seat({ admitted })).toThrow(expect.objectContaining({ code: 'authority-admission' }))
+    expect(() => new Seat({ key: keys[1] })).toThrow(expect.objectContaining({ code: 'authority-unknown' }))
+  })
+})
+
+/** A store that loses power at a given batch: before it, nothing of it is kept; after it, all is, but nobody hears so. */
+class FailingStore implements Store {
+  readonly inner: MemoryStore
+  failing: 'no' | 'before' | 'after' = 'no'
+
+  constructor (inner = new MemoryStore()) { this.inner = inner }
+  get = async (key: Uint8Array): Promise<Uint8Array | null> => await this.inner.get(key)
+  scan: Store['scan'] = async range => await this.inner.scan(range)
+  close = async (): Promise<void> => {}
+  batch = async (ops: readonly Op[]): Promise<BatchResult> => {
+    if (this.failing === 'before') throw new Error('power lost')
+    const result = await this.inner.batch(ops)
+    if (this.failing === 'after') throw new Error('power lost')
+    return result
+  }
+}
+
+describe('one document an epoch', () => {
+  it('is recorded before it is given out', async () => {
+    const store = new FailingStore()
+    const seat = await new Seat({}, { clock: new VirtualClock(NOW), store }).open()
+    await seat.publishAll()
+    store.failing = 'before'
+    await expect(seat.tick()).rejects.toThrow('power lost')
+    expect(await seat.get()).toBeNull()
+    expect(await seat.vote(EPOCH)).toBeNull()
+  })
+
+  it('stays the same after a crash between recording and giving out, whatever was published since', async () => {
+    const store = new FailingStore()
+    const seat = await new Seat({}, { clock: new VirtualClock(NOW), store }).open()
+    await seat.publishAll()
+    store.failing = 'after'
+    await expect(seat.tick()).rejects.toThrow('power lost')
+    expect(await seat.get()).toBeNull()
+    store.failing = 'no'
+
+    const made = await (await new Seat({}, { clock: seat.clock, store }).open()).get()
+    seat.clock.advance(1)
+    const again = await new Seat({}, { clock: seat.clock, store }).open()
+    await again.publishAll()
+    await again.tick()
+    expect(made).not.toBeNull()
+    expect(await again.get()).toEqual(made)
+  })
+
+  it('holds against another process on the same store', async () => {
+    const store = new MemoryStore()
+    const [a, b] = await Promise.all([1, 2].map(async () => await new Seat({}, { clock: new VirtualClock(NOW), store }).open()))
+    await a.publishAll()
+    await a.tick()
+    b.clock.advance(1)
+    await b.publishAll()
+    await b.tick()
+    expect(await b.get()).toEqual(await a.get())
+  })
+
+  it('is not made for an epoch before the newest, should the clock run back', async () => {
+    const seat = await new Seat().open()
+    await seat.publishAll()
+    await seat.tick()
+    const back = await new Seat({}, { clock: new VirtualClock(START - 600_000), store: seat.store }).open()
+    await back.tick()
+    expect(await back.vote(EPOCH - 1)).toBeNull()
+  })
+})
+
+describe('several authorities', () => {
+  const trust = { network: NETWORK, authorities: keys.map(({ publicKey }) => publicKey) }
+
+  async function four (): Promise<Seat[]> {
+    const seats = await Promise.all(keys.map(async key => await new Seat({ key, trust }).open()))
+    for (const seat of seats) seat.others = new Map(seats.map((other, i) => [toHex(keys[i].publicKey), async epoch => await other.vote(epoch)]))
+    return seats
+  }
+
+  it('with the same descriptors make one document that a quorum has signed', async () => {
+    const seats = await four()
+    for (const seat of seats.slice(0, 3)) await seat.publishAll()
+    await seats[0].tick()
+    await seats[1].tick()
+    expect(await seats[0].get()).toBeNull()
+    for (const seat of [seats[2], seats[0], seats[1]]) await seat.tick()
+    for (const seat of seats.slice(0, 3)) {
+      const document = await seat.get()
+      if (document === null) throw new Error('no document')
+      expect(document.signatures).toHaveLength(3)
+      verifyDocument(suite, document, trust, seat.clock.now())
+    }
+    const restarted = await new Seat({ trust }, seats[0]).open()
+    expect((await restarted.get())?.signatures).toHaveLength(3)
+  })
+
+  it('do not count votes that are forged, for another document, or their own again', async () => {
+    const [seat] = await four()
+    await seat.publishAll()
+    const other = testDocument(suite, nodes)
+    const forged = async (): Promise<SignedDocument | null> => {
+      const own = await seat.vote(EPOCH)
+      return own === null ? null : { document: own.document, signatures: [{ authority: keys[1].publicKey, signature: own.signatures[0].signature }] }
+    }
+    seat.others = new Map<string, (epoch: number) => Promise<SignedDocument | null>>([
+      [toHex(keys[1].publicKey), forged],
+      [toHex(keys[2].publicKey), async () => signDocument(suite, keys[2], other)],
+      [toHex(keys[3].publicKey), async epoch => await seat.vote(epoch)]
+    ])
+    await seat.tick()
+    await seat.tick()
+    expect((await seat.vote(EPOCH))?.signatures).toHaveLength(1)
+    expect(await seat.get()).toBeNull()
+    expect(seat.meter.of('directory_vote_forged')).toBe(2)
+  })
+
+  it('notice one that signs two documents', async () => {
+    const [seat] = await four()
+    await seat.publishAll()
+    const second = testDocument(suite, nodes)
+    const both = [
+      async (): Promise<SignedDocument | null> => {
+        const own = await seat.vote(EPOCH)
+        return own === null ? null : signDocument(suite, keys[1], own.document)
+      },
+      async (): Promise<SignedDocument | null> => signDocument(suite, keys[1], second)
+    ]
+    seat.others = new Map([[toHex(keys[1].publicKey), both[0]], [toHex(keys[2].publicKey), both[1]]])
+    await seat.tick()
+    expect(seat.meter.of('directory_equivocation')).toBe(1)
+    const own = await seat.vote(EPOCH)
+    if (own === null) throw new Error('no document')
+    expect(encode(Document, own.document)).not.toEqual(encode(Document, second))
+    expect(equivocation(suite, own, signDocument(suite, keys[1], second), trust.authorities)).toEqual([keys[1].publicKey])
+  })
+})

@@ -1,0 +1,271 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { isZero, toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Log, Store } from '@mixmint/core/kit/ports'
+import type { BasePorts } from '@mixmint/core/kit/saga'
+import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { Authority } from '@mixmint/mixnet/directory/authority'
+import { signDocument } from '@mixmint/mixnet/directory/document'
+import type { SignedDocument } from '@mixmint/mixnet/directory/formats'
+import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
+import { DirectoryRequest } from '@mixmint/mixnet/directory/messages'
+import type { DirectoryView } from '@mixmint/mixnet/directory/view'
+import { answerAsMirror, answerDirectory, fetchDocument, fetchSchedule, publishDescriptor, type Ask } from '@mixmint/mixnet/wire/directory'
+import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
+import { DirectoryKeeper, type KeeperOptions } from '@mixmint/mixnet/wire/directory-keeper'
+import { admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testDocument, testNetwork, type Placed } from '../doubles/directory.ts'
+import { MemoryStore } from '../doubles/memory-store.ts'
+import { CountingMeter } from '../doubles/meter.ts'
+import { seededRng } from '../doubles/rng.ts'
+
+const suite = await defaultSuite()
+const keys = authorityKeys(suite, 4)
+const nodes = testNetwork(1)
+const NOW = START + 600_000
+const { epochLength, epochGrace } = PARAMETERS
+const clock = { now: (): number => Date.now() }
+const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} }
+const running: Array<{ stop: () => Promise<void> }> = []
+let seeds = 0
+
+beforeEach(() => { vi.useFakeTimers({ now: NOW, toFake: ['setTimeout', 'clearTimeout', 'Date'] }) })
+afterEach(async () => {
+  await Promise.all(running.splice(0).map(async part => { await part.stop() }))
+  vi.useRealTimers()
+})
+
+function portsOn (store: Store = new MemoryStore()): BasePorts {
+  return { clock, store, rng: seededRng(seeds++), wait: async ms => { await new Promise(resolve => setTimeout(resolve, ms)) } }
+}
+
+/** Authorities that reach each other, and how nodes ask them. */
+async function authorities (n: number): Promise<Ask[]> {
+  const trust = { network: NETWORK, authorities: keys.slice(0, n).map(({ publicKey }) => publicKey) }
+  const asks = new Map<string, Ask>()
+  for (const key of keys.slice(0, n)) {
+    const authority = new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000 }, new CountingMeter())
+    const server = new AuthorityServer({ authority, ports: portsOn(), log: quiet, askOther: other => asks.get(toHex(other)) ?? null })
+    asks.set(toHex(key.publicKey), async request => await server.answer(request))
+    await server.start()
+    running.push(server)
+  }
+  return [...asks.values()]
+}
+
+async function keeper (sources: readonly Ask[], more: Partial<KeeperOptions> = {}, n = 1): Promise<DirectoryKeeper> {
+  const made = new DirectoryKeeper({
+    suite, ports: portsOn(), log: quiet, meter: new CountingMeter(), sources,
+    trust: { network: NETWORK, authorities: keys.slice(0, n).map(({ publicKey }) => publicKey) }, ...more
+  })
+  running.push(made)
+  await made.start()
+  return made
+}
+
+async function nodeKeeper ({ node, change }: Placed, asks: readonly Ask[], more: Partial<KeeperOptions> = {}, part: object = {}): Promise<DirectoryKeeper> {
+  return await keeper(asks, {
+    ...more,
+    node: {
+      secret: node.secret,
+      mixKeys: change.mixKeys === undefined,
+      publishTo: asks,
+      describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: ['/ip4/127.0.0.1/tcp/4001'], body: change.body ?? new Uint8Array(0) }),
+      ...part
+    }
+  }, asks.length)
+}
+
+const pass = async (ms: number): Promise<void> => { await vi.advanceTimersByTimeAsync(ms) }
+/** Let a stretch of time pass in steps, as long waits re-arm on the way. */
+const passUntil = async (time: number): Promise<void> => { while (clock.now() < time) await pass(Math.min(30_000, time - clock.now())) }
+const withCode = (code: string): object => expect.objectContaining({ name: 'MixmintError', code })
+const never = new AbortController().signal
+
+describe.each([1, 4])('a network of %i authorities and its nodes', n => {
+  it('has its first document within a second, and a new one each epoch, with keys for it', async () => {
+    const asks = await authorities(n)
+    const taken: DirectoryView[] = []
+    const keepers = await Promise.all(nodes.map(async node => await nodeKeeper(node, asks)))
+    const wallet = await keeper(asks, { onDocument: view => { taken.push(view) } }, n)
+    await pass(1_000)
+    expect((await wallet.ready(never)).nodes).toHaveLength(nodes.length)
+    for (let epoch = EPOCH + 1; epoch < EPOCH + 4; epoch++) {
+      await passUntil(epoch * epochLength + 1)
+      for (const each of [wallet, ...keepers]) expect(each.view()?.epoch).toBe(epoch)
+      const view = wallet.view()
+      expect(view?.nodes).toHaveLength(nodes.length)
+      for (const mix of view?.layer(1) ?? []) expect(mix.mixKeys.map(key => key.epoch)).toEqual(expect.arrayContaining([epoch, epoch + 1]))
+    }
+    expect(taken.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3].map(i => EPOCH + i))
+  }, 20_000)
+})
+
+describe('a keeper', () => {
+  /** A source that gives these documents, with its own clock. */
+  const source = (documents: readonly SignedDocument[], off = 0): Ask => async request => await answerDirectory(request, async asked => {
+    const wanted = asked.op === 'get' ? asked.epoch ?? Math.floor(clock.now() / epochLength) : -1
+    const found = documents.find(({ document }) => document.epoch === wanted)
+    if (found === undefined) throw new MixmintError('document-unavailable', 'peer', 'not yet', { retry: true })
+    return { is: 'document', time: clock.now() + off, signed: found }
+  })
+  const documentOf = (epoch: number, which = nodes): SignedDocument => signDocument(suite, keys[0], testDocument(suite, which, { epoch }))
+  const dead: Ask = async () => { throw new MixmintError('not-sent', 'peer', 'nobody there', { retry: true }) }
+
+  it('goes past sources that are dead, lie or are out of date', async () => {
+    const forged = documentOf(EPOCH)
+    forged.signatures[0].signature[0] ^= 1
+    const garbage: Ask = async () => utf8('garbage')
+    const meter = new CountingMeter()
+    const one = await keeper([dead, garbage, source([forged]), source([documentOf(EPOCH - 5)]), source([documentOf(EPOCH)])], { meter })
+    await pass(2_000)
+    expect((await one.ready(never)).epoch).toBe(EPOCH)
+  })
+
+  it('says why there is no document', async () => {
+    const aborted = AbortSignal.abort()
+    const nobody = await keeper([])
+    await pass(10)
+    await expect(nobody.ready(aborted)).rejects.toThrow(withCode('document-unavailable'))
+    const off = await keeper([source([documentOf(EPOCH)], 60_000)])
+    await pass(10)
+    await expect(off.ready(aborted)).rejects.toThrow(withCode('clock-skewed'))
+    const other = await keeper([source([signDocument(suite, keys[1], testDocument(suite, nodes))])])
+    await pass(10)
+    await expect(other.ready(aborted)).rejects.toThrow(withCode('document-quorum'))
+  })
+
+  it('hears of the first document while it waits', async () => {
+    const documents: SignedDocument[] = []
+    const one = await keeper([source(documents)])
+    const ready = one.ready(never)
+    await pass(5_000)
+    documents.push(documentOf(EPOCH))
+    await pass(1_100)
+    expect((await ready).epoch).toBe(EPOCH)
+  })
+
+  it('goes on with the old document through its grace, and takes the new one when it comes late', async () => {
+    const documents = [documentOf(EPOCH)]
+    const one = await keeper([source(documents)])
+    await passUntil(START + epochLength + epochGrace)
+    expect(one.view()?.epoch).toBe(EPOCH)
+    await pass(1)
+    expect(one.view()).toBeNull()
+    documents.push(documentOf(EPOCH + 1))
+    await pass(2_000)
+    expect(one.view()?.epoch).toBe(EPOCH + 1)
+  })
+
+  it('begins with what it had stored, though no source answers', async () => {
+    const store = new MemoryStore()
+    const first = await keeper([source([documentOf(EPOCH)])], { ports: portsOn(store) })
+    await pass(100)
+    expect(first.view()?.epoch).toBe(EPOCH)
+    const again = await keeper([dead], { ports: portsOn(store) })
+    expect((await again.ready(never)).epoch).toBe(EPOCH)
+  })
+
+  it('keeps evidence against authorities that sign two documents of one epoch, and counts it', async () => {
+    const meter = new CountingMeter()
+    let given = documentOf(EPOCH)
+    const ask: Ask = async request => await answerDirectory(request, async () => ({ is: 'document', time: clock.now(), signed: given }))
+    const one = await keeper([ask], { meter })
+    await pass(100)
+    given = documentOf(EPOCH, nodes.slice(1))
+    await passUntil(START + epochLength)
+    expect(one.client.evidence.map(({ authorities: liars }) => liars)).toEqual([[keys[0].publicKey]])
+    expect(meter.of('directory_equivocation')).toBe(1)
+    expect(one.view()?.nodes).toHaveLength(nodes.length)
+  })
+
+  it('passes its document on, and takes no publications', async () => {
+    const one = await keeper([source([documentOf(EPOCH)])])
+    await pass(100)
+    const mirror: Ask = async request => await answerAsMirror(one.client, clock, request)
+    expect((await fetchDocument(mirror, null, clock, never)).signed).toEqual(documentOf(EPOCH))
+    expect((await fetchDocument(mirror, EPOCH, clock, never)).source).toEqual({ time: clock.now(), asked: clock.now() })
+    expect(await fetchSchedule(mirror, never)).toEqual({ epochLength, epochGrace })
+    await expect(fetchDocument(mirror, EPOCH + 1, clock, never)).rejects.toThrow(withCode('document-unavailable'))
+    await expect(publishDescriptor(mirror, signed(suite, nodes[0].node), never)).rejects.toThrow(withCode('not-an-authority'))
+    expect((await keeper([mirror]).then(async other => { await pass(100); return other })).view()?.epoch).toBe(EPOCH)
+  })
+})
+
+describe('a node in the directory', () => {
+  it('hands over its keys before it publishes them, and after a restart the same ones', async () => {
+    const [ask] = await authorities(1)
+    const store = new MemoryStore()
+    const [mix] = nodes.filter(({ layer }) => layer === 1)
+    const seen: Array<readonly MixKey[]> = []
+    const onKeys = ({ made }: Rotation): void => { seen.push(made) }
+    let published = 0
+    const onPublished = (): void => { published += 1; expect(seen).toHaveLength(published) }
+    const first = await nodeKeeper(mix, [ask], { ports: portsOn(store) }, { onKeys, onPublished })
+    await pass(100)
+    await first.stop()
+    await pass(10)
+    await nodeKeeper(mix, [ask], { ports: portsOn(store) }, { onKeys, onPublished })
+    await pass(100)
+    expect(published).toBe(2)
+    expect(seen[0].map(({ epoch }) => epoch - EPOCH)).toEqual([0, 1, 2])
+    expect(seen[1].map(({ publicKey }) => publicKey)).toEqual(seen[0].map(({ publicKey }) => publicKey))
+  })
+
+  it('destroys its keys when their grace is over', async () => {
+    const [ask] = await authorities(1)
+    const rotations: Rotation[] = []
+    await nodeKeeper(nodes[2], [ask], {}, { onKeys: (rotation: Rotation) => { rotations.push(rotation) } })
+    await passUntil(START + epochLength + epochGrace + 100)
+    const destroyed = rotations.flatMap(rotation => rotation.destroyed)
+    expect(destroyed.map(({ epoch }) => epoch)).toEqual([EPOCH])
+    expect(isZero(destroyed[0].secret)).toBe(true)
+  })
+
+  it('publishes again at once when what it says has changed', async () => {
+    const [ask] = await authorities(1)
+    const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
+    let body = utf8('one')
+    const describeBank = async (): Promise<object> => ({ role: 'service', kind: 'bank', addresses: ['/ip4/127.0.0.1/tcp/4001'], body })
+    const keep = await nodeKeeper(bank, [ask], {}, { describe: describeBank })
+    await pass(100)
+    body = utf8('two')
+    keep.republish()
+    await pass(100)
+    for (const node of nodes.filter(other => other !== bank)) {
+      await publishDescriptor(ask, signed(suite, node.node, { mixKeys: keysOf(suite, node.node, EPOCH), ...node.change, published: clock.now() }), never)
+    }
+    await pass(100)
+    const { signed: { document } } = await fetchDocument(ask, null, clock, never)
+    expect(document.nodes.find(({ signed: { descriptor } }) => descriptor.kind === 'bank')?.signed.descriptor.body).toEqual(utf8('two'))
+  })
+
+  it('keeps trying an authority that is away, with the same descriptor for all', async () => {
+    const asks = await authorities(4)
+    let away = true
+    const requests: Uint8Array[][] = asks.map(() => [])
+    const watched = asks.map((ask, i): Ask => async (request, signal) => {
+      if (request.length > 200) requests[i].push(request)
+      if (i === 2 && away) throw new MixmintError('not-sent', 'peer', 'nobody there', { retry: true })
+      return await ask(request, signal)
+    })
+    let published = false
+    await nodeKeeper(nodes[0], watched, {}, { onPublished: () => { published = true } })
+    await pass(1_000)
+    expect(published).toBe(false)
+    away = false
+    await pass(6_000)
+    expect(published).toBe(true)
+    expect(requests.map(({ length }) => length).filter(length => length === 1)).toHaveLength(3)
+    expect(requests[2].length).toBeGreaterThan(2)
+    for (const request of requests.flat()) expect(request).toEqual(requests[0][0])
+  })
+})
+
+it('bad requests are refused, not thrown', async () => {
+  const [ask] = await authorities(1)
+  const garbage = await ask(utf8('garbage'), never)
+  await expect(fetchDocument(async () => garbage, null, clock, never)).rejects.toThrow(withCode('bad-encoding'))
+  await expect(fetchDocument(async () => await ask(new Uint8Array(1 << 20), never), null, clock, never)).rejects.toThrow(withCode('bad-encoding'))
+  await expect(fetchDocument(async (_, signal) => await ask(encode(DirectoryRequest, { op: 'schedule' }), signal), null, clock, never)).rejects.toThrow(withCode('directory-reply'))
+})
