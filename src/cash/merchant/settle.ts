@@ -58,10 +58,12 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, AskBank
   }
   const { contract, inputs } = stored(Unsettled, was)
   const payeeSignature = suite.ed25519Sign(key, settleMessage(id))
-  const reply: BankReply = yield { do: 'ask-bank', request: { op: 'settle', contract, inputs, payeeSignature } }
+  let reply: BankReply = yield { do: 'ask-bank', request: { op: 'settle', contract, inputs, payeeSignature } }
+  // We came too late. That is not believed without the bank's signature on it.
+  if (reply.is === 'refused' && reply.code === 'contract-void') reply = yield { do: 'ask-bank', request: { op: 'outcome', contract } }
   if (reply.is === 'refused') throw errorOf(reply)
   if (reply.is === 'short') throw new MixmintError('short', 'peer', 'the bank misses certificates that we have', { retry: true })
-  if (reply.is !== 'settlement') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
+  if (reply.is !== 'settlement' && reply.is !== 'outcome') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
   const { outcome, signatures, token } = reply
   const settlement = { outcome, signatures, token }
   if (checkSettlement(suite, contract, settlement, id).state === 'open') throw new MixmintError('bad-reply', 'peer', 'the bank left the contract open')

@@ -6,7 +6,8 @@ import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { batch, get, type Saga } from '../../kit/saga.ts'
-import { Presentation, type SignedPaid } from '../formats.ts'
+import { Presentation, type DayKey, type SignedPaid, type Token } from '../formats.ts'
+import { dayOf } from '../keyset.ts'
 import { checkToken, verifyPresentation, verifyToken } from '../token.ts'
 import { dueAt, serialAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
@@ -19,7 +20,7 @@ export interface Accepted {
 }
 
 /**
- * @throws bad-presentation, bad-token, wrong-network, wrong-bank, unknown-day-key, wrong-payee, wrong-till, wrong-unit,
+ * @throws bad-presentation, bad-token, wrong-network, wrong-bank, unknown-day-key, day-key-not-valid, wrong-payee, wrong-till, wrong-unit,
  *   wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
  *   token-already-accepted (peer)
  */
@@ -30,6 +31,7 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
   if (!equal(token.bank, merchant.bank)) throw new MixmintError('wrong-bank', 'peer', 'the token is of another bank')
   verifyPresentation(suite, presentation)
   verifyToken(suite, registry, presentation.token)
+  checkDayKey(token, registry.dayKey(token.bank, token.day))
   const time = yield * merchant.clock.now()
   for (;;) {
     const order = yield * standing(invoice)
@@ -49,6 +51,13 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
     if (result.done) return { signed, repeat: false }
     // Either somebody paid this order meanwhile, and it stands otherwise now, or the serial is there.
     if (result.at >= ops.length) throw alreadyAccepted()
+  }
+}
+
+/** Who steals the key of one day is to make no tokens of another. @throws day-key-not-valid (peer) */
+function checkDayKey (token: Token, { validFrom, validUntil }: DayKey): void {
+  if (token.day !== dayOf(token.notBefore) || token.notBefore < validFrom || token.notBefore >= validUntil) {
+    throw new MixmintError('day-key-not-valid', 'peer', 'the token is signed with the key of another day than it begins')
   }
 }
 

@@ -1,0 +1,66 @@
+/** What a decided contract brings: fresh coins and a token, each verified before it counts; and which coins it took. */
+import { equal } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Op } from '../../kit/ports.ts'
+import type { Saga } from '../../kit/saga.ts'
+import { contractId } from '../contract.ts'
+import type { Contract, SignedToken } from '../formats.ts'
+import { dayOf } from '../keyset.ts'
+import type { Settlement } from '../messages.ts'
+import { checkSettlement } from '../settlement.ts'
+import { serialFor, verifyToken } from '../token.ts'
+import { tokenAt } from './keys.ts'
+import { finish, type Begun } from './operations.ts'
+import { unblind } from './outputs.ts'
+import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
+import { mark, putIn } from './purse.ts'
+import { HeldToken, type ContractOperation } from './records.ts'
+
+/**
+ * Take in the bank's answer. Results in the operation, ended if the contract is decided.
+ *
+ * A contract takes just the coins that are active now, if none was ever replaced. If some were, it most likely took the
+ * active ones; whether it did shows when the others are reclaimed (leftovers.ts).
+ * @throws bad-outcome, wrong-contract, bad-settlement, bad-blind-signature, wrong-token (peer): the operation stays open
+ */
+export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, settlement: Settlement): Saga<Begun<ContractOperation>> {
+  const { sequence, record } = begun
+  const { contract, places, coins } = record
+  const { state } = checkSettlement(wallet.suite, contract, settlement)
+  if (state === 'open') return begun
+  const owned = coins.map(({ input, place, active }) => ({ coin: input.spend.coin, place, active }))
+  const ops = state === 'void'
+    ? owned.flatMap(coin => mark(wallet, coin, 'left', sequence))
+    : [
+        ...putIn(wallet, unblind(wallet, contract.outputs, places, settlement.signatures)),
+        ...settlement.token === null ? [] : [keepToken(wallet, contract, settlement.token)],
+        ...owned.flatMap(coin => mark(wallet, coin, coin.active ? 'spent' : 'left', sequence))
+      ]
+  const ended = yield * finish(begun, { ...record, state, outcome: settlement.outcome }, ops)
+  wallet.meter.count('wallet_contract', { kind: contract.kind, state })
+  return ended
+}
+
+/** Ask the bank how the contract of an operation stands, and take in what it says. */
+export function * askOutcome (wallet: Wallet, begun: Begun<ContractOperation>): Saga<Begun<ContractOperation>, WalletEffect> {
+  const reply = yield * askBank('mixnet', { op: 'outcome', contract: begun.record.contract })
+  if (reply.is !== 'outcome') throw badReply('bank')
+  return yield * conclude(wallet, begun, reply)
+}
+
+/** Is it the token that this contract ordered? The step that keeps it. @throws wrong-token, and those of verifyToken (peer) */
+function keepToken (wallet: Wallet, contract: Contract, signed: SignedToken): Op {
+  const { suite } = wallet
+  const { token } = signed
+  const { till, ownerKey, notBefore, notAfter, depositUntil, refundAfter, memoHash } = contract.token as NonNullable<Contract['token']>
+  const serial = serialFor(suite, contractId(suite, contract))
+  const asOrdered = token.network === contract.network && equal(token.bank, contract.bank) && token.day === dayOf(notBefore) &&
+    equal(token.payee, contract.payee) && equal(token.till, till) && token.amount === contract.amount && token.unit === contract.unit &&
+    equal(token.serial, serial) && equal(token.ownerKey, ownerKey) && token.notBefore === notBefore && token.notAfter === notAfter &&
+    token.depositUntil === depositUntil && token.refundAfter === refundAfter && equal(token.memoHash, memoHash)
+  if (!asOrdered) throw new MixmintError('wrong-token', 'peer', 'the bank made another token than was ordered; keep it as evidence and ask again')
+  verifyToken(suite, wallet.registry(), signed)
+  const held: HeldToken = { token: signed, nonce: contract.nonce, state: 'held', invoice: null, presentation: null, paid: null }
+  return { op: 'insert', key: tokenAt(serial), value: encode(HeldToken, held) }
+}

@@ -1,0 +1,179 @@
+/**
+ * The engine of a wallet (DESIGN §4–6). Whatever it begins is on disk before the first byte of it is sent, and a crash or
+ * a lost answer is followed by the very same, never by another.
+ */
+import { MixmintError } from '../../kit/errors.ts'
+import { now, type Saga } from '../../kit/saga.ts'
+import { total } from '../contract.ts'
+import type { Presentation, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
+import { accountBalance, accountOf, sendWithdrawal, withdraw } from './account.ts'
+import { askOutcome } from './conclude.ts'
+import { choose, latestSettleBy } from './contracts.ts'
+import { balance, entryOf, history, type Balance, type HistoryEntry } from './history.ts'
+import { beginReclaims, reclaimOne } from './leftovers.ts'
+import { contractOperation, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
+import type { Wallet, WalletEffect, WalletOptions } from './parts.ts'
+import { payWithCoins, type Payment } from './payments.ts'
+import { ownCoins, type Kept } from './purse.ts'
+import type { HeldToken } from './records.ts'
+import { resume } from './recover.ts'
+import { exchange } from './settle.ts'
+import { buyToken, payWithToken, presentToken, sentTokens, tokenNamed, tokens } from './tokens.ts'
+
+/** What became of one operation that `recover` or `reclaim` took up. */
+export interface Recovered {
+  /** Null for a token that was sent again. */
+  readonly entry: HistoryEntry | null
+  /** Why it is not over yet, or null. */
+  readonly error: MixmintError | null
+}
+
+/** One engine for each store; it remembers nothing that the store does not hold. */
+export class WalletEngine {
+  readonly #wallet: Wallet
+
+  constructor (options: WalletOptions) {
+    this.#wallet = { ...options, generation: options.generation ?? 0 }
+  }
+
+  /** The key that names the wallet's account: 32 bytes, for the operator to credit. */
+  get account (): Uint8Array {
+    return accountOf(this.#wallet)
+  }
+
+  /** What the account at the bank holds. Asked directly. */
+  * accountBalance (): Saga<number, WalletEffect> {
+    return yield * accountBalance(this.#wallet)
+  }
+
+  /** Coins out of the account. Asked directly. See account.ts. */
+  * withdraw (amount: number): Saga<HistoryEntry, WalletEffect> {
+    return this.#entry(yield * withdraw(this.#wallet, amount))
+  }
+
+  * balance (): Saga<Balance> {
+    return yield * balance(this.#wallet)
+  }
+
+  /** The coins in the purse, whatever their state. */
+  * coins (): Saga<Kept[]> {
+    return yield * ownCoins()
+  }
+
+  /** The coins that a payment of this amount would be begun with now, and the change. @throws insufficient-funds (caller) */
+  * plan (amount: number): Saga<{ coins: Kept[], change: number }> {
+    return yield * choose(this.#wallet, amount, latestSettleBy(this.#wallet, yield * now()))
+  }
+
+  /** Coins of these values in place of others, over the mixnet. */
+  * exchange (values: readonly number[]): Saga<HistoryEntry, WalletEffect> {
+    if (values.length === 0) throw new MixmintError('bad-argument', 'caller', 'at least one value wanted')
+    return this.#entry(yield * exchange(this.#wallet, values))
+  }
+
+  /** See tokens.ts. */
+  * buyToken (payee: Uint8Array, amount: number, options: { till?: Uint8Array } = {}): Saga<SignedToken, WalletEffect> {
+    return yield * buyToken(this.#wallet, payee, amount, options.till)
+  }
+
+  /** Every token that was bought, and how it stands. */
+  * tokens (): Saga<HeldToken[]> {
+    return yield * tokens()
+  }
+
+  /** The token whose serial begins with these hexadecimal digits. @throws unknown-token (caller) */
+  * tokenNamed (prefix: string): Saga<HeldToken> {
+    return yield * tokenNamed(prefix)
+  }
+
+  /** For a till: the payment file is the encoded Presentation. See tokens.ts. */
+  * presentToken (serial: Uint8Array, invoice: SignedInvoice): Saga<Presentation> {
+    return yield * presentToken(this.#wallet, serial, invoice)
+  }
+
+  /** Over the mixnet, with a token that fits. See tokens.ts. */
+  * payWithToken (invoice: SignedInvoice): Saga<SignedPaid, WalletEffect> {
+    return yield * payWithToken(this.#wallet, invoice)
+  }
+
+  /** Over the mixnet. See payments.ts. */
+  * payWithCoins (invoice: SignedInvoice): Saga<Payment, WalletEffect> {
+    return yield * payWithCoins(this.#wallet, invoice)
+  }
+
+  /** Ask the bank how the contract of an operation stands, and take in what it brings. */
+  * outcome (sequence: number): Saga<HistoryEntry, WalletEffect> {
+    const begun = yield * contractOperation(sequence)
+    return this.#entry(isOpen(begun) ? yield * askOutcome(this.#wallet, begun) : begun)
+  }
+
+  /** Take in the change of payments whose payee has signed for them, where the bank has settled meanwhile. */
+  * fetchChange (): Saga<Recovered[], WalletEffect> {
+    const results: Recovered[] = []
+    for (const begun of yield * openOperations()) {
+      if (isContract(begun) && begun.record.paid !== null) results.push(yield * this.#attempt(begun, askOutcome(this.#wallet, begun)))
+    }
+    return results
+  }
+
+  /**
+   * Coins that decided contracts left over come back as fresh ones.
+   * @returns what came back in all, and how each try went
+   */
+  * reclaim (): Saga<{ amount: number, results: Recovered[] }, WalletEffect> {
+    const results: Recovered[] = []
+    // A second round when the first one found that other coins than thought are left over.
+    for (let before = -1; before < results.length;) {
+      before = results.length
+      yield * beginReclaims(this.#wallet)
+      const tried = results.map(({ entry }) => entry?.sequence)
+      for (const begun of yield * openOperations()) {
+        if (begun.record.kind !== 'reclaim' || tried.includes(begun.sequence)) continue
+        results.push(yield * this.#attempt(begun, reclaimOne(this.#wallet, { ...begun, record: begun.record })))
+      }
+    }
+    const back = results.flatMap(({ entry }) => entry?.state === 'done' ? [{ value: entry.amount }] : [])
+    return { amount: total(back), results }
+  }
+
+  /** In the order in which it was begun. */
+  * history (): Saga<HistoryEntry[]> {
+    return yield * history(this.#wallet)
+  }
+
+  /** What was begun and is not over. */
+  * pending (): Saga<HistoryEntry[]> {
+    return (yield * openOperations()).map(begun => this.#entry(begun))
+  }
+
+  /**
+   * Carry on with everything that was begun, and reclaim what is left over. Fails with nobody's refusal or silence:
+   * those are in the results.
+   */
+  * recover (): Saga<Recovered[], WalletEffect> {
+    const results: Recovered[] = []
+    // What brings coins comes before what needs them.
+    const order = (begun: Begun): number => ['withdraw', 'exchange', 'token', 'pay', 'reclaim'].indexOf(this.#entry(begun).kind)
+    for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
+      if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
+      else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
+    }
+    for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
+    return [...results, ...(yield * this.reclaim()).results]
+  }
+
+  #entry (begun: Begun): HistoryEntry {
+    return entryOf(this.#wallet.suite, begun)
+  }
+
+  * #attempt (before: Begun | null, saga: Saga<unknown, WalletEffect>): Saga<Recovered, WalletEffect> {
+    let error: MixmintError | null = null
+    try {
+      yield * saga
+    } catch (caught) {
+      if (!(caught instanceof MixmintError) || caught.fault === 'operator' || caught.fault === 'us') throw caught
+      error = caught
+    }
+    return { entry: before === null ? null : this.#entry(yield * operation(before.sequence)), error }
+  }
+}

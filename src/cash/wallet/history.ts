@@ -1,0 +1,73 @@
+/** What the wallet has done and has: for people, and for the books. */
+import type { Millis } from '../../kit/ports.ts'
+import { now, type Saga } from '../../kit/saga.ts'
+import type { Suite } from '../../crypto/suite.ts'
+import { contractId, total } from '../contract.ts'
+import { doneOperations, openOperations, type Begun } from './operations.ts'
+import type { Wallet } from './parts.ts'
+import { isUsable, ownCoins } from './purse.ts'
+import { tokens } from './tokens.ts'
+
+export interface HistoryEntry {
+  readonly sequence: number
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'pay' | 'reclaim'
+  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim). */
+  readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent'
+  /** In the unit's smallest coin: what was withdrawn, paid, exchanged or reclaimed. */
+  readonly amount: number
+  readonly started: Millis
+  /** Of a payment: the order, as the invoice names it; else ''. */
+  readonly order: string
+  /** D, or null for a withdrawal. */
+  readonly contract: Uint8Array | null
+}
+
+export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntry {
+  const { started } = record
+  switch (record.kind) {
+    case 'withdraw':
+      return { sequence, kind: 'withdraw', state: record.state, amount: total(record.withdrawal.outputs), started, order: '', contract: null }
+    case 'reclaim':
+      return { sequence, kind: 'reclaim', state: record.state, amount: total(record.outputs), started, order: '', contract: contractId(suite, record.contract) }
+    case 'contract': {
+      const { contract, state, paid, invoice } = record
+      return {
+        sequence, kind: contract.kind, state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
+        amount: contract.kind === 'exchange' ? total(contract.outputs) : contract.amount, started,
+        order: invoice?.invoice.order ?? '', contract: contractId(suite, contract)
+      }
+    }
+  }
+}
+
+/** Everything, in the order in which it was begun. */
+export function * history (wallet: Wallet): Saga<HistoryEntry[]> {
+  const all = [...yield * doneOperations(), ...yield * openOperations()]
+  return all.sort((a, b) => a.sequence - b.sequence).map(begun => entryOf(wallet.suite, begun))
+}
+
+/** In the unit's smallest coin. */
+export interface Balance {
+  /** Coins that can be spent now. */
+  readonly available: number
+  /** Coins promised to contracts that are not decided yet. */
+  readonly promised: number
+  /** Coins that a decided contract left over, to be reclaimed. */
+  readonly leftOver: number
+  /** Coins too near their end to be spent. */
+  readonly ended: number
+  /** Tokens bought and not presented. */
+  readonly tokens: number
+}
+
+export function * balance (wallet: Wallet): Saga<Balance> {
+  const time = yield * now()
+  const coins = yield * ownCoins()
+  const sumOf = (...states: string[]): number => total(coins.filter(({ state }) => states.includes(state)))
+  const available = total(coins.filter(coin => isUsable(wallet, coin, time, time)))
+  const held = (yield * tokens()).filter(({ state }) => state === 'held')
+  return {
+    available, promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
+    tokens: total(held.map(({ token }) => ({ value: token.token.amount })))
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The wallet's store, key by key. No prefix begins another. Numbers in keys are big-endian, so that a scan runs in order.
+ *
+ * | key | value (records.ts) | says |
+ * |---|---|---|
+ * | `counter` ‖ u32 generation ‖ keyset ‖ u64 value | u64 | outputs derived so far: the next counter; only ever rises |
+ * | `sequence` | u64 | operations begun so far |
+ * | `open` ‖ u64 sequence | Operation | begun, its answer is not in the purse yet |
+ * | `done` ‖ u64 sequence | Operation | over; for the history, and for the coins it left over |
+ * | `coin` ‖ coinId | OwnedCoin | a coin of ours that is not known to be spent |
+ * | `spent` ‖ coinId | OwnedCoin | one that is, and in which operation |
+ * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
+ * | `token` ‖ serial | HeldToken | a token that we bought |
+ */
+import { concat, u32, u64, utf8 } from '../../kit/bytes.ts'
+
+export const SEQUENCE = utf8('sequence')
+export const OPEN = utf8('open')
+export const DONE = utf8('done')
+export const COINS = utf8('coin')
+export const TOKENS = utf8('token')
+
+const COUNTERS = utf8('counter')
+const SPENT = utf8('spent')
+const INVOICES = utf8('invoice')
+
+export function counterAt (generation: number, keyset: Uint8Array, value: number): Uint8Array {
+  return concat(COUNTERS, u32(generation), keyset, u64(value))
+}
+
+export function openAt (sequence: number): Uint8Array {
+  return concat(OPEN, u64(sequence))
+}
+
+export function doneAt (sequence: number): Uint8Array {
+  return concat(DONE, u64(sequence))
+}
+
+/** The number at the end of a key of `open` or `done`, or of the value of a counter. */
+export function numberIn (bytes: Uint8Array): number {
+  return Number(new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8).getBigUint64(0))
+}
+
+export function coinAt (coin: Uint8Array): Uint8Array {
+  return concat(COINS, coin)
+}
+
+export function spentAt (coin: Uint8Array): Uint8Array {
+  return concat(SPENT, coin)
+}
+
+export function invoiceAt (invoice: Uint8Array): Uint8Array {
+  return concat(INVOICES, invoice)
+}
+
+export function tokenAt (serial: Uint8Array): Uint8Array {
+  return concat(TOKENS, serial)
+}

@@ -1,0 +1,78 @@
+/** The purse: the coins that the wallet owns, and which of them can be spent. */
+import { toHex } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Millis, Op } from '../../kit/ports.ts'
+import { scanAll, type Saga } from '../../kit/saga.ts'
+import { coinId } from '../coin.ts'
+import { total } from '../contract.ts'
+import { coinSecrets } from '../derive.ts'
+import { signSpend } from '../spend.ts'
+import { stored } from '../stored.ts'
+import { coinAt, COINS, spentAt } from './keys.ts'
+import type { Fresh } from './outputs.ts'
+import type { Wallet } from './parts.ts'
+import { OwnedCoin, type Promised } from './records.ts'
+
+/** A coin in the purse, and the bytes of its record. */
+export interface Kept extends OwnedCoin {
+  readonly id: Uint8Array
+  readonly value: number
+  readonly bytes: Uint8Array
+}
+
+/** All that are not known to be spent, in order of coinId. */
+export function * ownCoins (): Saga<Kept[]> {
+  return (yield * scanAll(COINS)).map(({ key, value: bytes }) => {
+    const owned = stored(OwnedCoin, bytes)
+    return { ...owned, id: key.slice(COINS.length), value: owned.coin.value, bytes }
+  })
+}
+
+/** May this coin be promised to a contract until settleBy? Wallets stop a margin before spendUntil (DESIGN §5.8). */
+export function isUsable (wallet: Wallet, { state, coin }: Kept, now: Millis, settleBy: Millis): boolean {
+  if (state !== 'available') return false
+  const registry = wallet.registry()
+  const { margin, voidGrace } = registry.parameters
+  const known = registry.keysets().find(({ id }) => toHex(id) === toHex(coin.keyset))
+  return known !== undefined && now + margin < known.keyset.spendUntil && settleBy + voidGrace + margin < known.keyset.redeemUntil
+}
+
+export function insufficient (wanted: number, coins: readonly Kept[], usable: readonly Kept[]): MixmintError {
+  const locked = total(coins.filter(({ state }) => state !== 'available'))
+  const ended = total(coins.filter(({ state }) => state === 'available')) - total(usable)
+  return new MixmintError('insufficient-funds', 'caller', [
+    `${wanted} wanted, and ${total(usable)} can be spent now`,
+    ...locked > 0 ? [`${locked} more belong to operations under way: \`recover\` completes them`] : [],
+    ...ended > 0 ? [`${ended} more are too near their end to be spent`] : [],
+    'else withdraw more, or pay a smaller amount'
+  ].join('; '))
+}
+
+/** Sign a coin over to a contract. The same coin and contract make the same bytes. @param contract D */
+export function promise (wallet: Wallet, { coin, place }: OwnedCoin, contract: Uint8Array): Promised {
+  const { suite, seed } = wallet
+  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  return { input: signSpend(suite, key, coin, contract), place, active: true }
+}
+
+/** The steps that lock coins for an operation; they fail when one was taken meanwhile. */
+export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming', operation: number): Op[] {
+  return coins.map(({ id, coin, place, bytes }) => ({ op: 'swap', key: coinAt(id), was: bytes, value: encode(OwnedCoin, { coin, place, state, operation }) }))
+}
+
+/** The steps that put fresh coins into the purse. */
+export function putIn (wallet: Wallet, fresh: readonly Fresh[]): Op[] {
+  return fresh.map(({ coin, place }) => ({
+    op: 'insert', key: coinAt(coinId(wallet.suite, coin)), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 })
+  }))
+}
+
+/** The steps that mark a coin of an operation as left over, or as spent. */
+export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'left' | 'spent', operation: number): Op[] {
+  const id = coinId(wallet.suite, coin)
+  const value = encode(OwnedCoin, { coin, place, state, operation })
+  return state === 'spent'
+    ? [{ op: 'delete', key: coinAt(id) }, { op: 'put', key: spentAt(id), value }]
+    : [{ op: 'delete', key: spentAt(id) }, { op: 'put', key: coinAt(id), value }]
+}

@@ -1,0 +1,61 @@
+/** The values of the wallet's store (keys.ts says where each stands). */
+import { bool, bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, type Of } from '../../kit/codec.ts'
+import { Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
+
+const hash = bytes(32)
+const millis = uint()
+const sequence = uint()
+
+/** With an output's keyset and value, what its secrets derive from (cash/derive.ts). */
+export const Place = record({ generation: uint(2 ** 32 - 1), counter: uint() })
+export type Place = Of<typeof Place>
+
+const places = list(Place, MAX_OUTPUTS)
+
+/**
+ * `available`; `promised` to the contract of an open operation, which may take it at any time; `left` over by one that is
+ * decided; `reclaiming`; `spent`. `operation` is the one that promised, left, reclaims or spent it, else 0.
+ */
+export const OwnedCoin = record({ coin: Coin, place: Place, state: oneOf('available', 'promised', 'left', 'reclaiming', 'spent'), operation: sequence })
+export type OwnedCoin = Of<typeof OwnedCoin>
+
+/** A coin signed over to a contract. `active`: in the set that is shown now; the others were replaced (substitution). */
+export const Promised = record({ input: Input, place: Place, active: bool })
+export type Promised = Of<typeof Promised>
+
+/** How often the coins of one contract can be replaced, at the most. */
+export const ROUNDS = 4
+
+/** What was begun, with all that it takes to say the very same again after a crash. */
+export const Operation = variants('kind', {
+  withdraw: record({
+    started: millis, state: oneOf('open', 'done', 'refused'), code: text(64), withdrawal: Withdrawal, places
+  }),
+  contract: record({
+    started: millis, state: oneOf('open', 'settled', 'void'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
+    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome)
+  }),
+  /** One coin that the contract of operation `from` left over. */
+  reclaim: record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), contract: Contract, from: sequence, input: Input, place: Place,
+    outputs: list(Output, MAX_OUTPUTS, 1), places
+  })
+})
+export type Operation = Of<typeof Operation>
+export type WithdrawOperation = Operation & { kind: 'withdraw' }
+export type ContractOperation = Operation & { kind: 'contract' }
+export type ReclaimOperation = Operation & { kind: 'reclaim' }
+
+/** Paid by the contract of an operation (`serial` empty), or by a token (`operation` 0). */
+export const InvoiceUse = record({ operation: sequence, serial: maybeBytes(32) })
+export type InvoiceUse = Of<typeof InvoiceUse>
+
+/**
+ * `held`; `presented` at a till, outside this wallet's view; `sent` to the payee over the mixnet; `spent`, with the
+ * payee's receipt. `nonce` of the contract that bought it: the owner key derives from it.
+ */
+export const HeldToken = record({
+  token: SignedToken, nonce: hash, state: oneOf('held', 'presented', 'sent', 'spent'), invoice: nullable(SignedInvoice),
+  presentation: nullable(Presentation), paid: nullable(SignedPaid)
+})
+export type HeldToken = Of<typeof HeldToken>

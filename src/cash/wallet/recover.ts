@@ -1,0 +1,68 @@
+/**
+ * After a crash, or when somebody did not answer: what was begun is completed, exactly that, never another. The same
+ * contract and the same spends are sent again; what the bank has decided is fetched; what is overdue is voided.
+ */
+import { isMixmintError, MixmintError } from '../../kit/errors.ts'
+import { now, type Saga } from '../../kit/saga.ts'
+import { coinId } from '../coin.ts'
+import { contractId } from '../contract.ts'
+import { coinSecrets } from '../derive.ts'
+import { voidMessage } from '../reclaim.ts'
+import { askOutcome, conclude } from './conclude.ts'
+import { isOpen, type Begun } from './operations.ts'
+import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
+import type { ContractOperation, Promised } from './records.ts'
+import { collect, settleWithBank } from './settle.ts'
+
+type Contracted = Begun<ContractOperation>
+
+/**
+ * Carry on with the contract of an operation. Results in the operation: ended, or open if nothing can be done before
+ * somebody else acts.
+ */
+export function * resume (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
+  if (!isOpen(begun)) return begun
+  const { contract, paid } = begun.record
+  if ((yield * now()) >= contract.settleBy + wallet.registry().parameters.voidGrace) return yield * endOverdue(wallet, begun)
+  if (contract.kind !== 'pay') return yield * settleWithBank(wallet, begun)
+  if (paid !== null) return yield * askOutcome(wallet, begun)
+  try {
+    return yield * collect(wallet, begun)
+  } catch (error) {
+    // Whatever the payee says or does not say: if it has settled, we have paid, and the change is ours.
+    if (!(error instanceof MixmintError) || error.fault === 'operator' || error.fault === 'us') throw error
+    if (isMixmintError(error, 'operation-busy')) throw error
+    const after = yield * outcomeOr(wallet, begun, error)
+    if (isOpen(after)) throw error
+    return after
+  }
+}
+
+/** The bank's word, or if it does not come either, the error that made us ask for it. */
+function * outcomeOr (wallet: Wallet, begun: Contracted, error: MixmintError): Saga<Contracted, WalletEffect> {
+  try {
+    return yield * askOutcome(wallet, begun)
+  } catch (second) {
+    if (second instanceof MixmintError && second.retry) throw error
+    throw second
+  }
+}
+
+/** From settleBy + grace on whoever comes first decides: if the payee has not settled, we void. */
+function * endOverdue (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
+  const asked = yield * askOutcome(wallet, begun)
+  if (!isOpen(asked)) return asked
+  for (const promised of begun.record.coins) {
+    const reply = yield * askBank('mixnet', voidRequest(wallet, begun.record, promised))
+    if (reply.is === 'outcome') return yield * conclude(wallet, begun, reply)
+    if (reply.is !== 'short') throw badReply('bank')
+  }
+  throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back', { retry: true })
+}
+
+function voidRequest (wallet: Wallet, { contract }: ContractOperation, { input, place }: Promised): Parameters<typeof askBank>[1] {
+  const { suite, seed } = wallet
+  const { coin } = input.spend
+  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  return { op: 'void', contract, input, signature: suite.ed25519Sign(key, voidMessage(coinId(suite, coin), contractId(suite, contract))) }
+}

@@ -1,0 +1,155 @@
+/** Tokens: buying them, presenting them at a till or over the mixnet (DESIGN §6). One token, one order. */
+import { equal, toHex } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Millis, Op } from '../../kit/ports.ts'
+import { batch, get, now, scanAll, type Saga } from '../../kit/saga.ts'
+import { contractId, invoiceHash } from '../contract.ts'
+import { tokenOwnerKey } from '../derive.ts'
+import type { Presentation, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
+import { stored } from '../stored.ts'
+import { checkToken, present, serialFor } from '../token.ts'
+import { begin, claimInvoice, coarse, invoiceInUse, latestSettleBy } from './contracts.ts'
+import { invoiceAt, tokenAt, TOKENS } from './keys.ts'
+import { busy } from './operations.ts'
+import { askMerchant, badReply, Unanswered, type Wallet, type WalletEffect } from './parts.ts'
+import { checkInvoice, useOf } from './payments.ts'
+import { HeldToken, InvoiceUse } from './records.ts'
+import { checkReceipt, settleWithBank } from './settle.ts'
+
+const NONE = new Uint8Array(0)
+
+/**
+ * Buy a token made out to a payee, over the mixnet, with change.
+ * @param till the till that alone may take it, or empty for any of the payee's
+ * @throws bad-argument, insufficient-funds (caller), and those of settleWithBank: then `recover` completes it
+ */
+export function * buyToken (wallet: Wallet, payee: Uint8Array, amount: number, till: Uint8Array = NONE): Saga<SignedToken, WalletEffect> {
+  if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
+  if (payee.length !== 32 || (till.length !== 0 && till.length !== 32)) throw new MixmintError('bad-argument', 'caller', 'payees and tills are named by 32 bytes')
+  const time = yield * now()
+  const { tokenValid, tokenDeposit, tokenRefund } = wallet.registry().parameters
+  const notBefore = coarse(time)
+  const terms = { till, notBefore, notAfter: notBefore + tokenValid, depositUntil: notBefore + tokenDeposit, refundAfter: notBefore + tokenRefund, memoHash: NONE }
+  const begun = yield * begin(wallet, { kind: 'token', payee, amount, settleBy: latestSettleBy(wallet, time), values: [], invoice: null, terms })
+  const { record } = yield * settleWithBank(wallet, begun)
+  if (record.state !== 'settled') throw new MixmintError('payment-void', 'peer', 'the bank has voided this purchase: `reclaim` brings the coins back')
+  return (yield * readToken(serialFor(wallet.suite, contractId(wallet.suite, record.contract)))).token
+}
+
+/** Every token that was bought. */
+export function * tokens (): Saga<HeldToken[]> {
+  return (yield * scanAll(TOKENS)).map(({ value }) => stored(HeldToken, value))
+}
+
+interface Found extends HeldToken { readonly bytes: Uint8Array }
+
+/** @throws unknown-token (caller) */
+function * readToken (serial: Uint8Array): Saga<Found> {
+  const bytes = yield * get(tokenAt(serial))
+  if (bytes === null) throw new MixmintError('unknown-token', 'caller', 'the wallet has no such token: see `tokens`')
+  return { ...stored(HeldToken, bytes), bytes }
+}
+
+/**
+ * A token signed over to an order, to be shown at a till; durable before it is given out. The same order again: the same.
+ * @throws unknown-token, token-used, invoice-in-use (caller); wrong-payee, wrong-amount, wrong-unit, token-expired, and
+ *   those of checkInvoice (peer)
+ */
+export function * presentToken (wallet: Wallet, serial: Uint8Array, signed: SignedInvoice): Saga<Presentation> {
+  return (yield * signOver(wallet, serial, signed, 'presented')).presentation
+}
+
+type Presented = HeldToken & { readonly presentation: Presentation, readonly bytes: Uint8Array }
+
+function * signOver (wallet: Wallet, serial: Uint8Array, signed: SignedInvoice, state: 'presented' | 'sent'): Saga<Presented> {
+  checkInvoice(wallet, signed)
+  const invoice = invoiceHash(wallet.suite, signed.invoice)
+  const held = yield * readToken(serial)
+  if (held.presentation !== null) {
+    if (equal(held.presentation.invoice, invoice)) return { ...held, presentation: held.presentation }
+    throw new MixmintError('token-used', 'caller', 'this token was presented for another order already: use another one')
+  }
+  const { token } = held.token
+  const { payee, amount, unit } = signed.invoice
+  checkToken(token, { payee, till: token.till, amount, unit }, yield * now(), 0)
+  const { was, by } = yield * useOf(invoice)
+  if (by !== null) throw invoiceInUse()
+  const presentation = present(wallet.suite, tokenOwnerKey(wallet.suite, wallet.seed, held.nonce), held.token, invoice)
+  const next: HeldToken = { token: held.token, nonce: held.nonce, state, invoice: signed, presentation, paid: null }
+  const { bytes, ops } = rewriteToken(held, next)
+  const result = yield * batch([...ops, claimInvoice(invoice, was, { operation: 0, serial })])
+  if (!result.done) throw result.at === 0 ? busy() : invoiceInUse()
+  return { ...next, presentation, bytes }
+}
+
+function rewriteToken ({ bytes: was, token: { token: { serial } } }: Found, next: HeldToken): { bytes: Uint8Array, ops: Op[] } {
+  const bytes = encode(HeldToken, next)
+  return { bytes, ops: [{ op: 'swap', key: tokenAt(serial), was, value: bytes }] }
+}
+
+/**
+ * Pay an invoice with a token that fits it, over the mixnet. The same invoice again goes on with the same token.
+ * @throws no-token, invoice-in-use (caller); bad-receipt, the payee's refusal (then the token is free again)
+ */
+export function * payWithToken (wallet: Wallet, signed: SignedInvoice): Saga<SignedPaid, WalletEffect> {
+  checkInvoice(wallet, signed)
+  const { by } = yield * useOf(invoiceHash(wallet.suite, signed.invoice))
+  const serial = by === null ? yield * fitting(signed, yield * now()) : by.serial
+  if (serial.length === 0) throw invoiceInUse()
+  const presented = yield * signOver(wallet, serial, signed, 'sent')
+  return presented.paid ?? (yield * send(wallet, presented))
+}
+
+function * fitting ({ invoice: { payee, amount, unit } }: SignedInvoice, now: Millis): Saga<Uint8Array> {
+  const fits = (yield * tokens()).map(held => ({ ...held, fields: held.token.token }))
+    .filter(({ state, fields }) => state === 'held' && equal(fields.payee, payee) && fields.amount === amount && fields.unit === unit && now < fields.notAfter)
+    .sort((a, b) => a.fields.notAfter - b.fields.notAfter)
+  if (fits.length === 0) throw new MixmintError('no-token', 'caller', `the wallet has no valid token of ${amount} made out to this payee: buy one first, or pay with coins`)
+  return fits[0].fields.serial
+}
+
+/** Bring a presentation to its payee, and keep the receipt. */
+function * send (wallet: Wallet, presented: Presented): Saga<SignedPaid, WalletEffect> {
+  const { presentation } = presented
+  const signed = presented.invoice as SignedInvoice
+  let paid: SignedPaid
+  try {
+    const reply = yield * askMerchant(signed.invoice.payee, { op: 'present', presentation })
+    if (reply.is !== 'paid') throw badReply('merchant')
+    checkReceipt(wallet, signed, 'token', reply.signed)
+    paid = reply.signed
+  } catch (error) {
+    if (isRefusal(error)) yield * release(presented)
+    throw error
+  }
+  const { ops } = rewriteToken(presented, { token: presented.token, nonce: presented.nonce, state: 'spent', invoice: signed, presentation, paid })
+  if (!(yield * batch(ops)).done) throw busy()
+  return paid
+}
+
+/** The payee finds fault with this presentation, and not that it took the token before. */
+function isRefusal (error: unknown): boolean {
+  return error instanceof MixmintError && !(error instanceof Unanswered) && error.fault === 'caller' && !error.retry &&
+    error.code !== 'token-already-accepted' && error.code !== 'operation-busy'
+}
+
+/** The token and the invoice are free again: nobody but this payee could use the presentation, and it can accept the token once. */
+function * release (presented: Presented): Saga<void> {
+  const { presentation, nonce, token } = presented
+  const { ops } = rewriteToken(presented, { token, nonce, state: 'held', invoice: null, presentation: null, paid: null })
+  const use = encode(InvoiceUse, { operation: 0, serial: token.token.serial })
+  yield * batch([...ops, { op: 'swap', key: invoiceAt(presentation.invoice), was: use, value: null }])
+}
+
+/** Tokens that were sent and have no receipt yet, to be sent again. */
+export function * sentTokens (): Saga<SignedInvoice[]> {
+  return (yield * tokens()).filter(({ state }) => state === 'sent').map(({ invoice }) => invoice as SignedInvoice)
+}
+
+/** For people: the first digits of a serial are enough to name a token. @throws unknown-token (caller) */
+export function * tokenNamed (prefix: string): Saga<HeldToken> {
+  const found = (yield * tokens()).filter(({ token }) => toHex(token.token.serial).startsWith(prefix.toLowerCase()))
+  if (found.length !== 1) throw new MixmintError('unknown-token', 'caller', found.length === 0 ? 'the wallet has no such token: see `tokens`' : 'more than one token begins like this: give more digits')
+  return found[0]
+}
