@@ -144,6 +144,9 @@ export function createEconomy (options: EconomyOptions = {}) {
     /** A coin that the bank has signed, and its key. */
     mint: (value: number): OwnedCoin => mint(rng.bytes(32), known.id, value),
 
+    /** A coin that the bank has signed for whatever key its owner chose; `key` is of no use with it. */
+    mintFor: (publicKey: Uint8Array, value: number): OwnedCoin => ({ coin: signCoin(known.id, value, publicKey), key: keyNamed('no key') }),
+
     /** A blinded output, and what turns the bank's answer into a coin. */
     output (value: number): { output: Output, finish: (blindSignature: Uint8Array) => OwnedCoin } {
       const key = suite.ed25519KeyPair(rng.bytes(32))
@@ -197,11 +200,15 @@ export function createEconomy (options: EconomyOptions = {}) {
 /** A coin signed by the bank's key for `value`, of any keyset. */
 export function mint (seed: Uint8Array, keyset: Uint8Array, value: number): OwnedCoin {
   const key = suite.ed25519KeyPair(seed)
+  return { coin: signCoin(keyset, value, key.publicKey), key }
+}
+
+function signCoin (keyset: Uint8Array, value: number, publicKey: Uint8Array): Coin {
   const rsa = rsaKeys[Math.log2(value)]
-  const message = coinMessage(keyset, value, key.publicKey)
-  const { blinded, inverse } = blind(suite, rsa.publicKey, message, new Uint8Array(0), blindingFactor(suite, rsa.publicKey, suite.sha256(seed)))
+  const message = coinMessage(keyset, value, publicKey)
+  const { blinded, inverse } = blind(suite, rsa.publicKey, message, new Uint8Array(0), blindingFactor(suite, rsa.publicKey, suite.sha256(message)))
   const signature = finalize(suite, rsa.publicKey, message, inverse, suite.rsaBlindSign(rsa, blinded) as Uint8Array, 0)
-  return { coin: { keyset, value, publicKey: key.publicKey, signature }, key }
+  return { keyset, value, publicKey, signature }
 }
 
 /** For engines that have no effects of their own. */
