@@ -136,7 +136,11 @@ describe('refused, and nothing stored', () => {
     await refused(({ economy }) => { const { coin, key } = mint(economy.rng.bytes(32), E, 8); return signSpend(suite, key, coin, D).spend }, 'unknown-keyset', 0)
   })
   test('a value that the keyset does not have', async () => {
-    await refused(({ spend }) => ({ ...spend, coin: { ...spend.coin, value: 3 } }), 'unknown-denomination', 0)
+    await refused(({ spend, economy, center }) => {
+      // Said before the center looks whether it would keep such a coin, which it would not.
+      const coins = [3, 5, 6, 7, 9, 10, 11, 12].map(value => ({ ...spend.coin, value }))
+      return { ...spend, coin: coins.find(coin => !economy.keepersOf({ coin }).includes(center)) ?? coins[0] }
+    }, 'unknown-denomination', 0)
   })
   test('a coin of other keepers', async () => {
     await refused(({ economy, center }) => {
@@ -199,7 +203,19 @@ describe('dates', () => {
     expect(await said(spend)).toBe('keyset-closed')
   })
 
-  test('not even by the last second, which the steady clock may lose: closing is a mark of its own', async () => {
+  test('nor does it bring back a keyset that has ended', async () => {
+    const { economy, said, spend, center } = setUp()
+    const { redeemUntil } = economy.signedKeyset.keyset
+    await said(spend)
+    economy.clock.set(redeemUntil)
+    expect(await said(spend)).toBe('keyset-ended')
+    economy.clock.set(redeemUntil - DAY)
+    expect(await said(spend)).toBe('keyset-ended')
+    economy.restart(center)
+    expect(await said(spend)).toBe('keyset-ended')
+  })
+
+  test('nor is a keyset open again for the last second, which the steady clock may lose: closing is a mark of its own', async () => {
     const { economy, said, warm, spend, center } = setUp()
     const { spendUntil } = economy.signedKeyset.keyset
     economy.clock.set(spendUntil - 500)
