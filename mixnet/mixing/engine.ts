@@ -111,6 +111,9 @@ export interface MixSnapshot {
 /** How late, in ms, an honest timer of a busy machine may come. */
 const LATEST_TIMER: Millis = 1000
 
+/** Times of day leave fractions of a ms no more precise: at the deadline that it was told, the caller finds something due. */
+const ROUNDING: Millis = 0.001
+
 interface Waiting { readonly due: Millis, readonly order: number, readonly effect: MixEffect }
 interface LiveKey { readonly key: EpochKey, readonly meanDelay: Millis, readonly seen: SeenTags, readonly see: (tag: Uint8Array) => 'new' | 'seen' | 'full' }
 
@@ -210,7 +213,7 @@ export class MixEngine {
 
   #release (): MixEffect[] {
     const effects: MixEffect[] = []
-    for (let first = this.#queue.peek(); first !== undefined && first.due <= this.#elapsed; first = this.#queue.peek()) {
+    for (let first = this.#queue.peek(); first !== undefined && first.due <= this.#elapsed + ROUNDING; first = this.#queue.peek()) {
       this.#queue.pop()
       this.#forwarded += 1
       effects.push(first.effect)

@@ -1,0 +1,319 @@
+import { describe, expect, test } from 'vitest'
+import fc from 'fast-check'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MixEngine, type MixEffect, type MixEvent, type MixParameters, type Topology } from '@mixmint/mixnet/mixing/engine'
+import { longestDelay, poissonDelay } from '@mixmint/mixnet/mixing/poisson'
+import { seededRng } from '../doubles/rng.ts'
+import { KS_LIMIT, kolmogorovSmirnov } from '../kit/statistics.ts'
+import { MEAN, blockOf, chance, exitFor, keyOf, linkOf, packetFor, peerOf, replyFor, suite } from './mix-material.ts'
+
+const KEY = keyOf(1)
+const NEXT = blockOf('next')
+const rng = seededRng('engine')
+
+function engineWith (parameters: Partial<MixParameters> = {}, topology: Partial<Topology> = {}): MixEngine {
+  return new MixEngine({
+    suite,
+    self: peerOf('mix'),
+    parameters: { meanDelay: MEAN, queueLimit: 1000, replayLimit: 1000, ...parameters },
+    topology: { mayForward: () => true, mayReachWallet: () => true, ...topology }
+  })
+}
+
+function ready (parameters: Partial<MixParameters> = {}, topology: Partial<Topology> = {}): MixEngine {
+  const engine = engineWith(parameters, topology)
+  engine.handle({ kind: 'install', key: KEY }, 0, rng)
+  engine.handle({ kind: 'epoch', epoch: 1 }, 0, rng)
+  return engine
+}
+
+const packet = (bytes: Uint8Array, from = linkOf('before')): MixEvent => ({ kind: 'packet', from, packet: bytes })
+
+/** Let everything leave, at its deadlines. */
+function runOut (engine: MixEngine, log: (effect: MixEffect, at: number) => void = () => {}): void {
+  let turns = 0
+  for (let at = engine.nextDeadline(); at !== undefined; at = engine.nextDeadline()) {
+    if (++turns > 10_000) throw new Error('the engine names deadlines at which nothing is due')
+    for (const effect of engine.handle({ kind: 'timer' }, at, rng)) log(effect, at)
+  }
+}
+
+function total ({ forwarded, delivered, queued, dropped }: ReturnType<MixEngine['counts']>): number {
+  return forwarded + delivered + queued + Object.values(dropped).reduce((sum, n) => sum + n, 0)
+}
+
+describe('what becomes of a packet', () => {
+  test('forwarded to the next hop, one layer off, after a wait', () => {
+    const engine = ready()
+    expect(engine.handle(packet(packetFor(KEY, NEXT)), 100, rng)).toEqual([])
+    expect(engine.counts()).toEqual({ received: 1, forwarded: 0, delivered: 0, queued: 1, dropped: {} })
+    const due = engine.nextDeadline() as number
+    expect(due).toBeGreaterThan(100)
+    expect(engine.handle({ kind: 'timer' }, due - 0.01, rng)).toEqual([])
+    const [effect] = engine.handle({ kind: 'timer' }, due, rng)
+    expect(effect).toMatchObject({ kind: 'forward', to: { multiaddr: '/ip4/192.0.2.7/tcp/4001', client: null } })
+    expect(effect.kind === 'forward' && [effect.to.peer, effect.packet.length]).toEqual([peerOf('next'), 4608])
+    expect(engine.counts()).toEqual({ received: 1, forwarded: 1, delivered: 0, queued: 0, dropped: {} })
+    expect(engine.nextDeadline()).toBeUndefined()
+  })
+
+  test('delivered or handed over as a reply at once when its path ends here', () => {
+    const engine = ready()
+    const message = chance.bytes(3968)
+    expect(engine.handle(packet(exitFor(KEY, message)), 0, rng)).toEqual([{ kind: 'deliver', message }])
+    const surbId = chance.bytes(16)
+    const [reply] = engine.handle(packet(replyFor(KEY, surbId, message)), 0, rng)
+    expect(reply).toMatchObject({ kind: 'reply', surbId })
+    expect(reply.kind === 'reply' && reply.payload.length).toBe(3984)
+    expect(engine.counts()).toMatchObject({ received: 2, delivered: 2 })
+  })
+
+  test('for a wallet, when its block names us as the gateway and the packet came from where it may', () => {
+    const wallet = (engine: MixEngine, gateway: string): MixEffect[] => {
+      const effects: MixEffect[] = []
+      engine.handle(packet(packetFor(KEY, blockOf(gateway, 'wallet'))), 0, rng)
+      runOut(engine, effect => effects.push(effect))
+      return effects
+    }
+    const engine = ready({}, { mayForward: () => false })
+    expect(wallet(engine, 'mix')).toMatchObject([{ kind: 'to-wallet', wallet: peerOf('wallet') }])
+    expect(wallet(ready(), 'another gateway')).toEqual([])
+    const closed = ready({}, { mayReachWallet: from => from !== linkOf('before') })
+    expect(wallet(closed, 'mix')).toEqual([])
+    expect(closed.counts().dropped).toEqual({ topology: 1 })
+  })
+
+  test.each<[string, () => Uint8Array]>([
+    ['size', () => packetFor(KEY, NEXT).subarray(1)],
+    ['alpha', () => new Uint8Array(4608)],
+    ['mac', () => chance.bytes(4608).fill(9, 31, 32)],
+    ['mac', () => packetFor(keyOf(2), NEXT)],
+    ['payload', () => { const p = exitFor(KEY, new Uint8Array(3968)); p[4000] ^= 1; return p }],
+    ['delay', () => packetFor(KEY, NEXT, { delay: MEAN - 1 })],
+    ['delay', () => packetFor(KEY, NEXT, { delay: MEAN + 1 })],
+    ['delay', () => packetFor(KEY, NEXT, { delay: 0 })],
+    ['address', () => packetFor(KEY, new Uint8Array(94))],
+    ['address', () => packetFor(KEY, new Uint8Array(94).fill(7))],
+    ['exit-refused', () => exitFor(KEY, new Uint8Array(3968), blockOf('elsewhere'))]
+  ])('dropped as %s', (reason, make) => {
+    const engine = ready()
+    expect(engine.handle(packet(make()), 0, rng)).toEqual([])
+    expect(engine.counts()).toEqual({ received: 1, forwarded: 0, delivered: 0, queued: 0, dropped: { [reason]: 1 } })
+  })
+
+  test('dropped when the topology has no such link', () => {
+    const engine = ready({}, { mayForward: (from, to) => from === linkOf('before') && to === linkOf('next') })
+    engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    expect(engine.counts()).toMatchObject({ queued: 1, dropped: {} })
+    engine.handle(packet(packetFor(KEY, NEXT), linkOf('a stranger')), 0, rng)
+    engine.handle(packet(packetFor(KEY, blockOf('skipping a layer'))), 0, rng)
+    expect(engine.counts()).toMatchObject({ queued: 1, dropped: { topology: 2 } })
+  })
+
+  test('dropped when it comes again, also after a restart that kept the tags', () => {
+    const engine = ready()
+    const bytes = packetFor(KEY, NEXT)
+    for (let i = 0; i < 3; i++) engine.handle(packet(bytes), 0, rng)
+    expect(engine.counts()).toMatchObject({ queued: 1, dropped: { replay: 2 } })
+    expect(engine.seenCount(1)).toBe(1)
+
+    const again = engineWith()
+    again.handle({ kind: 'install', key: { ...KEY, seen: engine.seenSince(1, 0) } }, 0, rng)
+    again.handle(packet(bytes), 0, rng)
+    expect(again.counts()).toMatchObject({ queued: 0, dropped: { replay: 1 } })
+  })
+
+  test('dropped when no more tags can be kept: nothing is forgotten', () => {
+    const engine = ready({ replayLimit: 2 })
+    const first = packetFor(KEY, NEXT)
+    for (const bytes of [first, packetFor(KEY, NEXT), packetFor(KEY, NEXT), first]) engine.handle(packet(bytes), 0, rng)
+    expect(engine.counts()).toMatchObject({ queued: 2, dropped: { 'replay-full': 1, replay: 1 } })
+  })
+
+  test('dropped when the queue is full; an exit needs no room in it', () => {
+    const engine = ready({ queueLimit: 2 })
+    for (let i = 0; i < 3; i++) engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    engine.handle(packet(exitFor(KEY, new Uint8Array(3968))), 0, rng)
+    expect(engine.counts()).toMatchObject({ received: 4, queued: 2, delivered: 1, dropped: { 'queue-full': 1 } })
+  })
+})
+
+describe('keys', () => {
+  const [one, two, three] = [keyOf(1, 0, 300), keyOf(2, 100, 400), keyOf(3, 300, 500)]
+
+  test('several are live at once, each within its dates', () => {
+    const engine = engineWith()
+    for (const key of [one, two, three]) engine.handle({ kind: 'install', key }, 0, rng)
+    const opens = (key: typeof one, now: number): boolean => {
+      const before = engine.counts().queued
+      const { mac = 0 } = engine.counts().dropped
+      engine.handle(packet(packetFor(key, NEXT)), now, rng)
+      runOut(engine)
+      expect((engine.counts().dropped.mac ?? 0) + engine.counts().queued).toBeLessThanOrEqual(before + mac + 1)
+      return (engine.counts().dropped.mac ?? 0) === mac
+    }
+    const live = (now: number): boolean[] => [one, two, three].map(key => opens(key, now))
+    expect(live(99.9)).toEqual([true, false, false])
+    expect(live(100)).toEqual([true, true, false])
+    expect(live(299.9)).toEqual([true, true, false])
+    expect(live(300)).toEqual([false, true, true])
+    expect(live(450)).toEqual([false, false, true])
+  })
+
+  test('each has seen tags of its own, and a mean of its own epoch where that differs', () => {
+    const engine = engineWith()
+    engine.handle({ kind: 'install', key: KEY }, 0, rng)
+    engine.handle({ kind: 'install', key: { ...keyOf(2), meanDelay: 80 } }, 0, rng)
+    const bytes = packetFor(keyOf(2), NEXT, { delay: 80 })
+    engine.handle(packet(bytes), 0, rng)
+    engine.handle(packet(packetFor(keyOf(2), NEXT)), 0, rng)
+    engine.handle(packet(packetFor(KEY, NEXT, { delay: 80 })), 0, rng)
+    engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    expect([engine.seenCount(1), engine.seenCount(2)]).toEqual([2, 2])
+    expect(engine.counts()).toMatchObject({ queued: 2, dropped: { delay: 2 } })
+    engine.handle({ kind: 'epoch', epoch: 2 }, 0, rng)
+    engine.handle(packet(bytes), 0, rng)
+    expect(engine.counts().dropped).toEqual({ delay: 2, replay: 1 })
+  })
+
+  test('the current one is tried first, then the next, then the one before', () => {
+    const engine = engineWith()
+    for (const epoch of [1, 2, 3]) engine.handle({ kind: 'install', key: keyOf(epoch) }, 0, rng)
+    engine.handle({ kind: 'epoch', epoch: 2 }, 0, rng)
+    expect(engine.snapshot().epochs).toEqual([2, 3, 1])
+  })
+
+  test('a retired one opens nothing; without any, the reason says so; one installed twice keeps its tags', () => {
+    const engine = ready()
+    const bytes = packetFor(KEY, NEXT)
+    engine.handle(packet(bytes), 0, rng)
+    engine.handle({ kind: 'install', key: KEY }, 0, rng)
+    engine.handle(packet(bytes), 0, rng)
+    engine.handle({ kind: 'retire', epoch: 1 }, 0, rng)
+    engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    expect(engine.counts()).toMatchObject({ queued: 1, dropped: { replay: 1, 'no-key': 1 } })
+    expect(KEY.privateKey).toEqual(keyOf(1).privateKey)
+  })
+
+  test('are refused when they are none', () => {
+    for (const key of [{ ...KEY, privateKey: new Uint8Array(31) }, keyOf(5, 10, 10)]) {
+      expect(() => engineWith().handle({ kind: 'install', key }, 0, rng)).toThrow(expect.objectContaining({ code: 'bad-argument' }))
+    }
+  })
+})
+
+describe('waiting', () => {
+  test('delays are exponential with the mean of the directory', () => {
+    const engine = ready()
+    const delays: number[] = []
+    for (let i = 0; i < 800; i++) {
+      engine.handle(packet(packetFor(KEY, NEXT)), 1000 * i, rng)
+      delays.push(engine.nextDeadline() as number - 1000 * i)
+      runOut(engine)
+    }
+    expect(kolmogorovSmirnov(delays, x => 1 - Math.exp(-x / MEAN))).toBeLessThan(KS_LIMIT)
+  })
+
+  test('only draws beyond the quantile 1 − 10⁻¹² are drawn again', () => {
+    const fromUnit = (u: number): Uint8Array => {
+      const out = new Uint8Array(7)
+      for (let i = 6, value = Math.round(u * 2 ** 53) - 1; i >= 0; i--, value = Math.floor(value / 256)) out[i] = value % 256
+      return out
+    }
+    const script = (...units: number[]): { bytes: () => Uint8Array } => ({ bytes: () => fromUnit(units.shift() ?? 1) })
+    expect(poissonDelay(script(1.01e-12), 10)).toBeCloseTo(276.2, 0)
+    expect(poissonDelay(script(0.99e-12, Math.exp(-2)), 10)).toBeCloseTo(20)
+    expect(longestDelay(10)).toBeCloseTo(276.31, 2)
+  })
+
+  test('packets leave by deadline, not by arrival', () => {
+    const engine = ready()
+    const deadlines: number[] = []
+    for (let i = 0; i < 50; i++) engine.handle(packet(packetFor(KEY, NEXT)), i / 100, rng)
+    const waits = engine.snapshot().waiting.map(({ wait }) => wait)
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b))
+    runOut(engine, (_effect, at) => deadlines.push(at))
+    expect(deadlines).toHaveLength(50)
+    expect(deadlines).toEqual(deadlines.toSorted((a, b) => a - b))
+  })
+
+  test('a packet leaves no earlier for what comes after it', () => {
+    const engine = ready()
+    engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    const due = engine.nextDeadline() as number
+    expect(engine.handle(packet(packetFor(KEY, blockOf('other'))), due / 2, rng)).toEqual([])
+    const left = engine.handle({ kind: 'drain' }, due, rng).map(effect => effect.kind === 'forward' && toHex(effect.to.peer))
+    expect(left).toContain(linkOf('next'))
+  })
+
+  test('a clock that steps back neither loses, holds up nor hurries a packet', () => {
+    const engine = ready()
+    engine.handle(packet(packetFor(KEY, NEXT)), 1_000_000, rng)
+    const wait = engine.nextDeadline() as number - 1_000_000
+    expect(engine.handle({ kind: 'timer' }, 1_000_000 + wait / 4, rng)).toEqual([])
+    expect(engine.handle({ kind: 'timer' }, 400_000, rng)).toEqual([])
+    expect(engine.nextDeadline()).toBeCloseTo(400_000 + wait * 3 / 4)
+    expect(engine.handle({ kind: 'timer' }, 400_000 + wait / 2, rng)).toEqual([])
+    expect(engine.handle({ kind: 'timer' }, 400_000.01 + wait * 3 / 4, rng)).toHaveLength(1)
+  })
+
+  test('a clock that steps far ahead does not let everything out at once', () => {
+    const engine = ready({ meanDelay: 10_000 })
+    for (let i = 0; i < 40; i++) engine.handle(packet(packetFor(KEY, NEXT, { delay: 10_000 })), 0, rng)
+    expect(engine.handle({ kind: 'timer' }, 86_400_000, rng).length).toBeLessThan(20)
+    runOut(engine)
+    expect(engine.counts()).toMatchObject({ forwarded: 40, queued: 0 })
+  })
+
+  test('draining takes nothing in and lets everything out in its time; abandoning drops it', () => {
+    const engine = ready()
+    for (let i = 0; i < 3; i++) engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    engine.handle({ kind: 'drain' }, 0, rng)
+    engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    expect(engine.counts()).toMatchObject({ queued: 3, dropped: { draining: 1 } })
+    engine.handle({ kind: 'timer' }, engine.nextDeadline() as number, rng)
+    expect(engine.counts()).toMatchObject({ forwarded: 1, queued: 2 })
+    engine.handle({ kind: 'abandon' }, 0, rng)
+    expect(engine.counts()).toEqual({ received: 4, forwarded: 1, delivered: 0, queued: 0, dropped: { draining: 1, abandoned: 2 } })
+    expect(engine.nextDeadline()).toBeUndefined()
+  })
+})
+
+test('whatever happens, every packet is accounted for, and none leaves early or twice', () => {
+  const pool = [
+    ...Array.from({ length: 12 }, () => packetFor(KEY, NEXT)), ...Array.from({ length: 3 }, () => packetFor(keyOf(2), NEXT)),
+    exitFor(KEY, new Uint8Array(3968)), replyFor(KEY, chance.bytes(16), new Uint8Array(3968)), packetFor(KEY, NEXT, { delay: 1 }),
+    packetFor(KEY, blockOf('mix', 'wallet')), packetFor(KEY, new Uint8Array(94)), new Uint8Array(0), chance.bytes(4608)
+  ]
+  const bytes = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(...pool) },
+    { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...pool), fc.nat(4607), fc.integer({ min: 1, max: 255 })).map(([base, at, flip]) => base.map((b, i) => i === at ? b ^ flip : b)) },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 5000 }) })
+  const event: fc.Arbitrary<MixEvent> = fc.oneof(
+    { weight: 8, arbitrary: bytes.map(b => packet(b)) },
+    { weight: 4, arbitrary: fc.constant<MixEvent>({ kind: 'timer' }) },
+    { weight: 1, arbitrary: fc.constantFrom<MixEvent>(
+      { kind: 'install', key: KEY }, { kind: 'install', key: keyOf(2, 50, 200) }, { kind: 'retire', epoch: 1 }, { kind: 'retire', epoch: 2 },
+      { kind: 'epoch', epoch: 2 }) },
+    { weight: 1, arbitrary: fc.constantFrom<MixEvent>({ kind: 'timer' }, { kind: 'drain' }, { kind: 'abandon' }) })
+  fc.assert(fc.property(fc.array(fc.tuple(event, fc.integer({ min: -300, max: 300 })), { maxLength: 60 }), steps => {
+    const engine = engineWith({ queueLimit: 6, replayLimit: 10 })
+    let now = 0
+    let packets = 0
+    let left = 0
+    for (const [next, ms] of steps) {
+      now += ms
+      if (next.kind === 'packet') packets += 1
+      const deadline = engine.nextDeadline() ?? Infinity
+      const effects = engine.handle(next, now, rng)
+      const out = effects.filter(({ kind }) => kind === 'forward' || kind === 'to-wallet').length
+      if (now < deadline - 0.01) expect(out).toBe(0)
+      left += out
+      const counts = engine.counts()
+      expect(counts.received).toBe(packets)
+      expect(total(counts)).toBe(packets)
+      expect(counts.forwarded).toBe(left)
+      expect(counts.queued).toBeLessThanOrEqual(6)
+    }
+  }), { numRuns: 60, seed: 7 })
+})
