@@ -81,7 +81,7 @@ export function isCertified (suite: Suite, known: KnownKeyset, spend: Spend, vot
 /** @throws bad-proof (peer), or the reason why one of its spends is not valid */
 export function verifyDoubleSpend (suite: Suite, known: CoinKeys, { first, second }: DoubleSpendProof): void {
   const bad = (why: string): MixmintError => new MixmintError('bad-proof', 'peer', `this proves no double spend: ${why}`)
-  if (!equal(first.coin.keyset, known.id) || !equal(second.coin.keyset, known.id)) throw bad('a coin is of another keyset')
+  if (!equal(first.coin.keyset, known.id)) throw bad('the coin is of another keyset')
   if (!equal(coinId(suite, first.coin), coinId(suite, second.coin))) throw bad('the spends are of two coins')
   if (equal(first.d, second.d)) throw bad('both spends are for the same contract')
   verifySpend(suite, known, first)

@@ -6,7 +6,7 @@ import {
   isCertified, openingFor, signSpend, signVote, spendDigest, verifyDoubleSpend, verifyOpening, verifySpend, verifyVote
 } from '@mixmint/core/cash/spend'
 import { codeOf } from '../doubles/code.ts'
-import { createEconomy, suite, type TestCenter } from '../doubles/economy.ts'
+import { createEconomy, mint, suite, type TestCenter } from '../doubles/economy.ts'
 import { malleated, smallOrderKeys, smallOrderSignatures } from '../doubles/small-order.ts'
 
 const economy = createEconomy()
@@ -112,6 +112,11 @@ describe('a double-spend proof', () => {
   test('is two spends of one coin for different contracts', () => {
     expect(check(spend, second)).toBe('accepted')
     expect(check(second, spend)).toBe('accepted')
+  })
+
+  test('names its keyset: spends of a coin of another prove nothing here, though the keys are the same', () => {
+    const { coin, key } = mint(D, E, 8)
+    expect(check(signSpend(suite, key, coin, D).spend, signSpend(suite, key, coin, E).spend)).toBe('bad-proof')
   })
 
   const other = economy.mint(8)
