@@ -18,7 +18,7 @@ export function addBank (program: Command): void {
   bank.command('credit').description('credit an account, opening it if it is new')
     .argument('<account>', 'the account\'s key, as `mixmint wallet account` prints it', hexKey)
     .argument('<amount>', 'in the unit\'s smallest coin', amount)
-    .option('--reference TEXT', 'names this credit: the same reference is credited once', randomBytes(8).toString('hex'))
+    .option('--reference <text>', 'names this credit: the same reference is credited once', randomBytes(8).toString('hex'))
     .action(async (account: string, value: number, { reference }: { reference: string }) => {
       await ask('credit', { account, amount: value, reference }, r => `credited ${value} ${String(r.unit)}; the account holds ${String(r.balance)}`)
     })

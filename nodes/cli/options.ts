@@ -24,8 +24,8 @@ export interface NetOptions { readonly net: string, readonly dir?: string, reado
 /** `--net`, `--dir` and `--json` of a command group about one node or wallet of a network's folder. */
 export function withNet (command: Command, what: string): Command {
   return command
-    .option('--net DIR', 'the network\'s folder, as `mixmint up` made it (or the variable MIXMINT_NET)', defaultNet())
-    .option('--dir DIR', `the ${what}'s own folder (default: ${what} inside the network's)`)
+    .option('--net <dir>', 'the network\'s folder, as `mixmint up` made it (or the variable MIXMINT_NET)', defaultNet())
+    .option('--dir <dir>', `the ${what}'s own folder (default: ${what} inside the network's)`)
     .option('--json', 'print the result as JSON')
 }
 

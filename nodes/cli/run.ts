@@ -5,7 +5,7 @@ import { report, table } from './output.ts'
 
 export function addRun (program: Command): void {
   program.command('run').description('run the node whose configuration is in a folder, until stopped')
-    .requiredOption('--dir DIR', 'the node\'s folder, with its config.toml')
+    .requiredOption('--dir <dir>', 'the node\'s folder, with its config.toml')
     .option('--supervised', 'stop when standard input ends')
     .action(async ({ dir, supervised }: { dir: string, supervised?: boolean }) => {
       const { runDaemon } = await import('../daemon.ts')
@@ -16,7 +16,7 @@ export function addRun (program: Command): void {
     })
 
   program.command('status').description('what a running node says of itself')
-    .requiredOption('--dir DIR', 'the node\'s folder')
+    .requiredOption('--dir <dir>', 'the node\'s folder')
     .option('--json', 'print the result as JSON')
     .action(async ({ dir, json }: { dir: string, json?: boolean }) => {
       await report(json === true, async () => {

@@ -37,7 +37,7 @@ export function addTools (program: Command): void {
 
   const directory = program.command('directory').description('the document that all clients share')
   directory.command('show').description('the nodes of the network in this epoch')
-    .option('--net DIR', 'the network\'s folder', defaultNet())
+    .option('--net <dir>', 'the network\'s folder', defaultNet())
     .option('--json', 'print the result as JSON')
     .action(async ({ net, json }: { net: string, json?: boolean }) => {
       await report(json === true, async () => {

@@ -7,7 +7,7 @@ import { ProgressBar } from './progress.ts'
 
 export function addUp (program: Command): void {
   program.command('up').description('run a whole network on this machine: authority, gateways, mixes, centers, bank and merchant')
-    .option('--dir DIR', 'its folder; made if it is not there, else the network in it starts again', 'mixmint-net')
+    .option('--dir <dir>', 'its folder; made if it is not there, else the network in it starts again', 'mixmint-net')
     .action(async ({ dir }: { dir: string }) => {
       await report(false, async () => {
         await runNetwork(dir)

@@ -1,0 +1,265 @@
+/** `mixmint wallet …`: a person's own money. Each command is one session on the network. */
+import type { Command } from 'commander'
+import { writeFileSync } from 'node:fs'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { SignedInvoice } from '@mixmint/core/cash/formats'
+import type { HistoryEntry } from '@mixmint/core/cash/wallet/history'
+import type { Recovered } from '@mixmint/core/cash/wallet/engine'
+import { armor, unarmorAs, type Offer } from '../armor.ts'
+import type { Json } from '../control.ts'
+import type { WalletSession } from '../wallet-session.ts'
+import { amount, folderOf, withNet, type NetOptions } from './options.ts'
+import { report, table } from './output.ts'
+import { readText } from './tools.ts'
+
+interface Result { readonly human: string, readonly json: Json }
+type PayWith = 'token' | 'coins'
+
+export function addWallet (program: Command): void {
+  const wallet = withNet(program.command('wallet'), 'wallet').description('your coins and tokens: withdraw, buy, pay, and see what became of it')
+  const options = (): NetOptions => wallet.opts<NetOptions>()
+  const folder = (): string => folderOf(options(), 'wallet')
+  const local = async (action: () => Promise<Result>): Promise<void> => { await report(options().json === true, action) }
+  /** An action within a session; the result says how long it took. */
+  const session = async (action: (session: WalletSession) => Promise<Result>): Promise<void> => {
+    await local(async () => {
+      const { WalletSession } = await import('../wallet-session.ts')
+      const open = await WalletSession.open(options().net, folder())
+      const started = performance.now()
+      try {
+        const { human, json } = await action(open)
+        const milliseconds = Math.round(performance.now() - started)
+        return { human, json: { ...(json as Record<string, Json>), milliseconds, session: open.peer, gateway: open.guard } }
+      } finally {
+        await open.close()
+      }
+    })
+  }
+
+  wallet.command('init').description('make a wallet; its twelve words are all that is needed to own its money')
+    .option('--words <words>', 'twelve words of an earlier wallet, in quotes')
+    .action(async ({ words }: { words?: string }) => {
+      await local(async () => {
+        const { createWallet } = await import('../wallet-folder.ts')
+        const made = createWallet(folder(), words)
+        return { json: { words: made }, human: `Write these words down and show them to nobody:\n\n  ${made}\n` }
+      })
+    })
+  wallet.command('account').description('the key that names your account at the bank: give it to the bank\'s operator')
+    .action(async () => {
+      await session(async ({ engine }) => ({ json: { account: toHex(engine.account) }, human: toHex(engine.account) }))
+    })
+  wallet.command('balance').description('what you have, in coins, in tokens and (with --account) at the bank')
+    .option('--account', 'ask the bank for the account\'s balance too, which tells it that you are here')
+    .action(async ({ account }: { account?: boolean }) => {
+      await session(async open => {
+        const balance = await open.run(open.engine.balance())
+        const atBank: Record<string, number> = account === true ? { account: await open.run(open.engine.accountBalance()) } : {}
+        const json = { ...balance, ...atBank, unit: open.unit }
+        const lines = [['coins', balance.available], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
+          ['too near their end', balance.ended], ['tokens', balance.tokens], ...Object.entries(atBank).map(([name, value]) => [`${name} at the bank`, value])]
+        return { json, human: table(lines.filter(([name, value]) => value !== 0 || name === 'coins').map(([name, value]) => [String(name), Number(value), open.unit])) }
+      })
+    })
+  wallet.command('withdraw').description('coins from your account, blindly signed: the bank cannot recognise them later')
+    .argument('<amount>', 'in the unit\'s smallest coin', amount)
+    .action(async (value: number) => {
+      await session(async open => {
+        const entry = await open.run(open.engine.withdraw(value))
+        const coins = (await open.run(open.engine.coins())).length
+        return { json: { ...entryJson(entry), coins }, human: `withdrew ${entry.amount} ${open.unit}; ${coins} coins in the wallet` }
+      })
+    })
+  wallet.command('coins').description('the coins, and the centers that keep each')
+    .option('--for <amount>', 'only those that a payment of this amount would begin with', amount)
+    .action(async ({ for: wanted }: { for?: number }) => {
+      await session(async open => {
+        const coins = wanted === undefined ? await open.run(open.engine.coins()) : (await open.run(open.engine.plan(wanted))).coins
+        const registry = open.participant.registry()
+        const shown = coins.map(({ id, coin, value, state }) => ({
+          coin: toHex(id), value, state, keepers: registry.keyset(coin.keyset).ring.keepers(id, coin.signature).map(keeper => toHex(keeper.id))
+        }))
+        return {
+          json: { coins: shown },
+          human: table([['VALUE', 'STATE', 'COIN', 'KEEPERS'], ...shown.map(c => [c.value, c.state, `${c.coin.slice(0, 12)}…`, c.keepers.map(k => k.slice(0, 8)).join(' ')])])
+        }
+      })
+    })
+  wallet.command('shop').description('merchants and what they sell; asked over the mixnet')
+    .option('--merchant <name>', 'only this one, by name or payee key')
+    .action(async ({ merchant }: { merchant?: string }) => {
+      await session(async open => {
+        const found = merchant === undefined ? open.merchants() : [open.merchant(merchant, toHex)]
+        const shops = await Promise.all(found.map(async ({ name, payee }) => {
+          const reply = await open.askMerchant(payee, { op: 'catalogue' })
+          if (reply.is !== 'catalogue') throw unexpected()
+          return { name, payee: toHex(payee), items: reply.items.map(item => ({ ...item })) }
+        }))
+        return {
+          json: { merchants: shops },
+          human: shops.map(({ name, items }) => [`${name}:`, table(items.map(({ item, price, unit }) => [item, price, unit]), '  ')].join('\n')).join('\n')
+        }
+      })
+    })
+  wallet.command('order').description('ask a merchant for an invoice, over the mixnet')
+    .argument('<item>', 'as `mixmint wallet shop` names it').option('--merchant <name>', 'by name or payee key')
+    .action(async (item: string, { merchant }: { merchant?: string }) => {
+      await session(async open => {
+        const signed = await orderItem(open, item, merchant)
+        return { json: invoiceJson(signed), human: armor('invoice', signed) }
+      })
+    })
+  wallet.command('token').description('buy a token made out to a merchant, over the mixnet; it is valid for a day and accepted with no network')
+    .argument('<amount>', 'exactly what it shall pay', amount).option('--merchant <name>', 'by name or payee key')
+    .action(async (value: number, { merchant }: { merchant?: string }) => {
+      await session(async open => {
+        const { name, payee } = open.merchant(merchant, toHex)
+        const { token } = await open.run(open.engine.buyToken(payee, value))
+        const json = { serial: toHex(token.serial), amount: token.amount, unit: token.unit, merchant: name, notAfter: new Date(token.notAfter).toISOString() }
+        return { json, human: `token ${json.serial.slice(0, 12)}…: ${token.amount} ${token.unit} for ${name}, until ${json.notAfter}` }
+      })
+    })
+  wallet.command('tokens').description('the tokens you bought, and how each stands')
+    .action(async () => {
+      await session(async open => {
+        const tokens = (await open.run(open.engine.tokens())).map(({ token: { token }, state }) => ({ serial: toHex(token.serial), amount: token.amount, state, notAfter: new Date(token.notAfter).toISOString() }))
+        return { json: { tokens }, human: table([['AMOUNT', 'STATE', 'UNTIL', 'SERIAL'], ...tokens.map(t => [t.amount, t.state, t.notAfter, `${t.serial.slice(0, 12)}…`])]) }
+      })
+    })
+  wallet.command('pay').description('pay an invoice, over the mixnet; again after an interruption: the same payment goes on')
+    .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, or a file that holds it')
+    .option('--with <what>', 'token or coins', 'token')
+    .action(async (text: string, { with: what }: { with: string }) => {
+      await session(async open => await pay(open, readInvoice(text), payWith(what)))
+    })
+  wallet.command('buy').description('order an item and pay for it, over the mixnet')
+    .argument('<item>', 'as `mixmint wallet shop` names it').option('--merchant <name>', 'by name or payee key')
+    .option('--with <what>', 'token or coins', 'token')
+    .action(async (item: string, { merchant, with: what }: { merchant?: string, with: string }) => {
+      await session(async open => {
+        const kind = payWith(what)
+        const signed = await orderItem(open, item, merchant)
+        if (kind === 'token') await open.run(open.engine.buyToken(signed.invoice.payee, signed.invoice.amount))
+        return await pay(open, signed, kind)
+      })
+    })
+  wallet.command('present').description('sign a token over to an invoice and write it to a file, to be handed over at a counter')
+    .argument('<invoice>', 'the invoice\'s text, or a file that holds it')
+    .option('--serial <hex>', 'the beginning of the token\'s serial; default: one that fits').requiredOption('--out <file>', 'where to write it')
+    .action(async (text: string, { serial, out }: { serial?: string, out: string }) => {
+      await session(async open => {
+        const signed = readInvoice(text)
+        const held = (await open.run(open.engine.tokens())).filter(({ token: { token }, state }) => serial !== undefined
+          ? toHex(token.serial).startsWith(serial.toLowerCase())
+          : token.amount === signed.invoice.amount && toHex(token.payee) === toHex(signed.invoice.payee) && state === 'held')
+        if (held.length === 0) throw new MixmintError('unknown-token', 'caller', 'the wallet holds no token that fits this invoice: buy one with `mixmint wallet token`')
+        const presentation = await open.run(open.engine.presentToken(held[0].token.token.serial, signed))
+        writeFileSync(out, `${armor('token', presentation)}\n`, { mode: 0o600 })
+        return { json: { file: out, serial: toHex(held[0].token.token.serial) }, human: `written to ${out}: hand it over, for this order only` }
+      })
+    })
+  wallet.command('offer').description('sign coins over to an invoice and write them to a file, to be handed over at a counter')
+    .argument('<invoice>', 'the invoice\'s text, or a file that holds it').requiredOption('--out <file>', 'where to write it')
+    .action(async (text: string, { out }: { out: string }) => {
+      await session(async open => {
+        const offer = await makeOffer(open, readInvoice(text))
+        writeFileSync(out, `${armor('coins', offer)}\n`, { mode: 0o600 })
+        return { json: { file: out, coins: offer.inputs.length }, human: `written to ${out}; \`mixmint wallet recover\` learns what became of it` }
+      })
+    })
+  wallet.command('exchange').description('fresh coins of these values for others, over the mixnet')
+    .argument('<values...>', 'values of coins, such as 1 2 4 8', (value: string, all: number[] = []) => [...all, amount(value)])
+    .action(async (values: number[]) => {
+      await session(async open => {
+        const entry = await open.run(open.engine.exchange(values))
+        return { json: entryJson(entry), human: `exchanged ${entry.amount} ${open.unit}` }
+      })
+    })
+  wallet.command('history').description('everything this wallet has done')
+    .action(async () => { await session(async open => entries(await open.run(open.engine.history()), open.unit)) })
+  wallet.command('pending').description('what was begun and is not over')
+    .action(async () => { await session(async open => entries(await open.run(open.engine.pending()), open.unit)) })
+  wallet.command('recover').description('carry on with everything that was begun, and bring back coins that were left over')
+    .action(async () => {
+      await session(async open => {
+        const results = await open.run(open.engine.recover())
+        return { json: { results: results.map(recoveredJson) }, human: results.length === 0 ? 'nothing was under way' : table(results.map(recoveredRow)) }
+      })
+    })
+}
+
+async function orderItem (open: WalletSession, item: string, merchant: string | undefined): Promise<SignedInvoice> {
+  const reply = await open.askMerchant(open.merchant(merchant, toHex).payee, { op: 'order', item })
+  if (reply.is === 'refused') throw new MixmintError(reply.code, 'caller', reply.message, { retry: reply.retry })
+  if (reply.is !== 'invoice') throw unexpected()
+  return reply.signed
+}
+
+async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith): Promise<Result> {
+  const { order, amount, unit } = signed.invoice
+  const before = kind === 'coins' ? await open.run(open.engine.balance()) : null
+  if (kind === 'token') {
+    await open.run(open.engine.payWithToken(signed))
+    return { json: { paid: true, with: kind, order, amount, unit }, human: `PAID ${amount} ${unit} with a token: ${order}` }
+  }
+  const { settled, receipt } = await open.run(open.engine.payWithCoins(signed))
+  const after = await open.run(open.engine.balance())
+  return {
+    json: { paid: receipt !== null || settled, with: kind, order, amount, unit, settled, before: before?.available ?? 0, after: after.available, leftOver: after.leftOver },
+    human: `PAID ${amount} ${unit} with coins: ${order}${settled ? '' : '; the change comes when the bank has settled (`mixmint wallet recover`)'}`
+  }
+}
+
+/** Begin to pay, with a file as the messenger: what the wallet would tell the merchant is the offer, and no answer comes. */
+async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<Offer> {
+  let offer: Offer | null = null
+  try {
+    await open.runWith(open.engine.payWithCoins(signed), async effect => {
+      if (effect.do === 'ask-merchant' && effect.request.op === 'pay') {
+        const { contract, inputs } = effect.request
+        offer = { contract, inputs }
+      }
+      throw new MixmintError('handed-over', 'peer', 'the payment was written to a file', { retry: true })
+    })
+  } catch (error) {
+    if (offer === null || !(error instanceof MixmintError) || error.code !== 'handed-over') throw error
+  }
+  if (offer === null) throw new MixmintError('already-paid', 'caller', 'this invoice is paid')
+  return offer
+}
+
+function readInvoice (text: string): SignedInvoice {
+  return unarmorAs('invoice', text.startsWith('mixmint-') ? text : readText(text))
+}
+
+function payWith (what: string): PayWith {
+  if (what !== 'token' && what !== 'coins') throw new MixmintError('bad-argument', 'caller', '--with: token or coins')
+  return what
+}
+
+function unexpected (): MixmintError {
+  return new MixmintError('bad-reply', 'peer', 'the merchant answered something else than was asked')
+}
+
+function invoiceJson (signed: SignedInvoice): Json {
+  const { order, amount, unit, payee, settleBy } = signed.invoice
+  return { invoice: armor('invoice', signed), order, amount, unit, payee: toHex(payee), settleBy: new Date(settleBy).toISOString() }
+}
+
+function entryJson ({ sequence, kind, state, amount, started, order }: HistoryEntry): Record<string, Json> {
+  return { number: sequence, kind, state, amount, started: new Date(started).toISOString(), order }
+}
+
+function entries (list: readonly HistoryEntry[], unit: string): Result {
+  const rows = list.map(e => [e.sequence, new Date(e.started).toISOString().slice(0, 19), e.kind, e.state, e.amount, unit, e.order])
+  return { json: { entries: list.map(entryJson) }, human: list.length === 0 ? 'nothing' : table([['NO', 'BEGUN', 'WHAT', 'STATE', 'AMOUNT', '', 'ORDER'], ...rows]) }
+}
+
+function recoveredJson ({ entry, error }: Recovered): Json {
+  return { ...(entry === null ? {} : entryJson(entry)), error: error === null ? null : { code: error.code, message: error.message } }
+}
+
+function recoveredRow ({ entry, error }: Recovered): string[] {
+  return [entry === null ? 'token sent again' : `${entry.kind} ${entry.amount}`, error === null ? entry?.state ?? 'done' : `not over: ${error.message}`]
+}

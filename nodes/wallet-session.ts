@@ -1,0 +1,217 @@
+/**
+ * A wallet at work: its store and lock, a network identity that lives as long as this session, a gateway that it keeps to,
+ * and the engine whose questions go over the mixnet (or, where the account is named anyway, directly).
+ */
+import { join } from 'node:path'
+import { equal, utf8 } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { MerchantListing } from '@mixmint/core/cash/formats'
+import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
+import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
+import { chooseGateway } from '@mixmint/mixnet/directory/route'
+import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
+import { MixEngine } from '@mixmint/mixnet/mixing/engine'
+import { MixNode } from '@mixmint/mixnet/wire/mix-node'
+import { linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
+import { MixnetRequester } from '@mixmint/mixnet/wire/requester'
+import { sleep, systemClock, systemRng } from './clock.ts'
+import { readNetwork } from './config.ts'
+import { freshIdentity } from './identity.ts'
+import { Counters, createLog } from './observe.ts'
+import { Participant, type Surroundings } from './participant.ts'
+import { openLmdb } from './store/lmdb.ts'
+import { lockFolder } from './store/lock.ts'
+import { walletSeed } from './wallet-folder.ts'
+
+const GUARD = utf8('session/guard')
+const BANK = utf8('session/bank')
+const DIRECTORY_PATIENCE = 20_000
+const REQUEST_PATIENCE = 30_000
+/** Packets of ours that are still queued for the gateway when the session ends. */
+const DRAIN = 500
+
+export interface Merchant {
+  readonly name: string
+  readonly payee: Uint8Array
+  readonly node: DirectoryNode
+}
+
+/** How the session asks over the mixnet, made when first needed. */
+interface Anonymous {
+  readonly node: MixNode
+  readonly requester: MixnetRequester
+}
+
+export class WalletSession {
+  readonly engine: WalletEngine
+  readonly participant: Participant
+  readonly bank: Uint8Array
+  readonly unit: string
+  readonly #suite: Suite
+  readonly #ports: BasePorts
+  readonly #counters: Counters
+  readonly #guard: DirectoryNode
+  readonly #close: () => Promise<void>
+  #anonymous: Promise<Anonymous> | null = null
+
+  private constructor (parts: {
+    engine: WalletEngine, participant: Participant, bank: Uint8Array, unit: string, surroundings: Surroundings, guard: DirectoryNode, close: () => Promise<void>
+  }) {
+    this.engine = parts.engine
+    this.participant = parts.participant
+    this.bank = parts.bank
+    this.unit = parts.unit
+    this.#suite = parts.surroundings.suite
+    this.#ports = parts.surroundings.ports
+    this.#counters = parts.surroundings.counters
+    this.#guard = parts.guard
+    this.#close = parts.close
+  }
+
+  /**
+   * @param net the network's folder, or any with its network.toml
+   * @throws no-wallet, no-such-network (caller), folder-in-use, directory-unavailable (operator)
+   */
+  static async open (net: string, dir: string): Promise<WalletSession> {
+    const network = readNetwork(join(net, 'network.toml'))
+    const seed = walletSeed(dir)
+    const suite = await defaultSuite()
+    const store = await openLmdb(join(dir, 'store'))
+    const undo: Array<() => Promise<void>> = [async () => { await store.close() }]
+    const close = async (): Promise<void> => { for (const step of undo.splice(0).reverse()) await step() }
+    try {
+      const lock = await lockFolder(store)
+      undo.push(async () => { await lock.release() })
+      const ports: BasePorts = { clock: systemClock, rng: systemRng, store, wait: sleep }
+      const surroundings: Surroundings = { suite, network, ports, log: createLog('wallet', 'silent'), counters: new Counters() }
+      const participant = await Participant.start({ ...surroundings, identity: await freshIdentity(), hostRole: 'wallet', listen: [] })
+      undo.push(async () => { await participant.stop() })
+      const view = await participant.ready(DIRECTORY_PATIENCE)
+      const { bank, unit } = await chooseBank(ports, participant)
+      const engine = new WalletEngine({ suite, seed, network: network.network, bank, unit, registry: participant.registry, meter: surroundings.counters })
+      return new WalletSession({ engine, participant, bank, unit, surroundings, guard: await chooseGuard(ports, view), close })
+    } catch (error) {
+      await close()
+      throw error
+    }
+  }
+
+  /** The name under which the gateway, and nobody else, knows this session. */
+  get peer (): string {
+    return this.participant.host.node.peerId.toString()
+  }
+
+  get guard (): string {
+    return peerIdFromBytes(this.#guard.peer).toString()
+  }
+
+  async run<T> (saga: Saga<T, WalletEffect>): Promise<T> {
+    return await this.runWith(saga, async effect => await this.#perform(effect))
+  }
+
+  /** With another carrier for what the wallet asks. */
+  async runWith<T> (saga: Saga<T, WalletEffect>, perform: (effect: WalletEffect) => Promise<unknown>): Promise<T> {
+    return await drive(saga, this.#ports, perform)
+  }
+
+  /** One question to a merchant that is outside the engine's rules (its catalogue, an order). */
+  async askMerchant (payee: Uint8Array, request: MerchantRequest): Promise<MerchantReply> {
+    return decode(MerchantReply, await this.#ask(payee, MERCHANT_PROTOCOL, encode(MerchantRequest, request)))
+  }
+
+  merchants (): Merchant[] {
+    return this.participant.view().services('merchant').map(node => ({ ...decode(MerchantListing, node.body), node }))
+  }
+
+  /** By name or by the beginning of the payee key; the only one when none is named. @throws unknown-merchant (caller) */
+  merchant (named: string | undefined, hex: (bytes: Uint8Array) => string): Merchant {
+    const all = this.merchants()
+    const found = named === undefined ? all : all.filter(({ name, payee }) => name === named || hex(payee).startsWith(named.toLowerCase()))
+    if (found.length === 1) return found[0]
+    throw new MixmintError('unknown-merchant', 'caller', `name one of the merchants with --merchant: ${all.map(({ name, payee }) => `"${name}" (${hex(payee).slice(0, 12)}…)`).join(', ')}`)
+  }
+
+  async close (): Promise<void> {
+    if (this.#anonymous !== null) {
+      const { node, requester } = await this.#anonymous
+      requester.close()
+      await node.stop(DRAIN)
+    }
+    await this.#close()
+  }
+
+  async #perform (effect: WalletEffect): Promise<BankReply | MerchantReply> {
+    if (effect.do === 'ask-merchant') return await this.askMerchant(effect.payee, effect.request)
+    const request = encode(BankRequest, effect.request)
+    if (effect.via === 'mixnet') return decode(BankReply, await this.#ask(this.bank, BANK_PROTOCOL, request))
+    return decode(BankReply, await this.participant.rpc.request(this.participant.service(this.bank), BANK_PROTOCOL, request, { timeout: REQUEST_PATIENCE }))
+  }
+
+  async #ask (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
+    const { peer } = this.participant.service(service)
+    this.#anonymous ??= this.#attach()
+    const { requester } = await this.#anonymous
+    return await requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + REQUEST_PATIENCE })
+  }
+
+  /** Attach to the gateway: a mixer of one key whose only path ends here. */
+  async #attach (): Promise<Anonymous> {
+    const suite = this.#suite
+    const { clock, rng } = this.#ports
+    const { participant } = this
+    const privateKey = rng.bytes(32)
+    const view = participant.view()
+    const { meanDelay, queueLimit, replayLimit } = view.parameters
+    const engine = new MixEngine({
+      suite, self: participant.host.peer, parameters: { meanDelay, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
+    })
+    const gateway = this.#guard
+    let requester: MixnetRequester | null = null
+    const node = new MixNode({
+      node: participant.host.node, engine, clock, rng, meter: this.#counters,
+      neighbourhood: {
+        addresses: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer)) ? gateway.addresses : [],
+        accepts: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer))
+      },
+      onReply: (surbId, payload) => { requester?.onReply(surbId, payload) }
+    })
+    // The session's key outlives epochs: it is known to nobody but this session's own SURBs.
+    node.install({ epoch: 0, privateKey, from: 0, until: Infinity })
+    node.setEpoch(0)
+    await node.start()
+    node.keep(gateway.peer)
+    requester = new MixnetRequester({
+      suite, clock, rng, meter: this.#counters, view: () => participant.keeper.view(), gateway: gateway.peer, peer: participant.host.peer,
+      mixKey: suite.x25519Base(privateKey), sendPacket: (to, packet) => node.sendPacket(to, packet)
+    })
+    return { node, requester }
+  }
+}
+
+/** A wallet keeps to one gateway for as long as the directory lists it: many gateways would each learn when it is there. */
+async function chooseGuard ({ store, rng }: BasePorts, view: DirectoryView): Promise<DirectoryNode> {
+  const kept = await store.get(GUARD)
+  const known = view.gateways.find(node => kept !== null && equal(node.peer, kept))
+  if (known !== undefined) return known
+  const chosen = chooseGateway(view, rng)
+  await store.batch([{ op: 'put', key: GUARD, value: chosen.peer }])
+  return chosen
+}
+
+/** The bank of this wallet: the one it began with; at first the network's only one. */
+async function chooseBank ({ store }: BasePorts, participant: Participant): Promise<{ bank: Uint8Array, unit: string }> {
+  const keysets = participant.registry().keysets().map(({ keyset }) => keyset)
+  const kept = await store.get(BANK)
+  const found = kept === null ? keysets[0] : keysets.find(({ bank }) => equal(bank, kept))
+  if (found === undefined) throw new MixmintError('no-bank', 'operator', 'the directory lists no bank that this wallet could use', { retry: true })
+  if (kept === null) {
+    if (keysets.some(({ bank }) => !equal(bank, found.bank))) throw new MixmintError('several-banks', 'caller', 'the network has several banks, and this wallet does not know which is its own')
+    await store.batch([{ op: 'insert', key: BANK, value: found.bank }])
+  }
+  return { bank: found.bank, unit: found.unit }
+}
