@@ -42,7 +42,7 @@ export function packetFor (key: EpochKey, next: Uint8Array, { delay = MEAN, mess
 }
 
 /** A packet that ends at the mix under test. */
-export function exitFor (key: EpochKey, message: Uint8Array, destination = HERE): Uint8Array {
+export function exitFor (key: EpochKey, message: Uint8Array, destination: Uint8Array = HERE): Uint8Array {
   return wrap(suite, chance.bytes(32), pathTo(key), destination, message)
 }
 
