@@ -1,0 +1,265 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { noise } from '@chainsafe/libp2p-noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { dialable } from '@mixmint/mixnet/wire/peers'
+import { MIX_PROTOCOL, PacketLinks, type LinkLimits, type Neighbourhood } from '@mixmint/mixnet/wire/packets'
+import { freshIdentity } from '../../nodes/identity.ts'
+import type { Host } from '../../nodes/host.ts'
+import { CountingMeter } from '../doubles/meter.ts'
+import { seededRng } from '../doubles/rng.ts'
+import { closed, rawStream, startHost, stopHost, targetOf, until } from './hosts.ts'
+
+interface End { host: Host, links: PacketLinks, meter: CountingMeter, id: string, got: Array<{ from: string, number: number }>, gate: Promise<void> | undefined }
+
+/** Where nodes listen, for all of a test. */
+const book = new Map<string, string[]>()
+const ends: End[] = []
+
+afterEach(async () => {
+  await Promise.all(ends.splice(0).map(async ({ links }) => { await links.stop(AbortSignal.timeout(50)) }))
+  book.clear()
+})
+
+async function startEnd (options: { host?: Host, limits?: Partial<LinkLimits>, listed?: boolean, accepts?: Neighbourhood['accepts'] } = {}): Promise<End> {
+  const host = options.host ?? await startHost()
+  const id = toHex(host.peer)
+  if (options.listed !== false) book.set(id, host.addresses())
+  const meter = new CountingMeter()
+  const end: End = {
+    host, meter, id, got: [], gate: undefined,
+    links: new PacketLinks({
+      node: host.node,
+      neighbourhood: { addresses: peer => book.get(peer) ?? [], accepts: options.accepts ?? (() => true) },
+      onPacket: (from, packet) => {
+        end.got.push({ from, number: new DataView(packet.buffer).getUint32(100) })
+        return end.gate
+      },
+      rng: seededRng(id),
+      meter,
+      limits: { backoff: { first: 20, most: 100 }, ...options.limits }
+    })
+  }
+  await end.links.start()
+  ends.push(end)
+  return end
+}
+
+function packet (number: number): Uint8Array {
+  const bytes = new Uint8Array(4608).fill(number & 0xff)
+  new DataView(bytes.buffer).setUint32(100, number)
+  return bytes
+}
+
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+const numbers = (end: End): number[] => end.got.map(({ number }) => number)
+const streams = (end: End): number => end.host.node.getConnections().flatMap(({ streams }) => streams).filter(({ protocol }) => protocol === MIX_PROTOCOL).length
+
+describe('between two nodes', () => {
+  test('ten thousand packets arrive, in order, on one stream', async () => {
+    const [a, b] = [await startEnd(), await startEnd()]
+    for (let sent = 0; sent < 10_000;) {
+      if (a.links.send(b.id, packet(sent)) === 'queued') sent += 1
+      if (a.links.counts().queued >= 4000) await new Promise(resolve => setImmediate(resolve))
+    }
+    await until(() => b.got.length === 10_000)
+    expect(numbers(b)).toEqual(upTo(10_000))
+    expect(b.got.every(({ from }) => from === a.id)).toBe(true)
+    expect(streams(b)).toBe(1)
+    expect(a.links.counts()).toEqual({ received: 0, sent: 10_000, queued: 0, dropped: { 'link-full': 0, 'no-link': 0 } })
+    expect(b.links.counts().received).toBe(10_000)
+  })
+
+  test('each direction has a stream of its own, over one connection', async () => {
+    const [a, b] = [await startEnd(), await startEnd()]
+    a.links.send(b.id, packet(1))
+    await until(() => b.got.length === 1)
+    b.links.send(a.id, packet(2))
+    await until(() => a.got.length === 1)
+    expect(streams(a)).toBe(2)
+    expect(a.host.node.getConnections()).toHaveLength(1)
+  })
+
+  test('a receiver that does not keep up fills the queue and no more; what was queued arrives', async () => {
+    const [a, b] = [await startEnd({ limits: { queue: 100 } }), await startEnd()]
+    let open = (): void => {}
+    b.gate = new Promise(resolve => { open = resolve })
+    let sent = 0
+    for (let refused = 0; refused < 20;) {
+      if (a.links.send(b.id, packet(sent)) === 'queued') sent += 1
+      else {
+        refused += 1
+        await new Promise(resolve => setTimeout(resolve, 10))
+      }
+    }
+    expect(a.links.counts()).toMatchObject({ queued: 100 })
+    expect(a.links.counts().dropped['link-full']).toBeGreaterThanOrEqual(20)
+    expect(a.meter.of('mix_link_dropped', { reason: 'link-full' })).toBe(a.links.counts().dropped['link-full'])
+    expect(sent).toBeLessThan(600)
+    b.gate = undefined
+    open()
+    await until(() => b.got.length === sent)
+    expect(numbers(b)).toEqual(upTo(sent))
+  })
+
+  test('after a restart of the receiver the link comes back, and what was sent meanwhile arrives', async () => {
+    const privateKey = await freshIdentity()
+    const a = await startEnd()
+    const first = await startEnd({ host: await startHost({ privateKey }) })
+    const listen = first.host.addresses()
+    a.links.send(first.id, packet(0))
+    await until(() => first.got.length === 1)
+    await stopHost(first.host)
+    await until(() => !a.links.isUp(first.id))
+    for (let i = 1; i <= 50; i++) expect(a.links.send(first.id, packet(i))).toBe('queued')
+    const second = await startEnd({ host: await startHost({ privateKey, listen }) })
+    await until(() => second.got.length === 50)
+    expect(numbers(second)).toEqual(upTo(51).slice(1))
+    expect(a.links.counts()).toMatchObject({ sent: 51, dropped: { 'no-link': 0 } })
+  })
+
+  test('a receiver that stops in good order loses nothing', async () => {
+    const privateKey = await freshIdentity()
+    const a = await startEnd()
+    const first = await startEnd({ host: await startHost({ privateKey }) })
+    let sent = 0
+    const sending = setInterval(() => { for (let i = 0; i < 20; i++) if (a.links.send(first.id, packet(sent)) === 'queued') sent += 1 }, 1)
+    await until(() => first.got.length > 200)
+    await first.links.refuse(AbortSignal.timeout(5000))
+    const before = first.got.length
+    await until(() => sent > before + 200)
+    const listen = first.host.addresses()
+    await stopHost(first.host)
+    const second = await startEnd({ host: await startHost({ privateKey, listen }) })
+    clearInterval(sending)
+    await until(() => first.got.length + second.got.length === sent)
+    expect([...numbers(first), ...numbers(second)]).toEqual(upTo(sent))
+  })
+
+  test('a node that cannot be reached gets nothing, and its packets do not wait for ever', async () => {
+    const a = await startEnd({ limits: { hold: 50, queue: 10 } })
+    const gone = await startHost()
+    const id = toHex(gone.peer)
+    book.set(id, gone.addresses())
+    await stopHost(gone)
+    for (let i = 0; i < 12; i++) a.links.send(id, packet(i))
+    await until(() => a.links.counts().dropped['no-link'] === 10)
+    expect(a.links.counts()).toEqual({ received: 0, sent: 0, queued: 0, dropped: { 'link-full': 2, 'no-link': 10 } })
+  })
+
+  test('a link that is kept is opened without anything to send, and again when it breaks', async () => {
+    const [a, b] = [await startEnd(), await startEnd()]
+    a.links.keep(b.id)
+    await until(() => a.links.isUp(b.id))
+    for (const connection of b.host.node.getConnections()) connection.abort(new Error('cable'))
+    await until(() => !a.links.isUp(b.id))
+    await until(() => a.links.isUp(b.id))
+  })
+})
+
+describe('wallets', () => {
+  test('are reached only over the connection that they opened', async () => {
+    const gateway = await startEnd()
+    const host = await startHost({ role: 'wallet', listen: [] })
+    const wallet = await startEnd({ host, listed: false })
+    expect(gateway.links.send(wallet.id, packet(1))).toBe('no-link')
+    wallet.links.keep(gateway.id)
+    await until(() => wallet.links.isUp(gateway.id))
+    expect(gateway.links.send(wallet.id, packet(2))).toBe('queued')
+    await until(() => wallet.got.length === 1)
+    expect(wallet.got).toEqual([{ from: gateway.id, number: 2 }])
+
+    await stopHost(host)
+    await until(() => gateway.host.node.getConnections().length === 0)
+    expect(gateway.links.send(wallet.id, packet(3))).toBe('no-link')
+    expect(gateway.links.counts()).toMatchObject({ sent: 1, queued: 0, dropped: { 'no-link': 2 } })
+  })
+
+  test('that are attached but take no packets lose them, counted', async () => {
+    const gateway = await startEnd()
+    const mute = await startHost({ role: 'wallet', listen: [] })
+    await mute.node.dial(dialable(targetOf(gateway.host)))
+    await until(() => gateway.host.node.getConnections().length === 1)
+    expect(gateway.links.send(toHex(mute.peer), packet(1))).toBe('queued')
+    await until(() => gateway.links.counts().dropped['no-link'] === 1)
+    expect(gateway.links.counts().queued).toBe(0)
+  })
+
+  test('a name that is no peer id is no link', async () => {
+    expect((await startEnd()).links.send('00'.repeat(39), packet(1))).toBe('no-link')
+  })
+})
+
+describe('hostile peers', () => {
+  test('a packet of another size ends the stream, and is counted', async () => {
+    const b = await startEnd()
+    const evil = await startHost()
+    for (const length of [4607, 4609, 0, 1]) {
+      const stream = await rawStream(evil, b.host, MIX_PROTOCOL)
+      const bytes = new Uint8Array(length + 2)
+      bytes.set([length & 0x7f | 0x80, length >> 7])
+      stream.send(length < 128 ? Uint8Array.of(length, ...new Uint8Array(length)) : bytes)
+      await closed(stream)
+    }
+    await until(() => b.meter.of('mix_streams_broken', { reason: 'frame-size' }) === 4)
+    expect(b.got).toEqual([])
+  })
+
+  test('a peer that may not send is refused', async () => {
+    const b = await startEnd({ accepts: peer => book.has(peer) })
+    const stranger = await startEnd({ listed: false })
+    stranger.links.send(b.id, packet(1))
+    await until(() => b.meter.of('mix_streams_refused', { reason: 'stranger' }) > 0)
+    expect(b.got).toEqual([])
+  })
+
+  test('a peer with another kind of identity is refused', async () => {
+    const b = await startEnd()
+    const other = await createLibp2p({
+      privateKey: await generateKeyPair('Ed25519'), transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()]
+    })
+    await closed(await other.dialProtocol(dialable(targetOf(b.host)), MIX_PROTOCOL))
+    expect(b.meter.of('mix_streams_refused', { reason: 'stranger' })).toBe(1)
+    await other.stop()
+  })
+
+  test('more neighbours than the limit are refused; a second stream of one takes the place of the first', async () => {
+    const b = await startEnd({ limits: { inbound: 1 } })
+    const [one, two] = [await startHost(), await startHost()]
+    const first = await rawStream(one, b.host, MIX_PROTOCOL)
+    const second = await rawStream(one, b.host, MIX_PROTOCOL)
+    await closed(first)
+    await closed(await rawStream(two, b.host, MIX_PROTOCOL))
+    expect(b.meter.of('mix_streams_refused', { reason: 'links-full' })).toBe(1)
+    expect(second.status).toBe('open')
+  })
+
+  test('a peer that connects and says nothing loses its stream, then its connection', async () => {
+    const b = await startEnd({ host: await startHost({ idle: 80 }), limits: { silence: 80 } })
+    const silent = await startHost()
+    const mute = await startHost()
+    await silent.node.dial(dialable(targetOf(b.host)))
+    const stream = await rawStream(mute, b.host, MIX_PROTOCOL)
+    await until(() => b.host.node.getConnections().length === 2)
+    await closed(stream)
+    expect(b.meter.of('mix_streams_broken', { reason: 'peer-silent' })).toBe(1)
+    await until(() => b.host.node.getConnections().length === 0)
+  })
+
+  test('a receiver that talks back is left', async () => {
+    const a = await startEnd()
+    const evil = await startHost()
+    book.set(toHex(evil.peer), evil.addresses())
+    const statuses: Array<() => string> = []
+    await evil.node.handle(MIX_PROTOCOL, stream => {
+      statuses.push(() => stream.status)
+      stream.addEventListener('message', () => { stream.send(Uint8Array.of(1)) })
+    })
+    a.links.send(toHex(evil.peer), packet(1))
+    await until(() => statuses.length > 0 && statuses[0]() === 'reset')
+    await until(() => !a.links.isUp(toHex(evil.peer)))
+  })
+})
