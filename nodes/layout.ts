@@ -112,7 +112,8 @@ async function freePorts (count: number): Promise<number[]> {
   return found
 }
 
-async function isFree (port: number): Promise<boolean> {
+/** Can this TCP port of 127.0.0.1 be listened on now? */
+export async function isFree (port: number): Promise<boolean> {
   const server = createServer()
   return await new Promise<boolean>(resolve => {
     server.once('error', () => { resolve(false) })

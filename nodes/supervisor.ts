@@ -12,6 +12,9 @@ export const PROGRAM = fileURLToPath(new URL('./bin/mixmint.js', import.meta.url
 /** What a daemon prints on standard output when it serves. */
 export const READY = 'mixmint ready'
 
+/** A network of processes starts all at once, and on a busy machine that takes its time. */
+const START_TIMEOUT = 180_000
+
 interface Running {
   readonly child: ChildProcess
   readonly ended: Promise<void>
@@ -34,7 +37,7 @@ export class Supervisor {
   }
 
   /** Start a node and wait until it says that it is ready. @throws node-failed (operator) naming its log */
-  async start (name: string, timeout = 60_000): Promise<void> {
+  async start (name: string, timeout = START_TIMEOUT): Promise<void> {
     if (this.#running.has(name)) throw new MixmintError('already-running', 'caller', `${name} is running`)
     const log = join(this.#dir, name, 'log.jsonl')
     const fd = openSync(log, 'a', 0o600)

@@ -31,6 +31,8 @@ export function addMerchant (program: Command): void {
     })
   merchant.command('deposit').description('turn in accepted tokens at the bank, and settle payments that wait for it')
     .action(async () => { await ask('deposit', {}, r => `credited ${String(r.credited)}, already credited ${String(r.already)}, refused ${String(r.refused)}, settled ${String(r.settled)}`) })
+  merchant.command('payee').description('the key that tokens and payments must name, which is also the account at the bank')
+    .action(async () => { await ask('payee', {}, r => String(r.payee)) })
   merchant.command('takings').description('what was taken, and how much of it is in the account')
     .action(async () => { await ask('takings', {}, r => table(Object.entries(r).map(([name, value]) => [name, Number(value)]))) })
   merchant.command('proofs').description('double-spend proofs that this till has met, as text for `mixmint proof verify`')

@@ -90,7 +90,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       },
       takings: async () => ({ ...await run(engine.takings()) }),
       proofs: async () => ({ proofs: await proofs() }),
-      payee: async () => ({ payee: toHex(key.publicKey) })
+      payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
     status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant) }),
     stop: async () => {

@@ -1,0 +1,76 @@
+/** Where the demo plays: the network's processes, and the program's own commands as people would type them. */
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
+import type { JsonObject } from '../control.ts'
+import { nodeNames, type NetworkPlan } from '../layout.ts'
+import { PROGRAM, Supervisor } from '../supervisor.ts'
+
+const COMMAND_TIMEOUT = 90_000
+
+export class Stage {
+  readonly dir: string
+  readonly plan: NetworkPlan
+  readonly supervisor: Supervisor
+  readonly #fallen: string[] = []
+  #stopped = false
+
+  constructor (dir: string, plan: NetworkPlan) {
+    this.dir = dir
+    this.plan = plan
+    this.supervisor = new Supervisor(dir, (name, expected) => { if (!expected) this.#fallen.push(name) })
+  }
+
+  /** Nodes that ended without being told to. */
+  get fallen (): readonly string[] {
+    return this.#fallen
+  }
+
+  get centers (): string[] {
+    return nodeNames(this.plan).money.filter(name => name.startsWith('center-'))
+  }
+
+  /** Run one command of the program in a process of its own. @throws what it refused with */
+  async command (...args: string[]): Promise<JsonObject> {
+    const [group, ...rest] = args
+    const result = await this.attempt(group, ...rest)
+    const error = result.error as { code: string, fault: Fault, message: string } | undefined
+    if (error !== undefined) throw new MixmintError(error.code, error.fault, `mixmint ${args.slice(0, 2).join(' ')}: ${error.message}`)
+    return result
+  }
+
+  /** As `command`, but a refusal is a result, under `error`. */
+  async attempt (...args: string[]): Promise<JsonObject> {
+    if (this.#stopped) throw new MixmintError('interrupted', 'operator', 'interrupted')
+    const withNet = ['wallet', 'bank', 'merchant'].includes(args[0]) ? [args[0], '--net', this.dir, ...args.slice(1)] : args
+    const out = await new Promise<string>((resolve, reject) => {
+      execFile(process.execPath, [PROGRAM, ...withNet, '--json'], { timeout: COMMAND_TIMEOUT, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+        if (stdout.trim() === '') reject(new MixmintError('command-failed', 'us', `mixmint ${args.join(' ')}: ${stderr.trim() === '' ? String(error) : stderr.trim()}`))
+        else resolve(stdout)
+      })
+    })
+    return JSON.parse(out) as JsonObject
+  }
+
+  /** What a daemon says of itself. */
+  async status (name: string): Promise<JsonObject> {
+    return await this.command('status', '--dir', join(this.dir, name))
+  }
+
+  /** Everything that the daemons have logged. */
+  logs (): string {
+    return readdirSync(this.dir, { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => {
+      try {
+        return readFileSync(join(this.dir, entry.name, 'log.jsonl'), 'utf8')
+      } catch {
+        return '' // not a node's folder
+      }
+    }).join('\n')
+  }
+
+  async stop (): Promise<void> {
+    this.#stopped = true
+    await this.supervisor.stopAll()
+  }
+}
