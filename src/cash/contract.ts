@@ -36,9 +36,10 @@ export function worth (contract: Contract): number {
 
 /**
  * The rules of one contract that do not change with time: its kind's fields, its bank and network, its outputs.
+ * @returns the hash of each output
  * @throws wrong-network, unknown-bank, bad-contract, bad-amount, and those of checkOutputs (peer)
  */
-export function checkContract (suite: Suite, registry: Registry, contract: Contract): void {
+export function checkContract (suite: Suite, registry: Registry, contract: Contract): Uint8Array[] {
   const bad = (why: string): MixmintError => new MixmintError('bad-contract', 'peer', `contract refused: ${why}`)
   if (contract.network !== registry.network) throw new MixmintError('wrong-network', 'peer', 'the contract belongs to another network')
   if (!registry.hasBank(contract.bank)) throw new MixmintError('unknown-bank', 'peer', 'no such bank stands in the directory document')
@@ -59,26 +60,28 @@ export function checkContract (suite: Suite, registry: Registry, contract: Contr
       if (payee || invoice || token !== null || contract.amount !== 0 || contract.outputs.length === 0) throw bad('an exchange has outputs and nothing else')
   }
   worth(contract)
-  checkOutputs(suite, registry, contract.bank, contract.unit, contract.outputs)
+  return checkOutputs(suite, registry, contract.bank, contract.unit, contract.outputs)
 }
 
 /**
+ * @returns the hash of each output
  * @throws unknown-keyset, unknown-denomination, wrong-bank, wrong-unit, bad-output (not below the modulus),
  *   duplicate-output (peer)
  */
-export function checkOutputs (suite: Suite, registry: Registry, bank: Uint8Array, unit: string, outputs: readonly Output[]): void {
+export function checkOutputs (suite: Suite, registry: Registry, bank: Uint8Array, unit: string, outputs: readonly Output[]): Uint8Array[] {
   const seen = new Set<string>()
-  for (const output of outputs) {
+  return outputs.map(output => {
     const known = registry.keyset(output.keyset)
     if (!equal(known.keyset.bank, bank)) throw new MixmintError('wrong-bank', 'peer', 'an output is of another bank')
     if (known.keyset.unit !== unit) throw new MixmintError('wrong-unit', 'peer', 'an output is in another unit')
     if (compare(output.blinded, known.keyFor(output.value).n) >= 0) {
       throw new MixmintError('bad-output', 'peer', 'a blinded message is not below its key\'s modulus')
     }
-    const name = toHex(outputHash(suite, output))
-    if (seen.has(name)) throw new MixmintError('duplicate-output', 'peer', 'an output is there twice')
-    seen.add(name)
-  }
+    const hash = outputHash(suite, output)
+    if (seen.has(toHex(hash))) throw new MixmintError('duplicate-output', 'peer', 'an output is there twice')
+    seen.add(toHex(hash))
+    return hash
+  })
 }
 
 /**

@@ -1,8 +1,10 @@
 /** What undoes a purchase: void and reclaim. */
 import { expect, test } from 'vitest'
+import { toHex } from '@mixmint/core/kit/bytes'
 import { contractId, verifyOutcome } from '@mixmint/core/cash/contract'
 import { signKeyset, keysetId } from '@mixmint/core/cash/keyset'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
+import { reclaimMessage, voidMessage } from '@mixmint/core/cash/reclaim'
 import { Registry } from '@mixmint/core/cash/registry'
 import { BankDesk } from '../doubles/bank-desk.ts'
 import { HOUR, keyNamed, mint, NETWORK, START, suite } from '../doubles/economy.ts'
@@ -31,6 +33,7 @@ test('after settleBy and grace the owner of a certified coin voids the contract,
   desk.restart()
   desk.economy.clock.set(desk.economy.known.keyset.redeemUntil)
   expect(await desk.ask(request)).toEqual(answer)
+  expect(await desk.ask(desk.voiding(contract, coin))).toEqual(voided)
   expect(await desk.codeOf(desk.reclaiming(contract, coin, desk.outputs(4, 4)))).toBe('coin-spent')
   await desk.expectBalanced()
 })
@@ -247,4 +250,15 @@ test('one coin reclaimed twice at once: one of the two, or both the same', async
   }
   await twice(true)
   await twice(false)
+})
+
+test('what is signed covers the coin, the contract and the outputs, under a tag of its own', () => {
+  const desk = new BankDesk()
+  const [a, b] = [keyNamed('a').publicKey, keyNamed('b').publicKey]
+  const [one, other] = [desk.outputs(8), desk.outputs(8)]
+  const messages = [
+    voidMessage(a, a), voidMessage(a, b), voidMessage(b, a),
+    reclaimMessage(suite, a, a, one), reclaimMessage(suite, a, b, one), reclaimMessage(suite, b, a, one), reclaimMessage(suite, a, a, other)
+  ]
+  expect(new Set(messages.map(toHex)).size).toBe(messages.length)
 })

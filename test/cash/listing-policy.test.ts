@@ -28,7 +28,9 @@ test('one keyset of a unit issues at a time', () => {
   expect(check({ keysets: [signedKeyset, keyset({ issueFrom: issueUntil - 1, issueUntil: issueUntil + DAY })] })).toContain('same time')
   expect(check({ keysets: [keyset({ issueFrom: START, issueUntil: START + 1 }), signedKeyset] })).toContain('same time')
   expect(check({ keysets: [signedKeyset, signedKeyset] })).toContain('same time')
-  expect(check({ keysets: [signedKeyset, keyset({ issueFrom: issueUntil, issueUntil: spendUntil - 1 })] })).toBeNull()
+  const next = keyset({ issueFrom: issueUntil, issueUntil: spendUntil - 1 })
+  expect(check({ keysets: [signedKeyset, next] })).toBeNull()
+  expect(check({ keysets: [next, signedKeyset] })).toBeNull()
   expect(check({ keysets: [signedKeyset, keyset({ unit: 'USD-cent' })] })).toBeNull()
 })
 

@@ -63,7 +63,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
 
   checkOurs(bank, withdrawal)
   const registry = bank.registry()
-  checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
+  const hashes = checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
   const time = yield * bank.clock.now()
   checkOutputDates(registry, outputs, time)
   const amount = total(outputs)
@@ -78,7 +78,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
     const clash = yield * commit([
       insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
       debit,
-      ...outputSteps(bank, outputs, id),
+      ...outputSteps(hashes, id),
       journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] })
     ])
     if (clash === null) return { is: 'signatures', signatures }

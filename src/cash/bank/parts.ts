@@ -6,7 +6,7 @@ import type { Meter, Op } from '../../kit/ports.ts'
 import { batch, gather, get, type Saga } from '../../kit/saga.ts'
 import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
 import type { AskCenter } from '../certify.ts'
-import { outputHash, total } from '../contract.ts'
+import { total } from '../contract.ts'
 import type { Output } from '../formats.ts'
 import type { Registry } from '../registry.ts'
 import type { SteadyClock } from '../steady-clock.ts'
@@ -80,9 +80,9 @@ export function insert (clash: Step['clash'], key: Uint8Array, value: Uint8Array
   return { clash, op: { op: 'insert', key, value } }
 }
 
-/** One step for each output. @param id the movement it belongs to */
-export function outputSteps (bank: Bank, outputs: readonly Output[], id: Uint8Array): Step[] {
-  return outputs.map(output => insert('output', outputAt(outputHash(bank.suite, output)), id))
+/** One step for each output. @param hashes of the outputs @param id the movement they belong to */
+export function outputSteps (hashes: readonly Uint8Array[], id: Uint8Array): Step[] {
+  return hashes.map(hash => insert('output', outputAt(hash), id))
 }
 
 /** A clash on an output, as the asker is told. */

@@ -40,7 +40,7 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   if (!suite.ed25519Verify(coin.publicKey, message, signature)) {
     throw new MixmintError('bad-coin-signature', 'peer', 'the request is not signed by the coin\'s key')
   }
-  checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
+  const hashes = checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
   checkOutputDates(registry, outputs, time)
   if (total(outputs) !== coin.value) throw new MixmintError('wrong-sum', 'peer', 'the outputs do not add up to exactly the value of the coin')
   const states = yield * inputStates(bank, registry, [input], [''])
@@ -50,7 +50,7 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   const clash = yield * commit([
     insert('coin', spentAt(name), encode(Spent, { by: 'reclaim', contract: id })),
     insert('coin', reclaimedAt(name), encode(Reclaimed, { request, signatures })),
-    ...outputSteps(bank, outputs, name),
+    ...outputSteps(hashes, name),
     journalStep(time, name, { kind: 'reclaim', amount: 0, issued: parts(outputs), redeemed: parts([coin]) })
   ])
   if (clash === null) return { is: 'signatures', signatures }

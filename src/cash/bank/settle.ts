@@ -33,7 +33,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
 
   checkOurs(bank, contract)
   const registry = bank.registry()
-  checkContract(bank.suite, registry, contract)
+  const hashes = checkContract(bank.suite, registry, contract)
   checkPayee(bank, id, request)
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
@@ -60,7 +60,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     signatures: yield * signOutputs(contract.outputs),
     token
   }
-  const steps = movement(bank, contract, id, inputs, settlement, time)
+  const steps = movement(bank, contract, id, inputs, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
     const clash = yield * commit([...steps, ...credit])
@@ -123,14 +123,15 @@ function checkPassingDates (bank: Bank, registry: Registry, contract: Contract, 
 }
 
 /** All that changes when the contract settles, but for the payee's account. D comes first: its clash says who won. */
-function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: readonly Input[], settlement: Settlement, time: number): Step[] {
+function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: readonly Input[], outputs: readonly Uint8Array[], settlement: Settlement): Step[] {
   const { suite } = bank
+  const { time } = settlement.outcome.outcome
   const spent = encode(Spent, { by: 'settle', contract: id })
   return [
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
     ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
-    ...outputSteps(bank, contract.outputs, id),
+    ...outputSteps(outputs, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)]),
     journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) })
   ]
