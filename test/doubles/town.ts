@@ -18,8 +18,10 @@ import type { Ed25519KeyPair } from '@mixmint/core/crypto/suite'
 import type { AskCenter } from '@mixmint/core/cash/certify'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, invoiceHash } from '@mixmint/core/cash/contract'
-import { Contract, Withdrawal, type Input, type Output, type SignedInvoice } from '@mixmint/core/cash/formats'
-import { BankReply, BankRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import type { Contract} from '@mixmint/core/cash/formats';
+import { Withdrawal, type Input, type Output, type SignedInvoice } from '@mixmint/core/cash/formats'
+import type { BankReply, BankRequest} from '@mixmint/core/cash/messages';
+import { MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { AskBank as ShopAsksBank, MerchantOptions } from '@mixmint/core/cash/merchant/parts'
 import { stored } from '@mixmint/core/cash/stored'

@@ -26,15 +26,26 @@ export function select<C extends { readonly value: number }> (coins: readonly C[
   const exact = exactly(coins, amount)
   if (exact !== null) return { coins: exact, change: 0 }
   const { taken, left, rest } = fill(coins, amount)
-  // What was left was too large for what was missing then: the smallest of it is enough.
-  const chosen = left.length > 0 ? [...taken, left[left.length - 1]] : taken
-  let surplus = left.length > 0 ? left[left.length - 1].value - rest : -rest
-  const needed = chosen.sort((a, b) => a.value - b.value).filter(coin => {
-    if (coin.value > surplus) return true
-    surplus -= coin.value
+  // What was left was too large for what was missing then: the smallest of it is enough, a larger one may save coins.
+  let tried = 0
+  for (const larger of left.toReversed()) {
+    if (larger.value === tried) continue
+    tried = larger.value
+    const chosen = withoutNeedless([...taken, larger], larger.value - rest)
+    if (chosen.coins.length <= MAX_INPUTS) return chosen
+  }
+  return null
+}
+
+/** Leaves out, the smallest first, what the surplus allows. */
+function withoutNeedless<C extends { readonly value: number }> (coins: C[], surplus: number): Selection<C> {
+  let change = surplus
+  const needed = coins.sort((a, b) => a.value - b.value).filter(({ value }) => {
+    if (value > change) return true
+    change -= value
     return false
   })
-  return surplus >= 0 && needed.length <= MAX_INPUTS ? { coins: needed.reverse(), change: surplus } : null
+  return { coins: needed.reverse(), change }
 }
 
 /** Largest first, whatever still fits. `left` in falling order too. */
