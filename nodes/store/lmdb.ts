@@ -1,0 +1,221 @@
+/**
+ * The embedded store: LMDB (Howard Chu; the lmdb package). Batches that wait at the same time share one transaction and
+ * one fdatasync (group commit): the data pages are written, fdatasync'ed, and then the meta page that makes them visible
+ * is written through a descriptor opened with O_DSYNC; only then are their callers told, and only then can anyone read
+ * them. So `overlappingSync`, which shows changes before they are on disk, is off.
+ */
+import { mkdirSync, statfsSync } from 'node:fs'
+import { compare, equal } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
+import { open, type RootDatabase } from 'lmdb'
+
+const MAX_KEY = 255
+const MAX_VALUE = 1 << 20
+/** Of one transaction, so that the thread of JavaScript is not held long, nor much undone when the disk is full. */
+const MAX_GROUP_OPS = 4096
+const MAX_GROUP_BYTES = 1 << 24
+
+/** Errors of LMDB and of the system (errno on Linux) that mean: no room. */
+const MAP_FULL = -30792
+const NO_ROOM: readonly unknown[] = [MAP_FULL, 28, 122]
+/** EIO, which LMDB also answers when the disk took only a part of what it wrote. */
+const IO_ERROR = 5
+
+interface Waiting {
+  readonly ops: readonly Op[]
+  readonly bytes: number
+  readonly resolve: (result: BatchResult) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Open the store in a folder, which is made if it is not there.
+ * @throws store-failed (operator) when the folder cannot be used
+ */
+export async function openLmdb (dir: string): Promise<Store> {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    return new LmdbStore(dir, open<Buffer, Uint8Array>({
+      path: dir, encoding: 'binary', keyEncoding: 'binary', cache: false, overlappingSync: false, eventTurnBatching: false
+    }))
+  } catch (cause) {
+    throw new MixmintError('store-failed', 'operator', `the store in ${dir} cannot be opened: ${text(cause)}; check that the folder can be written and holds nothing else`, { cause })
+  }
+}
+
+class LmdbStore implements Store {
+  readonly #dir: string
+  readonly #db: RootDatabase<Buffer, Uint8Array>
+  #waiting: Waiting[] = []
+  /** Resolves when nothing waits any more; null when nothing does. */
+  #working: Promise<void> | null = null
+  #closed: Promise<void> | null = null
+  #failed: MixmintError | null = null
+
+  constructor (dir: string, db: RootDatabase<Buffer, Uint8Array>) {
+    this.#dir = dir
+    this.#db = db
+  }
+
+  async get (key: Uint8Array): Promise<Uint8Array | null> {
+    this.#check()
+    checkKey(key)
+    this.#db.resetReadTxn()
+    return this.#read(key)
+  }
+
+  async scan ({ prefix, after, limit }: Range): Promise<Entry[]> {
+    this.#check()
+    const entries: Entry[] = []
+    if (limit <= 0) return entries
+    const beyond = after !== undefined && compare(after, prefix) >= 0 ? after : null
+    const start = Buffer.from(beyond ?? prefix)
+    this.#db.resetReadTxn()
+    for (const { key, value } of this.#db.getRange({ start: start.length === 0 ? undefined : start })) {
+      if (beyond !== null && equal(key, beyond)) continue
+      if (!equal(key.subarray(0, prefix.length), prefix)) break
+      entries.push({ key: new Uint8Array(key), value: new Uint8Array(value) })
+      if (entries.length >= limit) break
+    }
+    return entries
+  }
+
+  async batch (ops: readonly Op[]): Promise<BatchResult> {
+    this.#check()
+    let bytes = 0
+    for (const op of ops) {
+      checkKey(op.key)
+      const value = op.op === 'delete' ? null : op.value
+      if (value !== null && value.length > MAX_VALUE) throw new MixmintError('bad-argument', 'caller', `a value of at most ${MAX_VALUE} bytes wanted, this has ${value.length}`)
+      bytes += op.key.length + (value?.length ?? 0)
+    }
+    if (ops.length === 0) return { done: true }
+    return await new Promise<BatchResult>((resolve, reject) => {
+      // Copied, because the caller may use its arrays again before the transaction reads them.
+      this.#waiting.push({ ops: ops.map(copy), bytes, resolve, reject })
+      this.#working ??= this.#work()
+    })
+  }
+
+  async close (): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.#working
+      await this.#db.close()
+    })()
+    await this.#closed
+  }
+
+  #check (): void {
+    if (this.#closed !== null) throw new MixmintError('store-closed', 'caller', 'the store has been closed; open it again')
+    if (this.#failed !== null) throw this.#failed
+  }
+
+  /** A copy of what a key holds; within a transaction, as that transaction has it. */
+  #read (key: Uint8Array): Uint8Array | null {
+    const found = this.#db.getBinary(key)
+    return found === undefined ? null : new Uint8Array(found)
+  }
+
+  async #work (): Promise<void> {
+    while (this.#waiting.length > 0) await this.#commitGroup()
+    this.#working = null
+  }
+
+  /** One transaction for all that wait. Rejecting any of them for its conditions leaves the others as they are. */
+  async #commitGroup (): Promise<void> {
+    let group: Waiting[] = []
+    let results: BatchResult[] = []
+    try {
+      if (this.#failed !== null) throw this.#failed
+      // A child transaction, because only that is undone when something in it throws.
+      await this.#db.childTransaction(() => {
+        group = this.#takeGroup()
+        results = group.map(({ ops }) => this.#apply(ops))
+      })
+    } catch (cause) {
+      if (group.length === 0) group = this.#takeGroup()
+      const error = await this.#failure(cause, group)
+      for (const { reject } of group) reject(error)
+      return
+    }
+    group.forEach(({ resolve }, i) => { resolve(results[i]) })
+  }
+
+  #takeGroup (): Waiting[] {
+    let [count, ops, bytes] = [0, 0, 0]
+    for (const next of this.#waiting) {
+      ops += next.ops.length
+      bytes += next.bytes
+      if (count > 0 && (ops > MAX_GROUP_OPS || bytes > MAX_GROUP_BYTES)) break
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  /** Check every condition, each step seeing those before it; only when all hold write anything. */
+  #apply (ops: readonly Op[]): BatchResult {
+    const planned = new Map<string, { readonly key: Uint8Array, readonly value: Uint8Array | null }>()
+    for (const [at, op] of ops.entries()) {
+      const name = Buffer.from(op.key).toString('latin1')
+      if (op.op === 'insert' || op.op === 'swap') {
+        const found = planned.has(name) ? planned.get(name)?.value ?? null : this.#read(op.key)
+        const was = op.op === 'insert' ? null : op.was
+        if (was === null ? found !== null : found === null || !equal(found, was)) return { done: false, at, found: found?.slice() ?? null }
+      }
+      planned.set(name, { key: op.key, value: op.op === 'delete' ? null : op.value })
+    }
+    for (const { key, value } of planned.values()) {
+      if (value === null) this.#db.removeSync(key)
+      else this.#db.putSync(key, value as Buffer)
+    }
+    return { done: true }
+  }
+
+  /** What the callers of a group are told. After anything but a full disk the store stays shut: see fsync(2), ERRORS. */
+  async #failure (cause: unknown, group: readonly Waiting[]): Promise<MixmintError> {
+    if (cause === this.#failed && this.#failed !== null) return this.#failed
+    const error = await commitError(cause)
+    const code = (error as { code?: unknown }).code
+    const bytes = group.reduce((sum, batch) => sum + batch.bytes, 0)
+    if (NO_ROOM.includes(code) || (code === IO_ERROR && this.#free() < 2 * bytes + (1 << 20))) {
+      return new MixmintError('store-full', 'operator', `the disk under ${this.#dir} is full; nothing was changed; free some space, then try again`, { cause: error })
+    }
+    this.#failed = new MixmintError('store-failed', 'operator', `the store in ${this.#dir} failed: ${text(error)}; whether the last change was made is not known; check the disk, then start again`, { cause: error })
+    return this.#failed
+  }
+
+  /** Bytes free on the disk; without an answer, as if there were plenty. */
+  #free (): number {
+    try {
+      const { bavail, bsize } = statfsSync(this.#dir)
+      return bavail * bsize
+    } catch {
+      return Infinity
+    }
+  }
+}
+
+function copy (op: Op): Op {
+  const key = op.key.slice()
+  switch (op.op) {
+    case 'insert':
+    case 'put': return { op: op.op, key, value: op.value.slice() }
+    case 'swap': return { op: 'swap', key, was: op.was?.slice() ?? null, value: op.value?.slice() ?? null }
+    case 'delete': return { op: 'delete', key }
+  }
+}
+
+/** The lmdb package puts the system's error of a failed commit into a promise, which rejects. */
+async function commitError (error: unknown): Promise<unknown> {
+  const nested = (error as { commitError?: Promise<unknown> }).commitError
+  return nested === undefined ? error : await nested.catch((reason: unknown) => reason)
+}
+
+function text (error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function checkKey (key: Uint8Array): void {
+  if (key.length < 1 || key.length > MAX_KEY) throw new MixmintError('bad-argument', 'caller', `a key of 1 to ${MAX_KEY} bytes wanted, this has ${key.length}`)
+}
