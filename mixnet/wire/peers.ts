@@ -34,7 +34,7 @@ export function peerIdFromBytes (bytes: Uint8Array): PeerId {
     const peer = peerIdFromPublicKey(publicKeyFromRaw(bytes.slice(KEY_AT)))
     if (toHex(peerBytes(peer)) === toHex(bytes)) return peer
   } catch {
-    // Not a point of the curve.
+    // Not a key of 33 bytes.
   }
   throw new MixmintError('bad-peer-id', 'caller', 'a peer id of 39 bytes wanted, that of a secp256k1 key')
 }
