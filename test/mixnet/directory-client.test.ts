@@ -73,6 +73,14 @@ describe('a reader of the directory', () => {
     expect(reader.evidence.map(({ authorities }) => authorities)).toEqual([[trust.authorities[0]]])
   })
 
+  it('keeps nothing of a forged document: it convicts nobody', () => {
+    const reader = client()
+    reader.accept(first, START)
+    const forged = { document: documentOf(EPOCH, keys, nodes.slice(1)).document, signatures: first.signatures }
+    expect(() => reader.accept(forged, START)).toThrow(withCode('document-signature'))
+    expect(reader.evidence).toEqual([])
+  })
+
   it('tells a wrong clock from an old document by the clock of its source', () => {
     const late = START + epochLength + epochGrace + 1
     const source = (time: number, asked: number): { time: number, asked: number } => ({ time, asked })
