@@ -34,6 +34,6 @@ export default tseslint.config(
       'no-restricted-imports': ['error', { patterns: [{ group: ['node:*'], message: 'I/O lives in nodes/ and mixnet/wire/.' }] }]
     }
   },
-  { files: ['vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['*.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['nodes/cli/**/*.ts', 'nodes/demo/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } }
 )

@@ -4,35 +4,19 @@
  */
 import { join } from 'node:path'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { asMixmintError } from '@mixmint/core/kit/saga'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { peerBytes } from '@mixmint/mixnet/wire/peers'
 import { sleep, systemClock, systemRng } from './clock.ts'
-import { readNode, type NodeConfig, type Role as RoleName } from './config.ts'
-import { serveControl, type Json, type JsonObject, type Operations } from './control.ts'
+import { readNode, type Role as RoleName } from './config.ts'
+import { serveControl, type Json } from './control.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { Counters, createLog } from './observe.ts'
-import type { Surroundings } from './participant.ts'
+import type { Daemon, Role } from './roles/role.ts'
 import { selfTest } from './selftest.ts'
 import { openLmdb } from './store/lmdb.ts'
 import { lockFolder } from './store/lock.ts'
 import { READY } from './supervisor.ts'
-
-export interface Daemon extends Surroundings {
-  readonly config: NodeConfig
-  readonly identity: Secp256k1PrivateKey
-  /** Our peer id, 39 bytes. */
-  readonly peer: Uint8Array
-}
-
-/** A role that serves. */
-export interface Role {
-  /** What the control socket offers. */
-  readonly operations: Operations
-  readonly status: () => Promise<JsonObject>
-  readonly stop: () => Promise<void>
-}
 
 async function startRole (daemon: Daemon): Promise<Role> {
   const starters: Record<RoleName, () => Promise<Role>> = {

@@ -95,12 +95,13 @@ export class Participant {
 
   /** Listen, and begin to fetch and publish. @throws listen-failed, identity-kind */
   static async start (options: ParticipantOptions): Promise<Participant> {
-    let participant: Participant | undefined
+    const known: { view: () => DirectoryView | null } = { view: () => null }
     const host = await createHost({
       privateKey: options.identity, role: options.hostRole, listen: options.listen,
-      isKnown: peer => participant?.keeper.view()?.nodes.some(node => toHex(node.peer) === peer) === true
+      isKnown: peer => known.view()?.nodes.some(node => toHex(node.peer) === peer) === true
     })
-    participant = new Participant(options, host)
+    const participant = new Participant(options, host)
+    known.view = () => participant.keeper.view()
     if (options.hostRole !== 'wallet') {
       const { client } = participant.keeper
       await serveDirectory(host.node, async request => await answerAsMirror(client, options.ports.clock, request), options.counters)

@@ -9,7 +9,7 @@ import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messag
 import { refusal } from '@mixmint/core/cash/refusal'
 import { BankKeys } from '../bank-keys.ts'
 import { whole, word } from '../control-input.ts'
-import type { Daemon, Role } from '../daemon.ts'
+import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
 import { connectionKinds } from './connections.ts'

@@ -1,5 +1,5 @@
 /** The daemon of a mix, and of a gateway: a mix that wallets attach to. */
-import type { Daemon, Role } from '../daemon.ts'
+import type { Daemon, Role } from './role.ts'
 import { Mixer } from '../mixer.ts'
 import { Participant } from '../participant.ts'
 

@@ -1,0 +1,20 @@
+/** What a role is given, and what it gives back. */
+import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import type { NodeConfig } from '../config.ts'
+import type { JsonObject, Operations } from '../control.ts'
+import type { Surroundings } from '../participant.ts'
+
+export interface Daemon extends Surroundings {
+  readonly config: NodeConfig
+  readonly identity: Secp256k1PrivateKey
+  /** Our peer id, 39 bytes. */
+  readonly peer: Uint8Array
+}
+
+/** A role that serves. */
+export interface Role {
+  /** What the control socket offers. */
+  readonly operations: Operations
+  readonly status: () => Promise<JsonObject>
+  readonly stop: () => Promise<void>
+}

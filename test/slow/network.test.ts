@@ -1,0 +1,129 @@
+/** A network of real processes: wallets, locks, crashes and hostile peers, through the program's own commands. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { BANK_PROTOCOL, BankReply, CENTER_PROTOCOL, CenterReply } from '@mixmint/core/cash/messages'
+import { decode } from '@mixmint/core/kit/codec'
+import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
+import { parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
+import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
+import { startNetwork } from '../../nodes/cli/up.ts'
+import { Stage } from '../../nodes/demo/stage.ts'
+import { createHost, type Host } from '../../nodes/host.ts'
+import { freshIdentity } from '../../nodes/identity.ts'
+import { createNetwork, SMALL_NETWORK } from '../../nodes/layout.ts'
+import { Counters } from '../../nodes/observe.ts'
+import { PROGRAM } from '../../nodes/supervisor.ts'
+
+let stage: Stage
+let stranger: Host
+let nodes: Array<{ role: string, peer: string, address: string }>
+
+beforeAll(async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'mixmint-test-'))
+  await createNetwork(await defaultSuite(), dir, SMALL_NETWORK)
+  stage = new Stage(dir, SMALL_NETWORK)
+  await startNetwork(stage.supervisor, SMALL_NETWORK, true)
+  await stage.command('wallet', 'init')
+  const { account } = await stage.command('wallet', 'account')
+  await stage.command('bank', 'credit', String(account), '4000', '--reference', 'test')
+  nodes = (await stage.command('directory', 'show', '--net', dir)).nodes as unknown as typeof nodes
+  stranger = await createHost({ privateKey: await freshIdentity(), role: 'wallet', listen: [] })
+})
+
+afterAll(async () => {
+  await stranger.stop()
+  await stage.stop()
+  rmSync(stage.dir, { recursive: true, force: true })
+})
+
+function target (role: string): Target {
+  const node = nodes.find(each => each.role === role)
+  return parseTarget(`${node?.address}/p2p/${node?.peer}`)
+}
+
+describe('a wallet', () => {
+  test('that is in use is refused to a second process', async () => {
+    const first = spawn(process.execPath, [PROGRAM, 'wallet', '--net', stage.dir, 'shop', '--json'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const answered = once(first.stdout, 'data')
+    const attempts = []
+    while (first.exitCode === null) attempts.push(await stage.attempt('wallet', 'balance'))
+    await answered
+    const codes = attempts.map(({ error }) => (error as { code?: string } | undefined)?.code)
+    expect(codes).toContain('folder-in-use')
+  })
+
+  test('killed while it pays completes the same payment, once', async () => {
+    await stage.command('wallet', 'withdraw', '2000')
+    const { invoice } = await stage.command('wallet', 'order', 'song')
+    const before = await stage.command('wallet', 'balance')
+    const paying = spawn(process.execPath, [PROGRAM, 'wallet', '--net', stage.dir, 'pay', String(invoice), '--with', 'coins'], { stdio: 'ignore' })
+    // As soon as the payment is durable in the wallet or through: the merchant's order list shows when it is paid.
+    const paid = async (): Promise<boolean> => ((await stage.command('merchant', 'orders')).orders as Array<{ state: string }>).some(({ state }) => state === 'paid (coins)')
+    while (!await paid() && paying.exitCode === null) { /* asking again is waiting */ }
+    paying.kill('SIGKILL')
+    if (paying.exitCode === null && paying.signalCode === null) await once(paying, 'exit')
+    await stage.command('wallet', 'recover')
+    const after = await stage.command('wallet', 'balance')
+    expect(after).toMatchObject({ available: Number(before.available) - 99, promised: 0, leftOver: 0 })
+    const again = await stage.command('wallet', 'pay', String(invoice), '--with', 'coins')
+    expect(again.paid).toBe(true)
+    expect((await stage.command('wallet', 'balance')).available).toBe(after.available)
+    expect((await stage.command('bank', 'books'))).toMatchObject({ balanced: true, outstanding: after.available })
+  })
+
+  test('without money is told so, and loses nothing', async () => {
+    const { error } = await stage.attempt('wallet', 'token', '1000000')
+    expect(error).toMatchObject({ code: 'insufficient-funds', fault: 'caller' })
+    expect((await stage.command('wallet', 'pending')).entries).toEqual([])
+  })
+})
+
+describe('a node of the network', () => {
+  test('answers garbage with typed refusals, and goes on', async () => {
+    const rpc = new RpcClient({ node: stranger.node, meter: new Counters() })
+    const garbage = new Uint8Array(700).fill(0xa5)
+    expect(decode(BankReply, await rpc.request(target('bank'), BANK_PROTOCOL, garbage))).toMatchObject({ is: 'refused', code: 'bad-encoding' })
+    expect(decode(CenterReply, await rpc.request(target('center'), CENTER_PROTOCOL, garbage))).toMatchObject({ is: 'refused', code: 'bad-encoding' })
+    await expect(rpc.request(target('center'), CENTER_PROTOCOL, new Uint8Array(1 << 19))).rejects.toMatchObject({ code: expect.stringMatching(/^(lost|refused|not-sent)$/) })
+    rpc.close()
+  })
+
+  test('survives a stranger who sends no packets, broken ones, or raw noise', async () => {
+    const gateway = target('gateway')
+    const { address } = nodes.find(({ role }) => role === 'gateway') as { address: string }
+    const socket = connect(Number(address.split('/')[4]), '127.0.0.1')
+    await once(socket, 'connect')
+    socket.on('error', () => {})
+    socket.write(new Uint8Array(100_000).fill(0x42))
+    if (!socket.closed) await once(socket, 'close')
+
+    const { multiaddr } = await import('@multiformats/multiaddr')
+    const dial = async (): Promise<Awaited<ReturnType<typeof stranger.node.dialProtocol>>> =>
+      await stranger.node.dialProtocol(multiaddr(`${gateway.addresses[0]}/p2p/${nodes.find(({ role }) => role === 'gateway')?.peer}`), MIX_PROTOCOL)
+    const before = await stage.status('gateway-1')
+    const both = async (name: string): Promise<number> => Number((await stage.status('gateway-1'))[name]) + Number((await stage.status('gateway-2'))[name])
+    const received = await both('received')
+    const broken = await dial()
+    broken.send(new Uint8Array([0x80, 0x24, ...new Uint8Array(4608).fill(7)])) // 4608 bytes under their length, and no packet
+    while (await both('received') === received) { /* until it was looked at */ }
+    const giant = await dial()
+    giant.send(new Uint8Array([0xff, 0xff, 0xff, 0x7f]))
+    await new Promise<void>(resolve => { giant.addEventListener('close', () => { resolve() }, { once: true }) })
+    expect(before.role).toBe('gateway')
+    expect(await stage.command('wallet', 'shop')).toMatchObject({ merchants: [{ name: 'Corner Shop' }] })
+    expect(stage.fallen).toEqual([])
+  })
+
+  test('says nothing of the wallet in its log', async () => {
+    const { account, session } = await stage.command('wallet', 'account')
+    const log = readFileSync(join(stage.dir, 'bank', 'log.jsonl'), 'utf8') + stage.logs()
+    expect(log).not.toContain(String(account))
+    expect(log).not.toContain(String(session))
+  })
+})
