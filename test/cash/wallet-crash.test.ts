@@ -33,6 +33,12 @@ interface Scenario {
   readonly paid: number
 }
 
+/** Leaves coins of 2, 4 and 16: paying 9 takes the 16, with change. */
+const inNeedOfChange = async ({ shop, ann }: Scene): Promise<void> => {
+  await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+  expect(await ann.run(ann.engine.plan(9))).toMatchObject({ change: 7 })
+}
+
 const twoKeepersDown = ({ keepers }: Scene): void => { for (const keeper of keepers.slice(0, 2)) keeper.down = true }
 
 const scenarios: Record<string, Scenario> = {
@@ -42,15 +48,15 @@ const scenarios: Record<string, Scenario> = {
     command: ({ ann }) => ann.engine.withdraw(9), repeat: false, worth: [15, 24], paid: 0
   },
   exchange: { command: ({ ann }) => ann.engine.exchange([16, 2]), repeat: false, worth: [60], paid: 0 },
-  'buy a token': { command: ({ shop, ann }) => ann.engine.buyToken(shop.key.publicKey, 9), repeat: false, worth: [60], paid: 0 },
+  'buy a token': { amount: 31, prepare: inNeedOfChange, command: ({ shop, ann }) => ann.engine.buyToken(shop.key.publicKey, 9), repeat: false, worth: [31], paid: 0 },
   'pay with a token': {
     prepare: async ({ shop, ann }) => { await ann.run(ann.engine.buyToken(shop.key.publicKey, 9)) },
     command: ({ ann, invoice }) => ann.engine.payWithToken(invoice), repeat: true, worth: [51], paid: 9
   },
-  'pay with coins': { amount: 12, command: ({ ann, invoice }) => ann.engine.payWithCoins(invoice), repeat: true, worth: [3], paid: 9 },
+  'pay with coins': { amount: 31, prepare: inNeedOfChange, command: ({ ann, invoice }) => ann.engine.payWithCoins(invoice), repeat: true, worth: [22], paid: 9 },
   'pay while the bank is closed': {
-    amount: 12, world: ({ town }) => { town.bankDown = true },
-    command: ({ ann, invoice }) => ann.engine.payWithCoins(invoice), repeat: true, worth: [3], paid: 9
+    amount: 31, prepare: inNeedOfChange, world: ({ town }) => { town.bankDown = true },
+    command: ({ ann, invoice }) => ann.engine.payWithCoins(invoice), repeat: true, worth: [22], paid: 9
   },
   'pay with other coins, exchanged first': {
     amount: 31, world: twoKeepersDown,

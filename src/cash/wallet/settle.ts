@@ -103,7 +103,7 @@ function * substitute (wallet: Wallet, open: Contracted, states: readonly InputS
   const kept = coins.filter(({ active }) => active).length - missing.length
   if (round + 1 >= ROUNDS) throw unavailable(missing.length, sum)
 
-  for (let exchanged = false; ;) {
+  for (let exchanges = 0; ;) {
     const time = yield * now()
     const usable = (yield * ownCoins()).filter(coin => isUsable(wallet, coin, time, contract.settleBy))
     const others = exactly(usable, sum)
@@ -112,9 +112,13 @@ function * substitute (wallet: Wallet, open: Contracted, states: readonly InputS
       if (replaced !== null) return replaced
       continue
     }
-    if (exchanged || contract.kind === 'exchange' || select(usable, sum) === null) throw unavailable(missing.length, sum)
-    yield * exchange(wallet, fewest(sum, valuesOf(issuingKeyset(wallet, time, latestSettleBy(wallet, time)))))
-    exchanged = true
+    if (exchanges++ >= ROUNDS || contract.kind === 'exchange' || select(usable, sum) === null) throw unavailable(missing.length, sum)
+    try {
+      yield * exchange(wallet, fewest(sum, valuesOf(issuingKeyset(wallet, time, latestSettleBy(wallet, time)))))
+    } catch (error) {
+      // Its coins find no certificate either; they are locked now, and there may be others.
+      if (!isMixmintError(error, 'coins-unavailable')) throw error
+    }
   }
 }
 
