@@ -8,7 +8,8 @@
  *   silence for a round trip (the quantile of its Gamma law, jittered, doubled each time)
  *             ──► what is known to be missing again, on fresh paths, in more copies the longer it was silent
  *
- * How a call ends: answered; `refused` by the service (cause: its own error); `not-sent`: no packet left this machine, so
+ * How a call ends: answered; `refused` by the service (cause: its own error, which says whether trying again may help;
+ * a service that was too full to know of the request may still carry out a copy that is on its way); `not-sent`: no packet left this machine, so
  * nothing can have happened; at the deadline `overdue` if the service was heard, `lost` if not: in both cases the request
  * may have been carried out, and only asking the service again, by its own protocol, tells; `aborted` by the caller.
  */
@@ -95,6 +96,8 @@ interface Call {
   given: number
   packets: number
   unsent: number
+  /** When the latest flight left. */
+  sentAt: Millis
   heard: boolean
   /** Timeouts since the last progress (doubles the wait), and since anything was heard (more copies). */
   tries: number
@@ -108,6 +111,8 @@ const BLIND_SURB_PACKETS = 2
 const BLIND_FRAGMENTS = 4
 const MOST_COPIES = 3
 const MOST_DOUBLINGS = 5
+/** A service at work is asked more often: an answer that was lost would be missed for long. */
+const MOST_DOUBLINGS_RUNNING = 2
 /** Answers of two runs of a handler can be on the way at once (the service was restarted). */
 const MOST_ANSWERS = 2
 
@@ -165,9 +170,9 @@ export class Requester {
     const { chunk, parts } = planFirst(protocol, content.length, expected + spare, surbsPerPacket)
     const id = rng.bytes(ID_LENGTH)
     const call: Call = {
-      number, service, protocol, content, deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
+      number, service, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
       missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
-      answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, heard: false, tries: 0, silent: 0
+      answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, sentAt: now, heard: false, tries: 0, silent: 0
     }
     this.#calls.set(number, call)
     const effects = this.#send(call, parts, now, rng)
@@ -189,6 +194,7 @@ export class Requester {
       }
     }
     call.packets += effects.length
+    call.sentAt = now
     return effects
   }
 
@@ -234,7 +240,7 @@ export class Requester {
       case 'refused': {
         const { code, fault, retry, message: why } = part.refusal
         const cause = new MixmintError(code, fault, why, { retry })
-        return this.#end(call.number, new MixmintError('refused', fault, `the service refused the request (${code}): ${why}`, { retry, cause }))
+        return this.#end(call.number, new MixmintError('refused', 'peer', `the service refused the request (${code}): ${why}`, { retry, cause }))
       }
     }
   }
@@ -264,8 +270,11 @@ export class Requester {
     const onTheWay = Math.max(0, call.given - part.seen)
     const wanting = Math.min(part.unsent, answer.missing().length)
     const more = wanting > onTheWay ? wanting - onTheWay + 1 : 0
-    this.#wake(call, wanting > 0 ? this.#timing.roundTrip : this.#timing.oneWay, now, rng)
-    return more > 0 ? this.#send(call, this.#plan(call, [], more, []), now, rng) : []
+    const { roundTrip, oneWay } = this.#timing
+    const effects = more > 0 ? this.#send(call, this.#plan(call, [], more, []), now, rng) : []
+    // What was wanted in the latest flight may come until its round trip is over.
+    this.#wake(call, Math.max(oneWay, call.sentAt + roundTrip - now), now, rng)
+    return effects
   }
 
   #gathering (call: Call, part: ReplyPart & { kind: 'gathering' }, now: Millis, rng: Rng): RequesterEffect[] {
@@ -274,7 +283,7 @@ export class Requester {
     if (part.flight !== call.flight) return []
     if (part.missing.length < call.missing.length) call.tries = 0
     call.missing = part.missing.slice()
-    call.flight += 1
+    call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
     this.#wake(call, this.#timing.roundTrip, now, rng)
     return this.#send(call, this.#plan(call, call.missing, Math.max(2, call.expected + 1 - part.held), []), now, rng)
   }
@@ -282,7 +291,7 @@ export class Requester {
   #running (call: Call, part: ReplyPart & { kind: 'running' }, now: Millis, rng: Rng): RequesterEffect[] {
     if (call.missing.length > 0) call.tries = 0
     call.missing = []
-    this.#wake(call, this.#timing.roundTrip, now, rng)
+    this.#wake(call, this.#timing.roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS_RUNNING), now, rng)
     const onTheWay = Math.max(0, call.given - part.seen)
     const more = call.expected - part.held - onTheWay
     return more > 0 ? this.#send(call, this.#plan(call, [], more + 1, []), now, rng) : []
@@ -359,7 +368,7 @@ const NOTHING = new Uint8Array(0)
 const LAST_FLIGHT = 0xffff
 
 function notSent (why: string): MixmintError {
-  return new MixmintError('not-sent', 'operator', `the request was not sent: ${why}; nothing has happened, try again later`, { retry: true })
+  return new MixmintError('not-sent', 'peer', `the request was not sent: ${why}; nothing has happened, try again later`, { retry: true })
 }
 
 function atDeadline (call: Call): MixmintError {

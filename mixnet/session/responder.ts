@@ -59,6 +59,8 @@ export type ResponderEffect =
   /** `firstHop`: an address block that the requester chose; to be used only if the directory lists that node. */
   | { readonly do: 'send', readonly firstHop: Uint8Array, readonly packet: Uint8Array }
 
+type Answer = { readonly content: Uint8Array, readonly id: Uint8Array } | { readonly refusal: Refusal }
+
 interface Served {
   readonly run: string
   readonly protocol: string
@@ -66,7 +68,7 @@ interface Served {
   readonly binding: Uint8Array
   stage: 'gathering' | 'running' | 'answered'
   assembly: Assembly
-  answer: { readonly content: Uint8Array, readonly id: Uint8Array } | { readonly refusal: Refusal } | null
+  answer: Answer | null
   /** Answer fragments to be sent, in this order, as SURBs come. */
   pending: number[]
   readonly surbs: Uint8Array[]
@@ -189,29 +191,28 @@ export class Responder {
       if (added !== 'new') this.#drop(added)
       this.#weigh(served)
     }
-    if (served.assembly.complete) return this.#run(served)
+    if (served.assembly.complete) return this.#run(served, now)
     served.forgetAt = now + this.#config.gatherFor
     served.statusAt = served.surbs.length > 0 ? now + this.#spread : Infinity
     this.#wake(served)
     return []
   }
 
-  #run (served: Served): ResponderEffect[] {
+  #run (served: Served, now: Millis): ResponderEffect[] {
     const { suite, runLimit, meter } = this.#config
     const content = served.assembly.join()
     if (!equal(bindingOf(suite, served.id, served.protocol, content), served.binding)) {
       this.#forget(served)
       return this.#drop('bad-content')
     }
-    if (this.#running >= runLimit) {
-      meter.count('responder_refused', { code: 'busy' })
-      const effects = this.#through(served, { ...this.#tally(served, 1), kind: 'refused', refusal: { code: 'busy', fault: 'peer', retry: true, message: BUSY } })
-      this.#forget(served)
-      return effects
-    }
-    served.stage = 'running'
     // From here on the handler holds the content; of the assembly only the shape is still compared.
     served.assembly = new Assembly(served.assembly.total, served.assembly.chunk)
+    if (this.#running >= runLimit) {
+      // Kept like an answer, so that no copy of it that comes later is run after all.
+      meter.count('responder_refused', { code: 'busy' })
+      return this.#finish(served, { refusal: { code: 'busy', fault: 'peer', retry: true, message: BUSY } }, now)
+    }
+    served.stage = 'running'
     this.#weigh(served)
     this.#running += 1
     this.#alarms.delete(served.run)
@@ -221,24 +222,28 @@ export class Responder {
   #succeeded (run: string, content: Uint8Array, now: Millis): ResponderEffect[] {
     const { requestLimit } = this.#config.parameters()
     if (content.length > requestLimit) {
-      return this.#finish(run, { refusal: { code: 'answer-too-large', fault: 'us', retry: false, message: 'the answer is too large to be sent' } }, now)
+      return this.#done(run, { refusal: { code: 'answer-too-large', fault: 'us', retry: false, message: 'the answer is too large to be sent' } }, now)
     }
-    return this.#finish(run, { content, id: answerIdOf(this.#config.suite, content) }, now)
+    return this.#done(run, { content, id: answerIdOf(this.#config.suite, content) }, now)
   }
 
   #failed (run: string, { code, fault, retry, message }: MixmintError, now: Millis): ResponderEffect[] {
-    return this.#finish(run, { refusal: { code: code.slice(0, 64), fault, retry, message: message.slice(0, 512) } }, now)
+    return this.#done(run, { refusal: { code: code.slice(0, 64), fault, retry, message: message.slice(0, 512) } }, now)
   }
 
-  #finish (run: string, answer: NonNullable<Served['answer']>, now: Millis): ResponderEffect[] {
+  #done (run: string, answer: Answer, now: Millis): ResponderEffect[] {
     const served = this.#served.get(run)
     if (served === undefined || served.stage !== 'running') return this.#drop('unknown-run')
     this.#running -= 1
+    return this.#finish(served, answer, now)
+  }
+
+  #finish (served: Served, answer: Answer, now: Millis): ResponderEffect[] {
     served.stage = 'answered'
     served.answer = answer
     served.statusAt = Infinity
     served.forgetAt = now + this.#config.parameters().answerKept
-    this.#answered.add(run)
+    this.#answered.add(served.run)
     const count = this.#answerCount(served)
     served.pending = Array.from({ length: count }, (_, i) => i)
     // As with requests, the number of packets tells less when it is rounded up; repeats are as good as any.

@@ -90,7 +90,7 @@ export class MixnetRequester {
     const { signal, deadline = this.#options.clock.now() + this.#limits.patience, replySize = 0 } = options
     if (signal?.aborted === true) throw new MixmintError('aborted', 'caller', 'the request was aborted before it was sent', { cause: signal.reason })
     if (this.#closed || this.#options.view() === null) {
-      throw new MixmintError('not-sent', 'operator', `the request was not sent: ${this.#closed ? 'this session is closed' : 'there is no directory document yet'}`, { retry: true })
+      throw new MixmintError('not-sent', 'peer', `the request was not sent: ${this.#closed ? 'this session is closed' : 'there is no directory document yet'}`, { retry: true })
     }
     const call = this.#calls++
     const abort = (): void => { this.#step({ is: 'cancel', call }) }

@@ -37,7 +37,7 @@ describe('on links that lose packets', () => {
     expect(calls.filter((call, i) => isAnswered(net, call, content(200, i))).length).toBeGreaterThanOrEqual(999)
     expect(Math.max(...net.runs.values())).toBe(1)
     expectNothingHeld(net)
-  })
+  }, 120_000)
 
   it.each([0, 200, 9000, LIMIT])('%i bytes there and back over five hops that lose 5 % each', size => {
     const net = network({ loss: 0.05, seed: `loss ${size}` })

@@ -74,6 +74,18 @@ describe('on links that lose nothing', () => {
   })
 })
 
+it('what was asked is what the bytes were when it was asked', () => {
+  const net = network()
+  let first = true
+  net.intercept = from => from === 'wallet' && first
+  const bytes = content(100)
+  const call = net.request(bytes)
+  bytes.fill(0)
+  first = false
+  net.run()
+  expect(isAnswered(net, call, content(100))).toBe(true)
+})
+
 describe('on links that duplicate and reorder', () => {
   it('nothing is run twice, answered twice or mixed up', () => {
     const net = network({ duplicates: 0.3, echoes: 0.3, loss: 0.01 })
