@@ -5,8 +5,9 @@
  * written: indefinite lengths, long integer forms, unsorted or repeated keys, unknown or missing fields, trailing
  * bytes, floats, tags. So equal values have equal bytes, and a hash or signature covers exactly one encoding.
  */
-import { decode as cborDecode, encode as cborEncode, rfc8949EncodeOptions } from 'cborg'
+import { decode as cborDecode } from 'cborg'
 import { concat, equal, utf8 } from './bytes.ts'
+import { compareKeys, encodeCbor } from './cbor.ts'
 import { MixmintError } from './errors.ts'
 
 export interface Codec<T> {
@@ -116,7 +117,8 @@ export type RecordOf<F extends Record<string, unknown>> = { [K in keyof F]: F[K]
 /** A map with exactly these text keys. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a codec is invariant in its type
 export function record<F extends Record<string, Codec<any>>> (fields: F): Codec<RecordOf<F>> & { fields: F } {
-  const names = Object.keys(fields)
+  // In the order of writing, so that nothing is left to sort then.
+  const names = Object.keys(fields).sort(compareKeys)
   return {
     fields,
     out: value => new Map(names.map(name => [name, fields[name].out(value[name])])),
@@ -158,7 +160,7 @@ Codec<{ [N in keyof V & string]: { [T in K]: N } & Of<V[N]> }[keyof V & string]>
 }
 
 export function encode<T> (codec: Codec<T>, value: T): Uint8Array {
-  return cborEncode(codec.out(value), rfc8949EncodeOptions)
+  return encodeCbor(codec.out(value))
 }
 
 /**
