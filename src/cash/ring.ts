@@ -89,8 +89,8 @@ function checkRing (ring: Ring): void {
   if (centers.some(center => center.weight < 1) || ring.virtualNodesPerWeight < 1) throw bad('a center has no virtual node')
   const nodes = centers.reduce((sum, center) => sum + center.weight * ring.virtualNodesPerWeight, 0)
   if (nodes > MOST_NODES) throw bad(`it has more than ${MOST_NODES} virtual nodes`)
-  if (n < 1 || n > centers.length) throw bad('it wants more keepers for a coin than it has centers')
-  if (q < 1 || q > n) throw bad('its quorum is not between 1 and the number of keepers')
+  if (n > centers.length) throw bad('it wants more keepers for a coin than it has centers')
+  // With these two, 1 ≤ q ≤ n.
   if (q > n - f) throw bad('its quorum cannot be met with the tolerated faults')
   if (2 * q - n <= f) throw bad('two quorums of one coin need not share an honest keeper')
 }
