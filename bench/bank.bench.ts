@@ -11,8 +11,8 @@ import { withdrawalId } from '@mixmint/core/cash/contract'
 import type { Output, Withdrawal } from '@mixmint/core/cash/formats'
 import type { BankRequest } from '@mixmint/core/cash/messages'
 import { createEconomy, NETWORK, rsaKeys, rsaPkcs8, suite, UNIT } from '../test/doubles/economy.ts'
-import { compare, time, withStore } from './durable.ts'
-import { figure, goal, type Row } from './harness.ts'
+import { compare, withStore } from './durable.ts'
+import { figure, goal, time, type Row } from './harness.ts'
 
 const GOAL = 1.2
 const OUTPUTS = 64

@@ -9,28 +9,9 @@ import type { Op, Store } from '@mixmint/core/kit/ports'
 import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import { sleep, systemClock, systemRng } from '../nodes/clock.ts'
 import { openLmdb } from '../nodes/store/lmdb.ts'
+import { median, timeInFlight as inFlight } from './harness.ts'
 
 export const IN_FLIGHT = 64
-
-export interface Row {
-  name: string
-  /** To the sum of the primitives; null for an absolute figure. */
-  ratio: number | null
-  value: number
-  unit: string
-  goal: number | null
-  met: boolean | null
-}
-
-/** What is compared with its primitives. */
-export function goal (name: string, { ratio, engine }: Compared, goal: number): Row {
-  return { name, ratio, value: engine, unit: 'µs', goal, met: ratio <= goal }
-}
-
-/** For orientation. */
-export function figure (name: string, value: number, unit: string): Row {
-  return { name, ratio: null, value, unit, goal: null, met: null }
-}
 
 /** Run `work` with a fresh durable store, and clear away behind it. */
 export async function withStore<T> (work: (store: Store) => Promise<T>): Promise<T> {
@@ -46,18 +27,7 @@ export async function withStore<T> (work: (store: Store) => Promise<T>): Promise
 
 /** Microseconds of each of `count` calls, 64 of them in flight at any time. */
 export async function timeInFlight (count: number, call: (i: number) => Promise<unknown>): Promise<number> {
-  let next = 0
-  const one = async (): Promise<void> => { while (next < count) await call(next++) }
-  const started = performance.now()
-  await Promise.all(Array.from({ length: IN_FLIGHT }, one))
-  return (performance.now() - started) * 1000 / count
-}
-
-/** Microseconds of one call. */
-export function time (count: number, call: (i: number) => unknown): number {
-  const started = performance.now()
-  for (let i = 0; i < count; i++) call(i)
-  return (performance.now() - started) * 1000 / count
+  return await inFlight(count, IN_FLIGHT, call)
 }
 
 /** Drive a saga that has no effects of its own. */
@@ -104,8 +74,4 @@ export async function compare (rounds: number, count: number, engine: (count: nu
     sum: median(measured.map(({ parts }) => sum(parts))),
     parts: primitives.map(({ name, times }, i) => ({ name: times === 1 ? name : `${times} × ${name}`, value: median(measured.map(({ parts }) => parts[i])) }))
   }
-}
-
-function median (values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]
 }

@@ -9,43 +9,10 @@ import { peel } from '@mixmint/mixnet/sphinx/peel'
 import { SeenTags } from '@mixmint/mixnet/sphinx/replay'
 import { createSurb, openReply, useSurb } from '@mixmint/mixnet/sphinx/surb'
 import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'
-
-interface Row {
-  name: string
-  /** To the sum of the primitives; null for an absolute figure. */
-  ratio: number | null
-  value: number
-  unit: string
-  goal: number | null
-  met: boolean | null
-}
+import { compareWith, figure, goal, measure, time, type Row } from './harness.ts'
 
 const PEEL_GOAL = 1.5
 const TAGS = 100_000
-
-/** Microseconds of one call. */
-function time (call: () => unknown, repeat: number): number {
-  const started = performance.now()
-  for (let i = 0; i < repeat; i++) call()
-  return (performance.now() - started) * 1000 / repeat
-}
-
-function median (values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]
-}
-
-/** Microseconds of one call, the median of the rounds. */
-function measure (call: () => unknown): number {
-  time(call, 100)
-  return median(Array.from({ length: 9 }, () => time(call, 200)))
-}
-
-/** The two in turn, in short rounds, so that a busy machine is busy for both: the median of the rounds' ratios. */
-function compare (call: () => unknown, base: () => unknown): { ratio: number, call: number, base: number } {
-  for (let i = 0; i < 5; i++) { time(base, 100); time(call, 100) }
-  const rounds = Array.from({ length: 80 }, () => ({ base: time(base, 40), call: time(call, 40) }))
-  return { ratio: median(rounds.map(round => round.call / round.base)), call: median(rounds.map(round => round.call)), base: median(rounds.map(round => round.base)) }
-}
 
 function random (length: number): Uint8Array {
   return new Uint8Array(randomBytes(length))
@@ -81,15 +48,14 @@ export async function sphinxRows (): Promise<Row[]> {
   const { surb, secrets } = createSurb(suite, ephemeral, hops, id, surbKey)
   const primitives = primitivesOfPeel(suite)
   const all = (): void => { for (const { times, call } of primitives) for (let i = 0; i < times; i++) call() }
-  const peeling = compare(() => peel(suite, keys[0], packet), all)
+  const peeling = compareWith(() => peel(suite, keys[0], packet), all)
   const tags = new SeenTags(TAGS, random(16))
   const stream = random(32 * TAGS)
   let next = 0
-  const seeing = time(() => tags.see(stream.subarray(next, next += 32)), TAGS)
+  const seeing = time(TAGS, () => tags.see(stream.subarray(next, next += 32)))
 
-  const figure = (name: string, value: number, unit: string): Row => ({ name, ratio: null, value, unit, goal: null, met: null })
   return [
-    { name: `peel and forward, to the sum of its primitives (${suite.name})`, ratio: peeling.ratio, value: peeling.call, unit: 'µs', goal: PEEL_GOAL, met: peeling.ratio <= PEEL_GOAL },
+    goal(`peel and forward, to the sum of its primitives (${suite.name})`, peeling.ratio, peeling.call, 'µs', PEEL_GOAL),
     figure('the sum of the primitives of peel', peeling.base, 'µs'),
     ...primitives.map(({ name, times, call }) => figure(`${times} × ${name}`, times * measure(call), 'µs')),
     figure('wrap, 5 hops', measure(() => wrap(suite, ephemeral, hops, destination, message)), 'µs'),
