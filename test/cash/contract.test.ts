@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { encode, tagged } from '@mixmint/core/kit/codec'
 import {
-  checkContract, checkContractDates, checkOutputDates, contractId, invoiceHash, outputHash, signInvoice, signOutcome, total, verifyInvoice,
+  checkContract, checkContractDates, checkLastingDates, checkOutputDates, contractId, invoiceHash, outputHash, signInvoice, signOutcome, total, verifyInvoice,
   verifyOutcome, withdrawalId, worth
 } from '@mixmint/core/cash/contract'
 import { Contract, type Outcome, type TokenTerms } from '@mixmint/core/cash/formats'
@@ -122,6 +122,15 @@ describe('dates', () => {
     expect(outputs(issueUntil - 1)).toBe('accepted')
     expect(outputs(issueUntil)).toBe('keyset-not-issuing')
     expect(at(issueUntil, { settleBy: issueUntil })).toBe('keyset-not-issuing')
+  })
+
+  test('what lasts: a contract that is certified may be settled late, but not out of any date', () => {
+    const lasting = (now: number, settleBy = exchange.settleBy): string => codeOf(() => { checkLastingDates(registry, { ...exchange, settleBy }, now) })
+    expect(lasting(issueUntil + DAY)).toBe('accepted')
+    expect(lasting(issueFrom - clockSkew, issueFrom)).toBe('accepted')
+    expect(lasting(issueFrom - clockSkew - 1, issueFrom)).toBe('keyset-not-issuing')
+    expect(lasting(START, START + settleMaximum + clockSkew + 1)).toBe('settle-by-too-far')
+    expect(lasting(spendUntil - voidGrace - margin, spendUntil - voidGrace - margin)).toBe('keyset-ends-too-soon')
   })
 
   test('outputs: spendable for a margin after the last void', () => {

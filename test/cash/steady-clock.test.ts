@@ -4,6 +4,7 @@ import { drive } from '@mixmint/core/kit/saga'
 import { CLOCK_STEP, SteadyClock } from '@mixmint/core/cash/steady-clock'
 import { VirtualClock } from '../doubles/clock.ts'
 import { never, START } from '../doubles/economy.ts'
+import { FaultyStore } from '../doubles/faulty-store.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
 import { seededRng } from '../doubles/rng.ts'
@@ -97,4 +98,19 @@ test('several on one store hold each other to the latest time', async () => {
   expect(times).toEqual([wall.now(), wall.now(), wall.now()])
   wall.set(START + 5_000)
   expect(await tell(start())).toBe(START + 10_000)
+})
+
+test('a slow writer does not put an earlier time over a later one', async () => {
+  const disk = new MemoryStore()
+  const gate = Promise.withResolvers<void>()
+  const slow = setUp(new FaultyStore(disk, { before: async operation => { if (operation === 'batch') await gate.promise } }))
+  const fast = setUp(disk)
+  fast.wall.advance(10_000)
+  const told = slow.tell(slow.start())
+  await new Promise(resolve => setImmediate(resolve))
+  await fast.tell(fast.start())
+  gate.resolve()
+  await told
+  fast.wall.set(0)
+  expect(await fast.tell(fast.start())).toBe(START + 10_000)
 })
