@@ -65,10 +65,12 @@ export class BankKeys {
       const n = new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).n ?? '', 'base64url'))
       return { value: 2 ** i, n, pkcs8: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })) }
     }))
+    // Not before the one before it has ended: authorities list no two that issue at one time.
+    const ended = this.#keysets.filter(k => k.signed.keyset.unit === unit && k.signed.keyset.issueUntil <= now).map(k => k.signed.keyset.issueUntil)
     const keyset: Keyset = {
       network: this.#network, bank: this.identity.publicKey, unit,
       denominations: generated.map(({ value, n }) => ({ value, key: n })),
-      issueFrom: now - 60_000, issueUntil: now + days * DAY, spendUntil: now + 2 * days * DAY, redeemUntil: now + 3 * days * DAY,
+      issueFrom: Math.max(now - 60_000, ...ended), issueUntil: now + days * DAY, spendUntil: now + 2 * days * DAY, redeemUntil: now + 3 * days * DAY,
       refundUntil: now + 4 * days * DAY, ringId: ringId(this.#suite, terms.ring)
     }
     const signed = signKeyset(this.#suite, this.identity, keyset)

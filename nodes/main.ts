@@ -1,8 +1,26 @@
-/** The program `mixmint`: its commands, each in a file of `cli/`, loaded when called. */
+/** The program `mixmint`: its commands, each group in a file of `cli/`, loaded when called. */
 import { Command, CommanderError } from 'commander'
 import { EXIT, EXIT_HELP } from './cli/output.ts'
 
 const VERSION = '0.1.0'
+
+type Add = (program: Command) => void
+
+const run = async (): Promise<Add> => (await import('./cli/run.ts')).addRun
+const tools = async (): Promise<Add> => (await import('./cli/tools.ts')).addTools
+/** In the order in which help lists them. */
+const COMMANDS: Record<string, () => Promise<Add>> = {
+  demo: async () => (await import('./cli/demo.ts')).addDemo,
+  up: async () => (await import('./cli/up.ts')).addUp,
+  wallet: async () => (await import('./cli/wallet.ts')).addWallet,
+  bank: async () => (await import('./cli/bank.ts')).addBank,
+  merchant: async () => (await import('./cli/merchant.ts')).addMerchant,
+  run,
+  status: run,
+  directory: tools,
+  proof: tools,
+  kat: tools
+}
 
 export async function main (argv: readonly string[]): Promise<void> {
   const program = new Command('mixmint')
@@ -18,11 +36,8 @@ Start here
 
 ${EXIT_HELP}`)
     .exitOverride()
-  const [{ addRun }, { addUp }, { addDemo }, { addWallet }, { addBank }, { addMerchant }, { addTools }] = await Promise.all([
-    import('./cli/run.ts'), import('./cli/up.ts'), import('./cli/demo.ts'), import('./cli/wallet.ts'), import('./cli/bank.ts'),
-    import('./cli/merchant.ts'), import('./cli/tools.ts')
-  ])
-  for (const add of [addDemo, addUp, addRun, addWallet, addBank, addMerchant, addTools]) add(program)
+  const named = Object.hasOwn(COMMANDS, argv[2] ?? '') ? [COMMANDS[argv[2]]] : new Set(Object.values(COMMANDS))
+  for (const load of named) (await load())(program)
   for (const command of [program, ...program.commands.flatMap(c => [c, ...c.commands])]) command.exitOverride()
   try {
     await program.parseAsync([...argv])

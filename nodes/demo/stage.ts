@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
-import type { JsonObject } from '../control.ts'
+import { callControl, type JsonObject } from '../control.ts'
 import { nodeNames, type NetworkPlan } from '../layout.ts'
 import { PROGRAM, Supervisor } from '../supervisor.ts'
 
@@ -42,7 +42,7 @@ export class Stage {
 
   /** As `command`, but a refusal is a result, under `error`. */
   async attempt (...args: string[]): Promise<JsonObject> {
-    if (this.#stopped) throw new MixmintError('interrupted', 'operator', 'interrupted')
+    if (this.#stopped) throw interrupted()
     const withNet = ['wallet', 'bank', 'merchant'].includes(args[0]) ? [args[0], '--net', this.dir, ...args.slice(1)] : args
     const out = await new Promise<string>((resolve, reject) => {
       execFile(process.execPath, [PROGRAM, ...withNet, '--json'], { timeout: COMMAND_TIMEOUT, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
@@ -53,9 +53,15 @@ export class Stage {
     return JSON.parse(out) as JsonObject
   }
 
+  /** One operation of a running daemon, over its control socket: what `mixmint bank …` and `mixmint merchant …` call. */
+  async control (node: string, operation: string, input: JsonObject = {}): Promise<JsonObject> {
+    if (this.#stopped) throw interrupted()
+    return await callControl(join(this.dir, node), operation, input) as JsonObject
+  }
+
   /** What a daemon says of itself. */
   async status (name: string): Promise<JsonObject> {
-    return await this.command('status', '--dir', join(this.dir, name))
+    return await this.control(name, 'status')
   }
 
   /** Everything that the daemons have logged. */
@@ -73,4 +79,8 @@ export class Stage {
     this.#stopped = true
     await this.supervisor.stopAll()
   }
+}
+
+function interrupted (): MixmintError {
+  return new MixmintError('interrupted', 'operator', 'interrupted')
 }

@@ -2,9 +2,10 @@
  * The story of the demo: a purchase that nobody watched, with everything that may go wrong on the way. It uses the
  * program's own commands, each in a process of its own, and checks every claim that it makes.
  */
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'smol-toml'
+import { asMixmintError } from '@mixmint/core/kit/saga'
 import type { JsonObject } from '../control.ts'
 import { isFree } from '../layout.ts'
 import { startNetwork } from '../cli/up.ts'
@@ -50,14 +51,14 @@ class Story {
   }
 
   async moneyComesIn (): Promise<void> {
-    const { command } = this.#tools()
+    const { command, control } = this.#tools()
     this.#timeline.step('Money comes in')
     const { words } = await command('wallet', 'init')
     this.#secrets.add(String(words))
     const { account } = await command('wallet', 'account')
     this.#account = String(account)
     this.#secrets.add(this.#account)
-    await command('bank', 'credit', this.#account, String(CREDIT), '--reference', 'demo')
+    await control('bank', 'credit', { account: this.#account, amount: CREDIT, reference: 'demo' })
     this.#timeline.tell('operator', `credits the wallet's account at the bank with ${CREDIT} cents`)
     const withdrawn = await command('wallet', 'withdraw', String(WITHDRAW))
     this.#timeline.tell('wallet', `withdraws ${WITHDRAW} cents as ${String(withdrawn.coins)} coins, blindly signed`, {
@@ -65,7 +66,7 @@ class Story {
       sees: { bank: 'the account, the amount, and numbers that it signs' },
       cannotSee: { bank: 'the coins: the numbers are blinded, and it will not know the coins again' }
     })
-    const { balance } = await command('bank', 'balance', this.#account)
+    const { balance } = await control('bank', 'balance', { account: this.#account })
     const purse = await command('wallet', 'balance')
     this.#timeline.check('what left the account is in the wallet', balance === CREDIT - WITHDRAW && purse.available === WITHDRAW, { account: balance, wallet: purse.available })
   }
@@ -92,7 +93,7 @@ class Story {
   }
 
   async payOffline (): Promise<void> {
-    const { command, attempt } = this.#tools()
+    const { command, control } = this.#tools()
     const { supervisor, centers, dir } = this.#stage
     this.#timeline.step('The bank and all centers are down; the token is accepted all the same')
     let began = performance.now()
@@ -102,33 +103,33 @@ class Story {
     const coffee = await command('wallet', 'order', 'coffee')
     const file = join(dir, 'token.txt')
     await command('wallet', 'present', String(coffee.invoice), '--out', file)
-    const paid = await command('merchant', 'accept', file)
+    const paid = await control('merchant', 'accept', { payment: readText(file) })
     this.#sold += COFFEE
     this.#timeline.tell('merchant', `accepts the token for order ${String(paid.order)}: bank's signature, payee, amount, dates, owner, serial on disk`, {
       took: Number(paid.milliseconds), sees: { merchant: 'a token made out to it, and the order' }, cannotSee: { merchant: 'who bought it' }
     })
     this.#timeline.check('accepted with no bank and no center, in milliseconds', paid.state === 'paid' && paid.repeat === false && Number(paid.milliseconds) < 100, { milliseconds: paid.milliseconds })
-    const again = await command('merchant', 'accept', file)
+    const again = await control('merchant', 'accept', { payment: readText(file) })
     this.#timeline.check('the same paper shown twice is told apart: nothing is delivered again', again.repeat === true, { repeat: again.repeat })
     const second = await command('wallet', '--dir', cheat, 'order', 'coffee')
     const forged = join(dir, 'token-again.txt')
     await command('wallet', '--dir', cheat, 'present', String(second.invoice), '--out', forged)
-    const refused = await attempt('merchant', 'accept', forged)
+    const refused = await refusalOf(control('merchant', 'accept', { payment: readText(forged) }))
     this.#timeline.tell('cheat', 'signs a copy of the same token over to another order')
     this.#timeline.check('the same token a second time is refused', codeOf(refused) === 'token-already-accepted', { code: codeOf(refused) })
 
     began = performance.now()
     await Promise.all(['bank', ...centers].map(async name => { await supervisor.start(name) }))
     this.#timeline.tell('operator', 'starts them again', { took: performance.now() - began })
-    const deposit = await command('merchant', 'deposit')
-    const repeated = await command('merchant', 'deposit')
+    const deposit = await control('merchant', 'deposit')
+    const repeated = await control('merchant', 'deposit')
     const balance = await this.#merchantBalance()
     this.#timeline.tell('merchant', `deposits the token and is credited ${COFFEE} cents`)
     this.#timeline.check('credited once, however often it deposits', deposit.credited === 1 && repeated.credited === 0 && balance === COFFEE, { first: deposit.credited, second: repeated.credited, account: balance })
   }
 
   async payOnline (): Promise<void> {
-    const { command, attempt, status } = this.#tools()
+    const { command, attempt, control, status } = this.#tools()
     const { dir, plan } = this.#stage
     this.#timeline.step('Coins, judged by their keepers')
     const cheat = this.#copyWallet('cheat-with-coins')
@@ -145,11 +146,11 @@ class Story {
     })
     this.#timeline.check('every coin was certified by a quorum of its keepers, and the bank settled', paid.paid === true && paid.settled === true && votes >= coins.length * plan.ring.quorum, { coins: coins.length, votes, quorum: plan.ring.quorum })
 
-    const stall = await this.#openStall()
-    const { invoice } = await command('merchant', '--dir', stall, 'invoice', 'a song, again', String(SONG))
+    await this.#openStall()
+    const { invoice } = await control('stall', 'invoice', { order: 'a song, again', amount: SONG })
     const file = join(dir, 'coins-again.txt')
     await command('wallet', '--dir', cheat, 'offer', String(invoice), '--out', file)
-    const refused = await command('merchant', '--dir', stall, 'accept', file)
+    const refused = await control('stall', 'accept', { payment: readText(file) })
     this.#timeline.tell('cheat', 'offers the same coins, from a copy of the wallet, to another payee')
     this.#timeline.check('the other payee refuses: a double spend', refused.state === 'double-spend', { state: refused.state, coins: (refused.coins as JsonObject[]).map(coin => coin.state) })
     const proofs = refused.proofs as string[]
@@ -165,7 +166,7 @@ class Story {
   }
 
   async loseKeepers (): Promise<void> {
-    const { command, status } = this.#tools()
+    const { command, control, status } = this.#tools()
     const { supervisor } = this.#stage
     this.#timeline.step('Keepers die')
     const { first, second, before, unavailable } = await this.#victims()
@@ -195,21 +196,21 @@ class Story {
     const after = await command('wallet', 'balance')
     this.#timeline.tell('wallet', `takes back the coin that was left over, as a fresh one`, { took: Number(recovered.milliseconds) })
     this.#timeline.check('the coin left over came back, whole', after.leftOver === 0 && after.promised === 0 && after.available === Number(purse.available) + Number(purse.leftOver) + Number(purse.promised), { before: purse.available, leftOver: purse.leftOver, after: after.available })
-    const takings = await command('merchant', 'takings')
+    const takings = await control('merchant', 'takings')
     this.#timeline.check('nothing was paid twice', takings.accepted === this.#sold, { sold: this.#sold, taken: takings.accepted })
     const again = await command('wallet', 'recover')
     this.#timeline.check('and nothing is left to recover', (again.results as unknown[]).length === 0, { left: (again.results as unknown[]).length })
   }
 
   async closeTheBooks (): Promise<void> {
-    const { command, status } = this.#tools()
+    const { command, control, status } = this.#tools()
     this.#timeline.step('The books')
-    await command('merchant', 'deposit')
-    const books = await command('bank', 'books')
+    await control('merchant', 'deposit')
+    const books = await control('bank', 'books')
     const purse = await command('wallet', 'balance')
-    const account = Number((await command('bank', 'balance', this.#account)).balance)
+    const account = Number((await control('bank', 'balance', { account: this.#account })).balance)
     const merchant = await this.#merchantBalance()
-    const takings = await command('merchant', 'takings')
+    const takings = await control('merchant', 'takings')
     const [issued, redeemed, outstanding] = [Number(books.issued), Number(books.redeemed), Number(books.outstanding)]
     this.#timeline.tell('bank', `issued ${issued}, redeemed ${redeemed}, outstanding ${outstanding}; accounts ${String(books.accounts)}, tokens ${String(books.tokens)}`)
     this.#timeline.check('issued = redeemed + outstanding, to the unit', books.balanced === true && issued === redeemed + outstanding, { issued, redeemed, outstanding })
@@ -243,8 +244,8 @@ class Story {
   }
 
   async #payInvoice (order: string, value: number): Promise<JsonObject> {
-    const { command } = this.#tools()
-    const { invoice } = await command('merchant', 'invoice', order, String(value))
+    const { command, control } = this.#tools()
+    const { invoice } = await control('merchant', 'invoice', { order, amount: value })
     const paid = await command('wallet', 'pay', String(invoice), '--with', 'coins')
     this.#sold += value
     return paid
@@ -269,8 +270,8 @@ class Story {
   }
 
   async #merchantBalance (): Promise<number> {
-    const { command } = this.#tools()
-    return Number((await command('bank', 'balance', String((await command('merchant', 'payee')).payee))).balance)
+    const { control } = this.#tools()
+    return Number((await control('bank', 'balance', { account: String((await control('merchant', 'payee')).payee) })).balance)
   }
 
   /** A cheat's way: keep a copy of the wallet, spend with the one, and then with the other. */
@@ -281,26 +282,40 @@ class Story {
   }
 
   /** A second payee: a till that is not in the directory, and asks keepers like any other. */
-  async #openStall (): Promise<string> {
+  async #openStall (): Promise<void> {
     const dir = join(this.#stage.dir, 'stall')
     mkdirSync(dir, { mode: 0o700 })
-    const { bank } = await this.#stage.command('merchant', 'payee')
+    const { bank } = await this.#stage.control('merchant', 'payee')
     let port = 19_000
     while (!await isFree(port)) port += 1
     writeFileSync(join(dir, 'config.toml'), stringify({
       role: 'merchant', listen: `/ip4/127.0.0.1/tcp/${port}`, merchant: { name: 'Stall', unit: this.#stage.plan.unit, bank, unlisted: true }
     }))
     await this.#stage.supervisor.start('stall')
-    return dir
   }
 
-  #tools (): Pick<Stage, 'command' | 'attempt' | 'status'> {
+  #tools (): Pick<Stage, 'command' | 'attempt' | 'control' | 'status'> {
     const stage = this.#stage
     return {
       command: async (...args) => await stage.command(...args),
       attempt: async (...args) => await stage.attempt(...args),
+      control: async (node, operation, input) => await stage.control(node, operation, input),
       status: async name => await stage.status(name)
     }
+  }
+}
+
+function readText (file: string): string {
+  return readFileSync(file, 'utf8').trim()
+}
+
+/** The refusal that an operation is expected to end with, as a command would print it. */
+async function refusalOf (operation: Promise<JsonObject>): Promise<JsonObject> {
+  try {
+    return await operation
+  } catch (error) {
+    const { code, message } = asMixmintError(error)
+    return { error: { code, message } }
   }
 }
 
