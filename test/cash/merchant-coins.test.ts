@@ -125,6 +125,8 @@ describe('refused, with no keeper asked', () => {
     const codeOf = async (coin: OwnedCoin, changes: Partial<Contract> = {}): Promise<string> => await shop.replyTo(paying(contractFor(invoice, changes), [coin]))
     expect(await codeOf(coinOf(variants.unit))).toBe('wrong-unit')
     expect(await codeOf(coinOf(foreign))).toBe('wrong-bank')
+    expect(await codeOf(coinOf(variants.unit), { unit: 'USD-cent' })).toBe('wrong-unit')
+    expect(await codeOf(coinOf(foreign), { bank: otherBank.publicKey })).toBe('wrong-bank')
     expect(await codeOf(coinOf(variants.ending))).toBe('keyset-ends-too-soon')
     expect(await codeOf(mint(economy.rng.bytes(32), suite.sha256(), 8))).toBe('unknown-keyset')
     const [output] = town.desk.outputs(8)

@@ -47,6 +47,14 @@ test('credited once; a second deposit finds nothing', async () => {
   await town.desk.expectBalanced()
 })
 
+test('deposited, and shown again for another order: refused', async () => {
+  const { token } = await town.desk.settled({ ...town.desk.tokenContract(8), payee: shop.key.publicKey }, await town.desk.coins(8))
+  await accept(token as SignedToken)
+  await shop.run(shop.engine.deposit())
+  await expect(accept(token as SignedToken)).rejects.toMatchObject({ code: 'token-already-accepted' })
+  expect((await shop.run(shop.engine.takings())).accepted).toBe(8)
+})
+
 test('the answer is lost: the next deposit learns that it was credited already', async () => {
   await acceptIssued(8)
   const askBank = town.askBank.bind(town)

@@ -85,6 +85,10 @@ describe('refused, and nothing taken', () => {
       ...economy.listing,
       dayKeys: [signDayKey(suite, economy.bank, { network: NETWORK, bank: economy.bank.publicKey, day: fields.day, key: economy.dayKey.publicKey, validFrom: START + HOUR, validUntil: START + DAY })]
     }
+    // A key of tomorrow that its bank lists as good for today too.
+    const wide = { ...early, dayKeys: [signDayKey(suite, economy.bank, { ...early.dayKeys[0].dayKey, day: fields.day + 1, validFrom: START - DAY, validUntil: START + 2 * DAY })] }
+    town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [wide])
+    expect(await codeOf(presented(token({ day: fields.day + 1 })))).toBe('day-key-not-valid')
     const late = { ...early, dayKeys: [signDayKey(suite, economy.bank, { ...early.dayKeys[0].dayKey, validFrom: START - DAY, validUntil: START - HOUR })] }
     for (const listing of [early, late]) {
       town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [listing])

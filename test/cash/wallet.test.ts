@@ -1,5 +1,6 @@
 /** A wallet: what it begins, what it believes, and what it says when something does not work. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, signInvoice, signOutcome } from '@mixmint/core/cash/contract'
 import type { Invoice, SignedInvoice, SignedPaid, Token } from '@mixmint/core/cash/formats'
@@ -68,6 +69,16 @@ describe('the account', () => {
     await town.desk.run(town.desk.engine.credit(ann.engine.account, 9, 'x'))
     ann.bend = () => ({ is: 'refused', code: 'store-failed', fault, retry: false, message: '' })
     expect(await ann.codeOf(ann.engine.withdraw(9))).toBe('store-failed')
+    await expectKept(ann, 9)
+  })
+
+  test('nobody knows whether it was sent: kept, whoever is at fault', async () => {
+    const ann = await town.person('ann')
+    await town.desk.run(town.desk.engine.credit(ann.engine.account, 9, 'x'))
+    const askBank = town.askBank.bind(town)
+    town.askBank = async () => { throw new MixmintError('stopped', 'caller', 'you stopped it') }
+    expect(await ann.codeOf(ann.engine.withdraw(9))).toBe('stopped')
+    town.askBank = askBank
     await expectKept(ann, 9)
   })
 
@@ -310,6 +321,21 @@ describe('not enough', () => {
     const ann = await town.person('ann', 20)
     economy.clock.set(economy.signedKeyset.keyset.issueUntil)
     expect(await ann.codeOf(ann.engine.exchange([4]))).toBe('no-keyset')
+  })
+
+  test('no keyset issues whose coins outlive the contract', async () => {
+    const ann = await town.person('ann', 20)
+    const { keyset } = economy.signedKeyset
+    economy.clock.set(keyset.issueUntil)
+    const spendUntil = keyset.issueUntil + economy.parameters.settleMaximum + economy.parameters.voidGrace + economy.parameters.margin
+    const listed = (spendUntil: number): void => {
+      const next = signKeyset(suite, economy.bank, { ...keyset, issueUntil: keyset.issueUntil + HOUR, spendUntil })
+      town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [{ ...economy.listing, keysets: [economy.signedKeyset, next] }])
+    }
+    listed(spendUntil)
+    expect(await ann.codeOf(ann.engine.exchange([4]))).toBe('no-keyset')
+    listed(spendUntil + 1)
+    expect(await ann.codeOf(ann.engine.exchange([4]))).toBe('fine')
   })
 })
 
@@ -569,6 +595,13 @@ describe('tokens', () => {
     expect((await ann.run(ann.engine.tokens()))[0].state).toBe('spent')
   })
 
+  test('nobody knows whether it was sent: it stays sent, whoever is at fault', async () => {
+    const { ann } = await withToken()
+    shop.ask = async () => { throw new MixmintError('stopped', 'caller', 'you stopped it') }
+    expect(await ann.codeOf(ann.engine.payWithToken(await shop.invoice(9)))).toBe('stopped')
+    expect((await ann.run(ann.engine.tokens()))[0].state).toBe('sent')
+  })
+
   test('made out to one till', async () => {
     const till = suite.sha256()
     const corner = town.shop('corner', { till })
@@ -578,13 +611,6 @@ describe('tokens', () => {
     const presentation = await ann.run(ann.engine.presentToken(token.serial, await corner.invoice(9)))
     expect(await corner.codeOf(corner.engine.accept(presentation))).toBe('fine')
     expect(await ann.codeOf(ann.engine.buyToken(corner.key.publicKey, 9, { till: new Uint8Array(3) }))).toBe('bad-argument')
-  })
-
-  test('named by the first digits of the serial', async () => {
-    const { ann, serial } = await withToken()
-    const digits = Buffer.from(serial).toString('hex').slice(0, 8)
-    expect((await ann.run(ann.engine.tokenNamed(digits))).token.token.serial).toEqual(serial)
-    expect(await ann.codeOf(ann.engine.tokenNamed('zz'))).toBe('unknown-token')
   })
 })
 

@@ -56,12 +56,12 @@ function * paidBefore (merchant: Merchant, contract: Contract, id: Uint8Array): 
 
 function checkTerms (merchant: Merchant, contract: Contract, order: OpenOrder, now: Millis): void {
   const registry = merchant.registry()
-  if (contract.kind !== 'pay') throw new MixmintError('bad-contract', 'peer', 'only a contract of kind pay pays an order')
   if (!equal(contract.payee, merchant.key.publicKey)) throw new MixmintError('wrong-payee', 'peer', 'the contract is made out to another payee')
   if (!equal(contract.bank, merchant.bank)) throw new MixmintError('wrong-bank', 'peer', 'the contract is with another bank')
   if (contract.unit !== merchant.unit) throw new MixmintError('wrong-unit', 'peer', 'the contract is in another unit')
   if (contract.amount !== order.amount) throw new MixmintError('wrong-amount', 'peer', 'the contract is not for the amount of its invoice')
   if (contract.settleBy > order.settleBy) throw new MixmintError('settle-by-too-late', 'peer', 'the contract may be settled later than its invoice says')
+  // It names our invoice, which by these rules only a contract of kind pay does.
   checkContract(merchant.suite, registry, contract)
   checkContractDates(registry, contract, now)
   if (now + registry.parameters.margin >= contract.settleBy) {

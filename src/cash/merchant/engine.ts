@@ -63,7 +63,7 @@ export class MerchantEngine {
    * @throws bad-encoding, and those of acceptToken (peer)
    */
   * accept (payment: Presentation | Uint8Array): Saga<Accepted> {
-    const presentation = payment instanceof Uint8Array ? decode(Presentation, payment, 4096) : payment
+    const presentation = payment instanceof Uint8Array ? decode(Presentation, payment) : payment
     let outcome = 'accepted'
     try {
       const accepted = yield * acceptToken(this.#merchant, presentation)

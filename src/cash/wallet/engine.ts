@@ -18,7 +18,7 @@ import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
 import { exchange } from './settle.ts'
-import { buyToken, payWithToken, presentToken, sentTokens, tokenNamed, tokens } from './tokens.ts'
+import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
 /** What became of one operation that `recover` or `reclaim` took up. */
 export interface Recovered {
@@ -79,11 +79,6 @@ export class WalletEngine {
   /** Every token that was bought, and how it stands. */
   * tokens (): Saga<HeldToken[]> {
     return yield * tokens()
-  }
-
-  /** The token whose serial begins with these hexadecimal digits. @throws unknown-token (caller) */
-  * tokenNamed (prefix: string): Saga<HeldToken> {
-    return yield * tokenNamed(prefix)
   }
 
   /** For a till: the payment file is the encoded Presentation. See tokens.ts. */

@@ -1,5 +1,5 @@
 /** Tokens: buying them, presenting them at a till or over the mixnet (DESIGN §6). One token, one order. */
-import { equal, toHex } from '../../kit/bytes.ts'
+import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
@@ -145,11 +145,4 @@ function * release (presented: Presented): Saga<void> {
 /** Tokens that were sent and have no receipt yet, to be sent again. */
 export function * sentTokens (): Saga<SignedInvoice[]> {
   return (yield * tokens()).filter(({ state }) => state === 'sent').map(({ invoice }) => invoice as SignedInvoice)
-}
-
-/** For people: the first digits of a serial are enough to name a token. @throws unknown-token (caller) */
-export function * tokenNamed (prefix: string): Saga<HeldToken> {
-  const found = (yield * tokens()).filter(({ token }) => toHex(token.token.serial).startsWith(prefix.toLowerCase()))
-  if (found.length !== 1) throw new MixmintError('unknown-token', 'caller', found.length === 0 ? 'the wallet has no such token: see `tokens`' : 'more than one token begins like this: give more digits')
-  return found[0]
 }
