@@ -65,6 +65,20 @@ describe.each(suites)('$name suite, RSABSSA', suite => {
     expect(() => finalize(suite, publicKey, message, r, answer, 0)).toThrow(refusal)
   })
 
+  it('refuses an answer that stands for the right number but is not below the modulus', () => {
+    const n = BigInt(`0x${Buffer.from(publicKey.n).toString('hex')}`)
+    for (let i = 0; ; i++) {
+      const factor = blindingFactor(suite, publicKey, seeded(`above ${i}`, 32))
+      const { blinded, inverse } = blind(suite, publicKey, message, none, factor)
+      const answer = suite.rsaBlindSign(key, blinded) as Uint8Array
+      const above = BigInt(`0x${Buffer.from(answer).toString('hex')}`) + n
+      if (above >= 2n ** 2048n) continue
+      expect(() => finalize(suite, publicKey, message, inverse, new Uint8Array(Buffer.from(above.toString(16), 'hex')), 0))
+        .toThrow(expect.objectContaining({ code: 'bad-blind-signature' }))
+      break
+    }
+  })
+
   it('refuses blinding factors, salts and keys of a wrong form', () => {
     const refusal = expect.objectContaining({ code: 'bad-argument', fault: 'caller' })
     for (const bad of [none, new Uint8Array(256), publicKey.n, r.subarray(1), new Uint8Array(256).fill(255)]) {
