@@ -188,6 +188,7 @@ describe('keys', () => {
     const bytes = packetFor(KEY, NEXT)
     engine.handle(packet(bytes), 0, rng)
     engine.handle({ kind: 'install', key: KEY }, 0, rng)
+    expect(engine.snapshot().epochs).toEqual([1])
     engine.handle(packet(bytes), 0, rng)
     engine.handle({ kind: 'retire', epoch: 1 }, 0, rng)
     engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)

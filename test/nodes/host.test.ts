@@ -55,8 +55,11 @@ describe('the host', () => {
   test('closes a connection on which nothing happens, and forgets the peer', async () => {
     const host = await startHost({ idle: 60 })
     const idle = await startHost()
-    await idle.node.dial(dialable(targetOf(host)))
+    await host.node.handle('/test/1.0.0', () => {})
+    const stream = await idle.node.dialProtocol(dialable(targetOf(host)), '/test/1.0.0')
     await until(() => host.node.getConnections().length === 1)
+    expect(await host.node.peerStore.has(idle.node.peerId)).toBe(true)
+    stream.abort(new Error('enough'))
     await until(() => host.node.getConnections().length === 0)
     await until(() => idle.node.getConnections().length === 0)
     expect(await host.node.peerStore.has(idle.node.peerId)).toBe(false)
