@@ -82,11 +82,12 @@ describe.each(suites)('$name suite, RSA', suite => {
       new Uint8Array(0), pkcs8.subarray(0, pkcs8.length - 1), forged(() => {}, 1), forged(() => {}, 0, 3),
       forged(j => { j.n += 2n }), forged(j => { j.e = 3n }), forged(j => { j.d += 2n }), forged(j => { j.dp += 1n }),
       // A private exponent that is right for one prime only, with CRT values to match.
-      forged(j => {
-        while ((j.e * j.d) % (j.q - 1n) === 1n) j.d = (j.d + 2n * (j.p - 1n)) % (j.n - j.p - j.q + 1n)
+      ...[true, false].map(first => forged(j => {
+        const [right, wrong] = first ? [j.p, j.q] : [j.q, j.p]
+        while ((j.e * j.d) % (wrong - 1n) === 1n) j.d = (j.d + 2n * (right - 1n)) % ((j.p - 1n) * (j.q - 1n))
         j.dp = j.d % (j.p - 1n)
         j.dq = j.d % (j.q - 1n)
-      }),
+      })),
       forged(j => { j.dq += 1n }), forged(j => { j.qi += 1n }), forged(j => { [j.p, j.q] = [j.q, j.p] }), forged(j => { j.p = 1n; j.q = j.n })
     ]
     for (const [i, other] of others.entries()) {

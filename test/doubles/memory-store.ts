@@ -1,17 +1,27 @@
-/** A store in memory, for tests: ordered, atomic, and gone with the process. */
+/**
+ * A store in memory, for tests: ordered, atomic, and under the test's hand: a disk that takes its time (`hold`,
+ * `release`), that loses power (`crash`), or that fails (`failBatch`).
+ */
 import { compare, equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
 
 export class MemoryStore implements Store {
-  readonly #entries = new Map<string, Uint8Array>()
+  #entries = new Map<string, Uint8Array>()
+  #state: 'open' | 'closed' | 'without power' = 'open'
+  /** While held: what waits for the disk, in order. */
+  #held: Array<() => void> | null = null
+  #failures: Array<{ inBatches: number, code: 'store-full' | 'store-failed', carriedOut: boolean }> = []
 
   get size (): number { return this.#entries.size }
 
   async get (key: Uint8Array): Promise<Uint8Array | null> {
+    await this.#check([key])
     return this.#entries.get(toHex(key))?.slice() ?? null
   }
 
   async scan ({ prefix, after, limit }: Range): Promise<Entry[]> {
+    await this.#check([])
     return [...this.#entries]
       .map(([name, value]) => ({ key: fromHex(name), value: value.slice() }))
       .filter(({ key }) => equal(key.subarray(0, prefix.length), prefix) && (after === undefined || compare(key, after) > 0))
@@ -20,6 +30,70 @@ export class MemoryStore implements Store {
   }
 
   async batch (ops: readonly Op[]): Promise<BatchResult> {
+    const copies = ops.map(copy)
+    await this.#check(ops.map(op => op.key), ops.map(op => op.op === 'delete' ? null : op.value))
+    if (this.#held === null) return this.#carryOut(copies)
+    return await new Promise<BatchResult>((resolve, reject) => {
+      this.#held?.push(() => {
+        try {
+          resolve(this.#carryOut(copies))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  async close (): Promise<void> {
+    this.release()
+    if (this.#state === 'open') this.#state = 'closed'
+  }
+
+  /** From now on batches wait for the disk: nothing of them is seen, and their promises do not settle, until `release`. */
+  hold (): void {
+    this.#held ??= []
+  }
+
+  /** Carry out the first `count` batches that wait, all by default; with all, later ones wait no more. */
+  release (count = Infinity): void {
+    for (const carryOut of this.#held?.splice(0, count) ?? []) carryOut()
+    if (count === Infinity) this.#held = null
+  }
+
+  /** How many batches wait. */
+  get waiting (): number { return this.#held?.length ?? 0 }
+
+  /**
+   * The power fails: whatever waits is lost and never answered, nor is anything asked of this store afterwards.
+   * @returns the store as the next start finds it
+   */
+  crash (): MemoryStore {
+    const next = new MemoryStore()
+    next.#entries = new Map(this.#entries)
+    this.#state = 'without power'
+    this.#held = null
+    return next
+  }
+
+  /**
+   * The nth batch from now (1: the next) fails; one that `store-failed` may have been carried out all the same.
+   */
+  failBatch (nth: number, code: 'store-full' | 'store-failed', { carriedOut = false } = {}): void {
+    this.#failures.push({ inBatches: nth, code, carriedOut })
+  }
+
+  #carryOut (ops: readonly Op[]): BatchResult {
+    for (const failure of this.#failures) failure.inBatches--
+    const failing = this.#failures.find(failure => failure.inBatches === 0)
+    this.#failures = this.#failures.filter(failure => failure.inBatches > 0)
+    if (failing !== undefined) {
+      if (failing.carriedOut) this.#apply(ops)
+      throw new MixmintError(failing.code, 'operator', `the test made this store fail: ${failing.code}`)
+    }
+    return this.#apply(ops)
+  }
+
+  #apply (ops: readonly Op[]): BatchResult {
     const next = new Map<string, Uint8Array | null>()
     for (const [at, op] of ops.entries()) {
       const name = toHex(op.key)
@@ -29,7 +103,7 @@ export class MemoryStore implements Store {
         : op.op === 'swap' ? (op.was === null ? found === null : found !== null && equal(found, op.was))
           : true
       if (!fits) return { done: false, at, found: found?.slice() ?? null }
-      next.set(name, op.op === 'delete' ? null : op.value?.slice() ?? null)
+      next.set(name, op.op === 'delete' ? null : op.value)
     }
     for (const [name, value] of next) {
       if (value === null) this.#entries.delete(name)
@@ -38,5 +112,21 @@ export class MemoryStore implements Store {
     return { done: true }
   }
 
-  async close (): Promise<void> {}
+  /** Is the store open, and are these sizes allowed? Without power nothing is ever answered. */
+  async #check (keys: readonly Uint8Array[], values: ReadonlyArray<Uint8Array | null> = []): Promise<void> {
+    if (this.#state === 'without power') await new Promise(() => {})
+    if (this.#state === 'closed') throw new MixmintError('store-closed', 'caller', 'the store has been closed; open it again')
+    if (keys.some(key => key.length < 1 || key.length > 255)) throw new MixmintError('bad-argument', 'caller', 'a key of 1 to 255 bytes wanted')
+    if (values.some(value => value !== null && value.length > 1 << 20)) throw new MixmintError('bad-argument', 'caller', 'a value of at most 1 MiB wanted')
+  }
+}
+
+function copy (op: Op): Op {
+  const key = op.key.slice()
+  switch (op.op) {
+    case 'insert':
+    case 'put': return { op: op.op, key, value: op.value.slice() }
+    case 'swap': return { op: 'swap', key, was: op.was?.slice() ?? null, value: op.value?.slice() ?? null }
+    case 'delete': return { op: 'delete', key }
+  }
 }
