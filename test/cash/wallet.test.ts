@@ -307,14 +307,16 @@ describe('not enough', () => {
   })
 
   test('coins that could end before the contract is decided are not promised to it', async () => {
-    const ann = await town.person('ann', 20)
-    const { keyset } = economy.signedKeyset
     const { settleMaximum, voidGrace, margin } = economy.parameters
-    economy.clock.set(keyset.issueUntil - HOUR)
-    const next = signKeyset(suite, economy.bank, { ...keyset, issueFrom: START, issueUntil: keyset.refundUntil, spendUntil: keyset.refundUntil + DAY, redeemUntil: keyset.refundUntil + 2 * DAY, refundUntil: keyset.refundUntil + 3 * DAY })
-    const short = signKeyset(suite, economy.bank, { ...keyset, spendUntil: keyset.issueUntil + 1, redeemUntil: economy.clock.now() + settleMaximum + voidGrace + margin - 1000 })
-    town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [{ ...economy.listing, keysets: [short, next] }])
+    const late = new Town({ keyset: { redeemUntil: START + 60 * DAY + HOUR } })
+    const ann = await late.person('ann', 20)
+    const { keyset } = late.desk.economy.signedKeyset
+    const next = signKeyset(suite, economy.bank, { ...keyset, issueUntil: START + 100 * DAY, spendUntil: START + 200 * DAY, redeemUntil: START + 300 * DAY, refundUntil: START + 400 * DAY })
+    late.desk.registry = new Registry(suite, NETWORK, economy.parameters, [{ ...economy.listing, keysets: [late.desk.economy.signedKeyset, next] }])
+    late.desk.economy.clock.set(keyset.redeemUntil - settleMaximum - voidGrace - margin)
     expect(await ann.codeOf(ann.engine.exchange([4]))).toBe('insufficient-funds')
+    late.desk.economy.clock.set(keyset.redeemUntil - settleMaximum - voidGrace - margin - 1000)
+    expect(await ann.codeOf(ann.engine.exchange([4]))).toBe('fine')
   })
 
   test('no keyset issues', async () => {
@@ -402,6 +404,38 @@ describe('substitution', () => {
     await ann.run(ann.engine.payWithCoins(await shop.invoice(8)))
     expect(await ann.run(ann.engine.balance())).toMatchObject({ available: 31, leftOver: 8 })
     expect((await ann.run(ann.engine.reclaim())).amount).toBe(8)
+    expect(await ann.available()).toBe(39)
+    await town.expectBooks([ann])
+  })
+
+  test('coins are replaced while another run takes in the outcome: neither run forgets a coin', async () => {
+    const ann = await town.person('ann', 47)
+    const ask = shop.ask.bind(shop)
+    const [asked, answer, held, go] = Array.from({ length: 4 }, () => Promise.withResolvers<void>())
+    shop.ask = async request => {
+      shop.ask = async () => { throw new MixmintError('overdue', 'peer', 'the shop is closed', { retry: true }) }
+      await ask(request)
+      asked.resolve()
+      await answer.promise
+      return { is: 'short', inputs: [] }
+    }
+    const invoice = await shop.invoice(8)
+    const paying = ann.codeOf(ann.engine.payWithCoins(invoice))
+    await asked.promise
+    const [{ sequence }] = await ann.run(ann.engine.pending())
+    ann.before = async effect => {
+      if (effect !== 'batch') return
+      ann.before = () => {}
+      held.resolve()
+      await go.promise
+    }
+    const asking = ann.codeOf(ann.engine.outcome(sequence))
+    await held.promise
+    answer.resolve()
+    expect(await paying).toBe('overdue')
+    go.resolve()
+    expect(await asking).toBe('operation-busy')
+    await ann.run(ann.engine.recover())
     expect(await ann.available()).toBe(39)
     await town.expectBooks([ann])
   })
