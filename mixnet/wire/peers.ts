@@ -3,7 +3,7 @@ import { publicKeyFromRaw } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromPublicKey, peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { LinkId } from '../mixing/engine.ts'
 
@@ -32,7 +32,7 @@ export function isMixPeer (peer: PeerId): boolean {
 export function peerIdFromBytes (bytes: Uint8Array): PeerId {
   try {
     const peer = peerIdFromPublicKey(publicKeyFromRaw(bytes.slice(KEY_AT)))
-    if (toHex(peerBytes(peer)) === toHex(bytes)) return peer
+    if (isMixPeer(peer) && equal(peerBytes(peer), bytes)) return peer
   } catch {
     // Not a key of 33 bytes.
   }

@@ -1,9 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { noise } from '@chainsafe/libp2p-noise'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
-import { createLibp2p } from 'libp2p'
+import type { Connection, Stream, StreamHandler } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { dialable } from '@mixmint/mixnet/wire/peers'
 import { MIX_PROTOCOL, PacketLinks, type LinkLimits, type Neighbourhood } from '@mixmint/mixnet/wire/packets'
@@ -223,13 +221,16 @@ describe('hostile peers', () => {
   })
 
   test('a peer with another kind of identity is refused', async () => {
-    const b = await startEnd()
-    const other = await createLibp2p({
-      privateKey: await generateKeyPair('Ed25519'), transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()]
-    })
-    await closed(await other.dialProtocol(dialable(targetOf(b.host)), MIX_PROTOCOL))
+    const host = await startHost()
+    const { promise, resolve } = Promise.withResolvers<StreamHandler>()
+    host.node.handle = async (_protocol, handler) => { resolve(handler) }
+    const b = await startEnd({ host })
+    let error: unknown
+    const stream = { abort: (reason: Error) => { error = reason } } as unknown as Stream
+    const remotePeer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+    await (await promise)(stream, { remotePeer } as unknown as Connection)
+    expect(error).toMatchObject({ code: 'stranger' })
     expect(b.meter.of('mix_streams_refused', { reason: 'stranger' })).toBe(1)
-    await other.stop()
   })
 
   test('more neighbours than the limit are refused; a second stream of one takes the place of the first', async () => {
