@@ -4,7 +4,8 @@
  * is written through a descriptor opened with O_DSYNC; only then are their callers told, and only then can anyone read
  * them. So `overlappingSync`, which shows changes before they are on disk, is off.
  */
-import { mkdirSync, statfsSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { compare, equal } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
@@ -35,12 +36,29 @@ interface Waiting {
  */
 export async function openLmdb (dir: string): Promise<Store> {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
-    return new LmdbStore(dir, open<Buffer, Uint8Array>({
+    const made = mkdirSync(dir, { recursive: true, mode: 0o700 })
+    const db = open<Buffer, Uint8Array>({
       path: dir, encoding: 'binary', keyEncoding: 'binary', cache: false, overlappingSync: false, eventTurnBatching: false
-    }))
+    })
+    syncFolders(dir, made)
+    return new LmdbStore(dir, db)
   } catch (cause) {
     throw new MixmintError('store-failed', 'operator', `the store in ${dir} cannot be opened: ${text(cause)}; check that the folder can be written and holds nothing else`, { cause })
+  }
+}
+
+/** Make the names of the files durable too: fsync the folder, and those above it up to the one that was there before. */
+function syncFolders (dir: string, made: string | undefined): void {
+  if (process.platform === 'win32') return
+  const last = made === undefined ? resolve(dir) : dirname(resolve(made))
+  for (let at = resolve(dir); ; at = dirname(at)) {
+    const folder = openSync(at, 'r')
+    try {
+      fsyncSync(folder)
+    } finally {
+      closeSync(folder)
+    }
+    if (at === last) return
   }
 }
 
