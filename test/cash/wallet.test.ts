@@ -467,6 +467,11 @@ describe('substitution', () => {
     town.honest = false
     await expect(old.run(old.engine.payWithCoins(await shop.invoice(8)))).rejects.toMatchObject({ code: 'double-spend', message: expect.stringContaining('in use elsewhere') })
     expect(old.sent).toEqual(['merchant pay'])
+    const older = new Person(town, 'ann')
+    older.store = await copyOf(ann.store)
+    await ann.run(ann.engine.buyToken(shop.key.publicKey, 4))
+    expect(await older.codeOf(older.engine.buyToken(shop.key.publicKey, 5))).toBe('double-spend')
+    expect(older.sent).toEqual(['mixnet settle'])
   })
 })
 

@@ -7,7 +7,7 @@ import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { batch, now, type Saga } from '../../kit/saga.ts'
 import { coinId } from '../coin.ts'
 import { contractId, invoiceHash, total } from '../contract.ts'
-import { MAX_INPUTS, type SignedInvoice, type SignedPaid } from '../formats.ts'
+import { MAX_INPUTS, type Contract, type SignedInvoice, type SignedPaid } from '../formats.ts'
 import type { BankReply, InputState } from '../messages.ts'
 import { verifyDoubleSpend } from '../spend.ts'
 import { verifyPaid } from '../token.ts'
@@ -98,7 +98,7 @@ function * substitute (wallet: Wallet, open: Contracted, states: readonly InputS
   const { contract, coins } = open.record
   const missing = coins.filter(promised => promised.active && stateOf(wallet, promised, states)?.state !== 'certified')
   if (missing.length === 0) throw badReply(contract.kind === 'pay' ? 'merchant' : 'bank')
-  for (const promised of missing) checkNotSpentElsewhere(wallet, promised, stateOf(wallet, promised, states))
+  for (const promised of missing) checkNotSpentElsewhere(wallet, contract.kind, promised, stateOf(wallet, promised, states))
   const sum = total(missing.map(({ input }) => input.spend.coin))
   const kept = coins.filter(({ active }) => active).length - missing.length
   if (round + 1 >= ROUNDS) throw unavailable(missing.length, sum)
@@ -146,9 +146,11 @@ function stateOf (wallet: Wallet, { input }: Promised, states: readonly InputSta
 
 /**
  * A coin of ours that was spent for something else: whoever did it has our seed. Then going on with other coins would
- * only use their counters twice. An accusation without a proof that verifies counts for nothing.
+ * only use their counters twice. A merchant's accusation counts with a proof that verifies; the bank's word is enough, it
+ * could refuse the coin for ever in any case.
  */
-function checkNotSpentElsewhere (wallet: Wallet, { input: { spend } }: Promised, state: InputState | undefined): void {
+function checkNotSpentElsewhere (wallet: Wallet, kind: Contract['kind'], { input: { spend } }: Promised, state: InputState | undefined): void {
+  if (kind !== 'pay' && state?.code === 'coin-spent') throw spentElsewhere()
   if (state?.state !== 'conflict' || state.first === null) return
   try {
     verifyDoubleSpend(wallet.suite, wallet.registry().keyset(spend.coin.keyset), { first: state.first, second: spend })
@@ -156,7 +158,11 @@ function checkNotSpentElsewhere (wallet: Wallet, { input: { spend } }: Promised,
     if (error instanceof MixmintError) return
     throw error
   }
-  throw new MixmintError('double-spend', 'caller', 'one of these coins was spent for another contract before: this wallet\'s seed, or an old copy of its store, is in use elsewhere. Stop using this copy; restore the wallet from its words')
+  throw spentElsewhere()
+}
+
+function spentElsewhere (): MixmintError {
+  return new MixmintError('double-spend', 'caller', 'one of these coins was spent for another contract before: this wallet\'s seed, or an old copy of its store, is in use elsewhere. Stop using this copy; restore the wallet from its words')
 }
 
 function unavailable (coins: number, sum: number): MixmintError {
