@@ -79,7 +79,7 @@ class LmdbStore implements Store {
   async get (key: Uint8Array): Promise<Uint8Array | null> {
     this.#check()
     checkKey(key)
-    this.#db.resetReadTxn()
+    this.#renew()
     return this.#read(key)
   }
 
@@ -89,7 +89,7 @@ class LmdbStore implements Store {
     if (limit <= 0) return entries
     const beyond = after !== undefined && compare(after, prefix) >= 0 ? after : null
     const start = Buffer.from(beyond ?? prefix)
-    this.#db.resetReadTxn()
+    this.#renew()
     for (const { key, value } of this.#db.getRange({ start: start.length === 0 ? undefined : start })) {
       if (beyond !== null && equal(key, beyond)) continue
       if (!equal(key.subarray(0, prefix.length), prefix)) break
@@ -127,6 +127,11 @@ class LmdbStore implements Store {
   #check (): void {
     if (this.#closed !== null) throw new MixmintError('store-closed', 'caller', 'the store has been closed; open it again')
     if (this.#failed !== null) throw this.#failed
+  }
+
+  /** Read as of now, not as of the first read in this turn of the event loop: another process may just have told us of a change. */
+  #renew (): void {
+    this.#db.resetReadTxn()
   }
 
   /** A copy of what a key holds; within a transaction, as that transaction has it. */

@@ -62,6 +62,23 @@ describe('LMDB', () => {
     }
   })
 
+  it('undoes all that shares a transaction when something in it goes wrong, and then stays shut', async () => {
+    const dir = join(root, 'broken')
+    const store = await openLmdb(dir)
+    const refused = { code: 'store-failed', fault: 'operator' }
+    // Not bytes: a defect of the caller, which LMDB finds only while it writes.
+    const broken = [1, 2, 3] as unknown as Uint8Array
+    const [first, second] = [store.batch([{ op: 'put', key: utf8('a'), value: utf8('x') }]), store.batch([{ op: 'put', key: utf8('b'), value: broken }])]
+    await expect(first).rejects.toMatchObject(refused)
+    await expect(second).rejects.toMatchObject(refused)
+    await expect(store.batch([{ op: 'put', key: utf8('c'), value: utf8('x') }])).rejects.toMatchObject(refused)
+    await expect(store.get(utf8('a'))).rejects.toMatchObject(refused)
+    await store.close()
+    const again = await openLmdb(dir)
+    expect(await again.scan({ prefix: new Uint8Array(0), limit: 10 })).toEqual([])
+    await again.close()
+  })
+
   it('says which folder cannot be used', async () => {
     await expect(openLmdb('/dev/null/store')).rejects.toMatchObject({ code: 'store-failed', fault: 'operator', message: expect.stringContaining('/dev/null/store') })
   })
