@@ -6,6 +6,7 @@
  * argument that the caller controls (a key, a nonce) throws bad-argument (caller).
  */
 
+/** As `ed25519KeyPair` makes it of a seed; to sign with a public key that is not the secret's own gives the secret away. */
 export interface Ed25519KeyPair {
   /** The 32-byte seed (RFC 8032 private key). */
   readonly secret: Uint8Array
