@@ -76,4 +76,6 @@ async function stopTold (supervised: boolean): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => { resolve() })
     if (supervised) process.stdin.once('end', resolve).once('error', resolve).resume()
   })
+  // Else it would keep the process alive.
+  if (supervised) process.stdin.destroy()
 }

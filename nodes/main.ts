@@ -45,4 +45,6 @@ ${EXIT_HELP}`)
     if (!(error instanceof CommanderError)) throw error
     process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
   }
+  // Everything is closed; timers of libraries are not waited for. Written output is.
+  process.stdout.write('', () => { process.stderr.write('', () => { process.exit() }) })
 }
