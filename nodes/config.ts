@@ -8,7 +8,7 @@ import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 
-export const ROLES = ['authority', 'gateway', 'mix', 'bank', 'center', 'merchant'] as const
+const ROLES = ['authority', 'gateway', 'mix', 'bank', 'center', 'merchant'] as const
 export type Role = typeof ROLES[number]
 
 /** Who signs the directory, and where it is found. Public; everyone on the network has the same. */
@@ -20,7 +20,7 @@ export interface NetworkConfig {
 }
 
 /** One admitted node, in the authority's list. `layer` fixes a mix to a layer. */
-export interface Admission {
+interface Admission {
   readonly peer: string
   readonly role: 'gateway' | 'mix' | 'service'
   readonly kind: string

@@ -19,7 +19,7 @@ const LONGEST_BODY = 8 << 20
 const LONGEST_PATH = 100
 
 /** Where the socket of a node's folder is: inside it, or under the temporary folder when that path would be too long. */
-export function controlPath (dir: string): string {
+function controlPath (dir: string): string {
   const inside = join(resolve(dir), 'control.sock')
   if (Buffer.byteLength(inside) <= LONGEST_PATH) return inside
   return join(tmpdir(), `mixmint-${createHash('sha256').update(inside).digest('hex').slice(0, 24)}.sock`)

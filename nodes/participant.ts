@@ -34,7 +34,7 @@ export interface Surroundings {
 }
 
 /** What a node says of itself in the directory. */
-export interface Listing {
+interface Listing {
   readonly role: 'gateway' | 'mix' | 'service'
   readonly kind: string
   readonly body: () => Promise<Uint8Array>

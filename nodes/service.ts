@@ -9,7 +9,7 @@ import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { Mixer } from './mixer.ts'
 import { Participant, type Surroundings } from './participant.ts'
 
-export type Via = 'direct' | 'mixnet'
+type Via = 'direct' | 'mixnet'
 
 export interface ServiceOptions extends Surroundings {
   readonly identity: Secp256k1PrivateKey

@@ -32,7 +32,7 @@ export function walletSeed (dir: string): Uint8Array {
 }
 
 /** @throws no-wallet (caller), key-file-open (operator) */
-export function walletWords (dir: string): string {
+function walletWords (dir: string): string {
   const words = readSecret(join(dir, WORDS))
   if (words === null) throw new MixmintError('no-wallet', 'caller', `there is no wallet in ${dir}: make one with \`mixmint wallet init\``)
   return words.trim()

@@ -1,6 +1,6 @@
 /**
  * Flights: which fragments, SURBs and wants go into which packets. The number of packets of a first flight is all that
- * an observer of it learns of its size, so it is rounded up (docs/decisions/0021-packet-counts.md).
+ * an observer of it learns of its size, so it is rounded up (docs/decisions/0005-packet-counts.md).
  */
 import { dataCapacity } from '../sphinx/message.ts'
 import { ANSWER_HEADER, fragmentCount, fragmentLength, MIN_ANSWER_CHUNK, MIN_REQUEST_CHUNK, REQUEST_HEADER } from './fragment.ts'

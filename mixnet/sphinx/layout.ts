@@ -41,7 +41,7 @@ export const PAYLOAD_CHECK_SIZE = K
 export const MESSAGE_SIZE = PAYLOAD_SIZE - PAYLOAD_CHECK_SIZE
 
 /** A SURB's id stands where a forward block has gamma. */
-export const SURB_ID_SIZE = GAMMA_SIZE
+export const SURB_ID_SIZE = K
 export const SURB_KEY_SIZE = K
 export const SURB_SIZE = ADDRESS_SIZE + HEADER_SIZE + SURB_KEY_SIZE
 

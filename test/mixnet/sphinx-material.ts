@@ -18,7 +18,7 @@ export function bytesOf (name: string, length: number): Uint8Array {
 
 /** As long a stream as wanted from a number. */
 export function bytesFrom (seed: number, name: string, length: number): Uint8Array {
-  return pureSuite.shake128(concat(u32(seed), utf8(name)), length)
+  return length === 0 ? new Uint8Array(0) : pureSuite.shake128(concat(u32(seed), utf8(name)), length)
 }
 
 export const HERE = new Uint8Array(94)
