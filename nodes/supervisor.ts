@@ -36,6 +36,13 @@ export class Supervisor {
     return [...this.#running.keys()]
   }
 
+  /** @throws not-running (caller) */
+  pid (name: string): number {
+    const pid = this.#running.get(name)?.child.pid
+    if (pid === undefined) throw new MixmintError('not-running', 'caller', `${name} is not running`)
+    return pid
+  }
+
   /** Start a node and wait until it says that it is ready. @throws node-failed (operator) naming its log */
   async start (name: string, timeout = START_TIMEOUT): Promise<void> {
     if (this.#running.has(name)) throw new MixmintError('already-running', 'caller', `${name} is running`)
