@@ -23,6 +23,8 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
 }
 
 export async function main (argv: readonly string[]): Promise<void> {
+  // Whoever reads our output may go away; what was begun is still to be ended in order.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const program = new Command('mixmint')
     .description('Pay without being watched: coins, day tokens and a mix network, as one program.')
     .version(VERSION)

@@ -25,6 +25,7 @@ export class Supervisor {
   readonly #running = new Map<string, Running>()
   readonly #onEnd: (name: string, expected: boolean) => void
   readonly #expected = new Set<string>()
+  #closed = false
 
   /** @param dir the network's folder; node `name` lives in `dir/name` */
   constructor (dir: string, onEnd: (name: string, expected: boolean) => void = () => {}) {
@@ -45,6 +46,7 @@ export class Supervisor {
 
   /** Start a node and wait until it says that it is ready. @throws node-failed (operator) naming its log */
   async start (name: string, timeout = START_TIMEOUT): Promise<void> {
+    if (this.#closed) throw new MixmintError('stopping', 'operator', 'the network is being stopped')
     if (this.#running.has(name)) throw new MixmintError('already-running', 'caller', `${name} is running`)
     const log = join(this.#dir, name, 'log.jsonl')
     const fd = openSync(log, 'a', 0o600)
@@ -85,7 +87,9 @@ export class Supervisor {
     await this.#end(name, 'SIGKILL', 8000)
   }
 
+  /** Stop every node; none can be started any more. */
   async stopAll (): Promise<void> {
+    this.#closed = true
     await Promise.all(this.names().map(async name => { await this.stop(name) }))
   }
 

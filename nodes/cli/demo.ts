@@ -9,6 +9,7 @@ import { Stage } from '../demo/stage.ts'
 import { play } from '../demo/story.ts'
 import { Timeline } from '../demo/timeline.ts'
 import { createNetwork, SMALL_NETWORK } from '../layout.ts'
+import { interruption } from './interruption.ts'
 import { exitCode } from './output.ts'
 
 export function addDemo (program: Command): void {
@@ -24,16 +25,15 @@ async function demo (keep: string | undefined, json: boolean): Promise<void> {
   let dir = ''
   let stage: Stage | undefined
   let error: MixmintError | null = null
-  const interrupted = Promise.withResolvers<never>()
-  const interrupt = (): void => { interrupted.reject(new MixmintError('interrupted', 'operator', 'interrupted; every process of the demo was stopped')) }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt)
+  const interrupted = interruption().then(() => { throw new MixmintError('interrupted', 'operator', 'interrupted; every process of the demo was stopped') })
+  interrupted.catch(() => {}) // it may come before anybody waits for it
   try {
     dir = folder(keep)
     const { defaultSuite } = await import('@mixmint/core/crypto/choose')
     say('mixmint: a purchase that nobody watched, on a network of processes on this machine')
     await createNetwork(await defaultSuite(), dir, SMALL_NETWORK)
     stage = new Stage(dir, SMALL_NETWORK)
-    await Promise.race([play(stage, timeline, json), interrupted.promise])
+    await Promise.race([play(stage, timeline, json), interrupted])
   } catch (caught) {
     error = asMixmintError(caught)
   } finally {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { createNetwork, isNetwork, nodeNames, SMALL_NETWORK, type NetworkPlan } from '../layout.ts'
 import { Supervisor } from '../supervisor.ts'
+import { interruption } from './interruption.ts'
 import { report } from './output.ts'
 import { ProgressBar } from './progress.ts'
 
@@ -22,11 +23,10 @@ async function runNetwork (dir: string): Promise<void> {
   const supervisor = new Supervisor(dir, (name, expected) => {
     if (!expected) process.stderr.write(`mixmint: ${name} ended; see ${dir}/${name}/log.jsonl\n`)
   })
-  const stop = stopSignal()
+  const told = interruption()
   try {
-    await Promise.race([startNetwork(supervisor, SMALL_NETWORK), stop])
-    if (!stop.stopped()) process.stdout.write(welcome(dir))
-    await stop
+    const started = startNetwork(supervisor, SMALL_NETWORK).then(() => { process.stdout.write(welcome(dir)) })
+    await Promise.race([started.then(async () => { await told }), told])
   } finally {
     await supervisor.stopAll()
   }
@@ -44,20 +44,6 @@ export async function startNetwork (supervisor: Supervisor, plan: NetworkPlan, q
   // All at once: the first document is made when every admitted node has published, and each is ready only with it.
   await Promise.all([...mixnet, ...money].map(start))
   bar.end()
-}
-
-/** Resolves at SIGINT, SIGTERM or SIGHUP. */
-export function stopSignal (): Promise<void> & { stopped: () => boolean } {
-  let done = false
-  const promise = new Promise<void>(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        done = true
-        resolve()
-      })
-    }
-  })
-  return Object.assign(promise, { stopped: () => done })
 }
 
 function welcome (dir: string): string {

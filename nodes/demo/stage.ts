@@ -1,5 +1,5 @@
 /** Where the demo plays: the network's processes, and the program's own commands as people would type them. */
-import { execFile } from 'node:child_process'
+import { execFile, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
@@ -14,6 +14,7 @@ export class Stage {
   readonly plan: NetworkPlan
   readonly supervisor: Supervisor
   readonly #fallen: string[] = []
+  readonly #commands = new Set<ChildProcess>()
   #stopped = false
 
   constructor (dir: string, plan: NetworkPlan) {
@@ -45,10 +46,12 @@ export class Stage {
     if (this.#stopped) throw interrupted()
     const withNet = ['wallet', 'bank', 'merchant'].includes(args[0]) ? [args[0], '--net', this.dir, ...args.slice(1)] : args
     const out = await new Promise<string>((resolve, reject) => {
-      execFile(process.execPath, [PROGRAM, ...withNet, '--json'], { timeout: COMMAND_TIMEOUT, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      const child = execFile(process.execPath, [PROGRAM, ...withNet, '--json'], { timeout: COMMAND_TIMEOUT, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+        this.#commands.delete(child)
         if (stdout.trim() === '') reject(new MixmintError('command-failed', 'us', `mixmint ${args.join(' ')}: ${stderr.trim() === '' ? String(error) : stderr.trim()}`))
         else resolve(stdout)
       })
+      this.#commands.add(child)
     })
     return JSON.parse(out) as JsonObject
   }
@@ -77,6 +80,7 @@ export class Stage {
 
   async stop (): Promise<void> {
     this.#stopped = true
+    for (const child of this.#commands) child.kill('SIGKILL')
     await this.supervisor.stopAll()
   }
 }
