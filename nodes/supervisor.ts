@@ -5,10 +5,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import { PROGRAM } from './program.ts'
 
-export const PROGRAM = fileURLToPath(new URL('./bin/mixmint.js', import.meta.url))
 /** What a daemon prints on standard output when it serves. */
 export const READY = 'mixmint ready'
 

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
 import { callControl, type JsonObject } from '../control.ts'
 import { nodeNames, type NetworkPlan } from '../layout.ts'
-import { PROGRAM, Supervisor } from '../supervisor.ts'
+import { PROGRAM } from '../program.ts'
+import { Supervisor } from '../supervisor.ts'
 
 const COMMAND_TIMEOUT = 90_000
 

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { PROGRAM } from '../../nodes/supervisor.ts'
+import { PROGRAM } from '../../nodes/program.ts'
 
 let temporary: string
 

@@ -18,7 +18,7 @@ import { createHost, type Host } from '../../nodes/host.ts'
 import { freshIdentity } from '../../nodes/identity.ts'
 import { createNetwork, SMALL_NETWORK } from '../../nodes/layout.ts'
 import { Counters } from '../../nodes/observe.ts'
-import { PROGRAM } from '../../nodes/supervisor.ts'
+import { PROGRAM } from '../../nodes/program.ts'
 import { WalletSession } from '../../nodes/wallet-session.ts'
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0
