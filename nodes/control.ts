@@ -3,7 +3,7 @@
  * machine. HTTP with JSON bodies over a Unix socket that only its owner may open: POST /<operation>.
  */
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, rmSync, statSync } from 'node:fs'
 import { createServer, request as httpRequest, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -25,10 +25,26 @@ function controlPath (dir: string): string {
   return join(tmpdir(), `mixmint-${createHash('sha256').update(inside).digest('hex').slice(0, 24)}.sock`)
 }
 
+/** @throws bad-argument (caller) */
+function parseInput (body: string): JsonObject {
+  let input: Json
+  try {
+    input = body === '' ? {} : JSON.parse(body) as Json
+  } catch (cause) {
+    throw new MixmintError('bad-argument', 'caller', 'the body is no JSON', { cause })
+  }
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw new MixmintError('bad-argument', 'caller', 'a JSON object is wanted')
+  return input as JsonObject
+}
+
 /** Serve operations until closed. The caller holds the lock of `dir`, so a socket left behind may be removed. */
 export async function serveControl (dir: string, operations: Operations): Promise<{ close: () => Promise<void> }> {
   const path = controlPath(dir)
-  if (existsSync(path)) unlinkSync(path)
+  try {
+    rmSync(path, { force: true })
+  } catch (cause) {
+    throw new MixmintError('control-taken', 'operator', `${path} belongs to somebody else: use a folder with a shorter path, so that the socket fits into it`, { cause })
+  }
   const server: Server = createServer((request, response) => {
     const answer = (status: number, body: Json): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
@@ -49,8 +65,7 @@ export async function serveControl (dir: string, operations: Operations): Promis
     request.on('end', () => {
       void (async () => {
         try {
-          const body = Buffer.concat(chunks).toString('utf8')
-          answer(200, await operation((body === '' ? {} : JSON.parse(body)) as JsonObject))
+          answer(200, await operation(parseInput(Buffer.concat(chunks).toString('utf8'))))
         } catch (error) {
           const { code, fault, message, retry } = asMixmintError(error)
           answer(fault === 'us' ? 500 : 422, { error: { code, fault, message, retry } })
@@ -74,11 +89,23 @@ export async function serveControl (dir: string, operations: Operations): Promis
 }
 
 /**
+ * Under the temporary folder anybody could have put a socket of this name there first, and would be told everything and believed.
+ * @throws control-taken (operator)
+ */
+function checkOwner (dir: string, path: string): void {
+  const socket = lstatSync(path, { throwIfNoEntry: false })
+  const folder = statSync(dir, { throwIfNoEntry: false })
+  if (socket === undefined || socket.uid === folder?.uid) return
+  throw new MixmintError('control-taken', 'operator', `${path} does not belong to the owner of ${dir}: nothing was asked; remove it, or use a folder with a shorter path`)
+}
+
+/**
  * One operation of the daemon whose folder this is.
- * @throws daemon-not-running (operator, retry), or whatever the operation refused with
+ * @throws daemon-not-running (operator, retry), control-taken (operator), or whatever the operation refused with
  */
 export async function callControl (dir: string, name: string, input: JsonObject = {}, timeout = 120_000): Promise<Json> {
   const path = controlPath(dir)
+  checkOwner(dir, path)
   const { status, body } = await new Promise<{ status: number, body: string }>((resolve, reject) => {
     const request = httpRequest({ socketPath: path, method: 'POST', path: `/${name}`, timeout }, response => {
       const chunks: Buffer[] = []

@@ -47,8 +47,9 @@ const KNOWN = 512
 const IDLE: Millis = 60_000
 /** Connections from one IP address in one second: nodes behind one address, or on one machine, come up together. */
 const CONNECTIONS_PER_SECOND = 200
-const PENDING = 128
 const UPGRADE_TIMEOUT: Millis = 5_000
+/** Connections that have not said who they are yet: more than one IP address can open before they are timed out. */
+const PENDING = 4 * CONNECTIONS_PER_SECOND * UPGRADE_TIMEOUT / 1000
 /** A silent connection is asked for a sign of life this often, and given this long: a busy machine may be slow. */
 const PING_INTERVAL: Millis = 20_000
 const PING_TIMEOUT: Millis = 15_000

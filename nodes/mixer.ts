@@ -49,14 +49,15 @@ export class Mixer {
     const { meanDelay, queueLimit, replayLimit } = view.parameters
     this.#view = () => participant.keeper.view()
     const self = participant.host.peer
-    const isGateway = view.byPeer(self)?.role === 'gateway'
+    // Asked each time: the first document may be one that does not list this node.
+    const isGateway = (): boolean => this.#view()?.byPeer(self)?.role === 'gateway'
     const engine = new MixEngine({ suite, self, parameters: { meanDelay, queueLimit, replayLimit }, topology: topologyOf(this.#view, self) })
     this.#node = new MixNode({
       node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
       neighbourhood: {
         addresses: peer => this.#view()?.byPeer(fromHex(peer))?.addresses ?? [],
         // Strangers are wallets, and only gateways and wallets' own gateways speak with them.
-        accepts: peer => isGateway || this.#view()?.byPeer(fromHex(peer)) !== undefined
+        accepts: peer => isGateway() || this.#view()?.byPeer(fromHex(peer)) !== undefined
       },
       ...this.#hooks
     })

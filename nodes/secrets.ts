@@ -1,5 +1,5 @@
 /** Secret files: made once, complete or not at all, readable by their owner only. */
-import { closeSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
@@ -15,13 +15,14 @@ export function createSecret (file: string, content: string): boolean {
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
   const fd = openSync(temporary, 'wx', 0o600)
   try {
-    fchmodSync(fd, 0o600)
-    writeSync(fd, content)
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-  try {
+    try {
+      fchmodSync(fd, 0o600)
+      // Writes all of it, or throws: a single write(2) takes what still fits on the disk, and says so only in its result.
+      writeFileSync(fd, content)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
     linkSync(temporary, file)
     syncFolder(dirname(file))
     return true

@@ -3,7 +3,7 @@ import { concat, equal } from '@mixmint/core/kit/bytes'
 import { fragmentCount } from './fragment.ts'
 
 /** What a fragment costs in memory beside its bytes. */
-const FRAGMENT_OVERHEAD = 128
+export const FRAGMENT_OVERHEAD = 128
 
 export class Assembly {
   readonly total: number

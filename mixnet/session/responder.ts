@@ -7,7 +7,8 @@
  *
  * A request is its id and its whole content. It is run once at a time, and once at all while its answer is kept; after
  * eviction or a restart it may run again, so a handler that moves money must be idempotent itself. What is held is
- * bounded in bytes and number: answers already kept give way first, oldest first; then newcomers are refused (`busy`).
+ * bounded in bytes and number: answers already kept give way first, oldest first; then requests that are incomplete, for
+ * else whoever sends first parts only would keep everybody out; then newcomers are refused (`busy`).
  * Refusals go back as replies where the part brought a SURB. Nobody can be identified, so nobody is punished.
  */
 import { equal, toHex } from '@mixmint/core/kit/bytes'
@@ -18,7 +19,7 @@ import { ADDRESS_SIZE, ALPHA_SIZE, SURB_SIZE } from '../sphinx/layout.ts'
 import { dataCapacity, decodeMessage, encodeMessage } from '../sphinx/message.ts'
 import { useSurb } from '../sphinx/surb.ts'
 import { Alarms } from './alarms.ts'
-import { Assembly } from './assembly.ts'
+import { Assembly, FRAGMENT_OVERHEAD } from './assembly.ts'
 import { answerChunk, bucket } from './flight.ts'
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, readRequest, writeReply, type Refusal, type ReplyPart, type RequestPart, type Tally } from './fragment.ts'
 import { timingOf } from './timing.ts'
@@ -95,6 +96,8 @@ export class Responder {
   readonly #served = new Map<string, Served>()
   /** In the order in which they give way. */
   readonly #answered = new Set<string>()
+  /** Incomplete ones, likewise, the oldest first. */
+  readonly #gathering = new Set<string>()
   readonly #alarms = new Alarms<string>()
   #weight = 0
   #running = 0
@@ -140,7 +143,7 @@ export class Responder {
 
     const run = toHex(part.id) + toHex(part.binding)
     let served = this.#served.get(run)
-    const cost = part.data.length + message.surbs.length * (SURB_WEIGHT + KNOWN_WEIGHT) + (served === undefined ? REQUEST_OVERHEAD : 0)
+    const cost = part.data.length + FRAGMENT_OVERHEAD + message.surbs.length * (SURB_WEIGHT + KNOWN_WEIGHT) + (served === undefined ? REQUEST_OVERHEAD : 0)
     if (!this.#makeRoom(cost, served)) {
       // Of a request that is under way no refusal may be said: it may yet be carried out.
       if (served !== undefined) return this.#drop('memory')
@@ -168,6 +171,7 @@ export class Responder {
       forgetAt: now + this.#config.gatherFor, weight: 0
     }
     this.#served.set(run, served)
+    this.#gathering.add(run)
     return served
   }
 
@@ -205,6 +209,7 @@ export class Responder {
       this.#forget(served)
       return this.#drop('bad-content')
     }
+    this.#gathering.delete(served.run)
     // From here on the handler holds the content; of the assembly only the shape is still compared.
     served.assembly = new Assembly(served.assembly.total, served.assembly.chunk)
     if (this.#running >= runLimit) {
@@ -340,16 +345,18 @@ export class Responder {
     return this.#reply(codec, surbs[0], { flight: part.flight, seen: surbs.length, held: 0, unsent: 0, kind: 'refused', refusal })
   }
 
-  /** May this many bytes more be held? Kept answers give way. */
+  /** May this many bytes more be held? Kept answers give way, then what is incomplete. */
   #makeRoom (bytes: number, keep: Served | undefined): boolean {
     const { memoryLimit, requestsLimit } = this.#config
     const full = (): boolean => this.#weight + bytes > memoryLimit || (keep === undefined && this.#served.size >= requestsLimit)
-    for (const run of this.#answered) {
-      if (!full()) break
-      const served = this.#served.get(run)
-      if (served !== undefined && served !== keep) {
-        this.#config.meter.count('responder_evicted')
-        this.#forget(served)
+    for (const giving of [this.#answered, this.#gathering]) {
+      for (const run of giving) {
+        if (!full()) return true
+        const served = this.#served.get(run)
+        if (served !== undefined && served !== keep) {
+          this.#config.meter.count('responder_evicted')
+          this.#forget(served)
+        }
       }
     }
     return !full()
@@ -371,6 +378,7 @@ export class Responder {
   #forget (served: Served): void {
     this.#served.delete(served.run)
     this.#answered.delete(served.run)
+    this.#gathering.delete(served.run)
     this.#alarms.delete(served.run)
     this.#weight -= served.weight
   }

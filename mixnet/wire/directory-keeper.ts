@@ -11,6 +11,7 @@ import { below, unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { DirectoryClient } from '../directory/client.ts'
 import { decodeDocument, type Trust } from '../directory/document.ts'
+import { lead } from '../directory/epoch.ts'
 import { SignedDocument } from '../directory/formats.ts'
 import type { DirectoryView } from '../directory/view.ts'
 import { fetchDocument, fetchSchedule, type Ask } from './directory.ts'
@@ -133,6 +134,10 @@ export class DirectoryKeeper {
   async #fetch (signal: AbortSignal): Promise<Millis> {
     const { ports, meter, sources } = this.#options
     const { newest } = this.client
+    // From the store: whoever asked at each start would tell when it is used, and hear that there is nothing newer.
+    if (newest !== null && this.view() !== null && ports.clock.now() < newest.signed.document.validUntil - lead(newest.parameters)) {
+      return this.client.nextFetch(ports.clock.now(), ports.rng)
+    }
     const wanted = newest !== null && ports.clock.now() < newest.signed.document.validUntil ? newest.epoch + 1 : null
     let failure = new MixmintError('document-unavailable', 'peer', 'no source has a newer document yet', { retry: true })
     for (const ask of shuffled(sources, below.bind(null, ports.rng))) {

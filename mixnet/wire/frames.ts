@@ -100,7 +100,8 @@ export async function readFrames (
   }
   const onMessage = (event: { data: Uint8Array | Iterable<Uint8Array> }): void => {
     if (event.data instanceof Uint8Array) waiting.push(event.data)
-    else waiting.push(...event.data)
+    // One by one: what gathered while we paused may be more pieces than one call takes arguments.
+    else for (const chunk of event.data) waiting.push(chunk)
     if (!busy) pump().catch((error: unknown) => { finish(error as Error) })
   }
   const onEnd = (): void => {

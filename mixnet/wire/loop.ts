@@ -1,8 +1,8 @@
 /** A step that is run again and again, each time when it asked for it, or sooner when poked. */
 import type { Clock, Millis } from '@mixmint/core/kit/ports'
 
-/** The longest delay of setTimeout. */
-const LONGEST = 2 ** 31 - 1
+/** Timers do not run while the machine sleeps, nor follow a clock that is set: the time of day is looked at this often. */
+const LOOK: Millis = 10_000
 
 export interface LoopOptions {
   readonly clock: Clock
@@ -51,13 +51,16 @@ export class Loop {
       } catch (error) {
         next = signal.aborted ? 0 : failed(error)
       }
-      if (!signal.aborted && !this.#poked) await this.#sleep(next - clock.now())
+      for (let left = Infinity; left > 0 && !signal.aborted && !this.#poked;) {
+        await this.#sleep(Math.min(next - clock.now(), LOOK))
+        left = next - clock.now()
+      }
     }
   }
 
   async #sleep (ms: number): Promise<void> {
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, Math.min(Math.max(ms, 1), LONGEST))
+      const timer = setTimeout(resolve, Math.max(ms, 1))
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

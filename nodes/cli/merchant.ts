@@ -1,9 +1,9 @@
 /** `mixmint merchant …`: what a merchant's operator or clerk does with the running till. */
 import type { Command } from 'commander'
-import { readFileSync } from 'node:fs'
 import { callControl, type JsonObject } from '../control.ts'
 import { amount, folderOf, withNet, type NetOptions } from './options.ts'
-import { report, table } from './output.ts'
+import { EXIT, report, table } from './output.ts'
+import { readText } from './tools.ts'
 
 export function addMerchant (program: Command): void {
   const merchant = withNet(program.command('merchant'), 'merchant').description('operate the running till: invoices, payments at the counter, deposits')
@@ -25,9 +25,13 @@ export function addMerchant (program: Command): void {
   merchant.command('accept').description('take a payment that a customer hands over as a file: a token (no network needed) or coins')
     .argument('<file>', 'the file that `mixmint wallet present` or `mixmint wallet offer` wrote')
     .action(async (file: string) => {
-      await ask('accept', { payment: readFileSync(file, 'utf8').trim() }, r => r.repeat === true
-        ? `ALREADY PAID: order ${String(r.order)} was paid with this before; do not deliver again`
-        : `PAID: order ${String(r.order)}, ${String(r.amount)} ${String(r.unit)}, in ${String(r.milliseconds)} ms`)
+      const options = merchant.opts<NetOptions>()
+      await report(options.json === true, async () => {
+        const json = await callControl(folderOf(options, 'merchant'), 'accept', { payment: readText(file) }) as JsonObject
+        const { human, exit } = tillAnswer(json)
+        process.exitCode = exit
+        return { json, human }
+      })
     })
   merchant.command('deposit').description('turn in accepted tokens at the bank, and settle payments that wait for it')
     .action(async () => { await ask('deposit', {}, r => `credited ${String(r.credited)}, already credited ${String(r.already)}, refused ${String(r.refused)}, settled ${String(r.settled)}`) })
@@ -37,4 +41,22 @@ export function addMerchant (program: Command): void {
     .action(async () => { await ask('takings', {}, r => table(Object.entries(r).map(([name, value]) => [name, Number(value)]))) })
   merchant.command('proofs').description('double-spend proofs that this till has met, as text for `mixmint proof verify`')
     .action(async () => { await ask('proofs', {}, r => (r.proofs as string[]).join('\n')) })
+}
+
+/** What the clerk is told of a payment. Only what the till calls paid is PAID; to everything else the exit code says no. */
+export function tillAnswer (r: JsonObject): { human: string, exit: number } {
+  if (r.state === 'paid') {
+    return {
+      human: r.repeat === true
+        ? `ALREADY PAID: order ${String(r.order)} was paid with this before; do not deliver again`
+        : `PAID: order ${String(r.order)}, ${String(r.amount)} ${String(r.unit)}, in ${String(r.milliseconds)} ms`,
+      exit: 0
+    }
+  }
+  if (r.state === 'double-spend') {
+    return { human: 'NOT PAID: a coin of it was signed over to somebody else before; `mixmint merchant proofs` prints the proof', exit: EXIT.refused }
+  }
+  const refused = ((r.coins ?? []) as JsonObject[]).find(coin => coin.state === 'refused')
+  if (refused !== undefined) return { human: `NOT PAID: a coin of it is refused by its keepers (${String(refused.code)}); ask the customer for other coins`, exit: EXIT.refused }
+  return { human: 'NOT PAID: too few keepers of a coin answer; ask the customer for other coins, or try again later', exit: EXIT.retry }
 }

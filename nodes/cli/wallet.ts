@@ -150,12 +150,15 @@ export function addWallet (program: Command): void {
     .action(async (text: string, { serial, out }: { serial?: string, out: string }) => {
       await session(async open => {
         const signed = readInvoice(text)
-        const held = (await open.run(open.engine.tokens())).filter(({ token: { token }, state }) => serial !== undefined
-          ? toHex(token.serial).startsWith(serial.toLowerCase())
-          : token.amount === signed.invoice.amount && toHex(token.payee) === toHex(signed.invoice.payee) && state === 'held')
+        const tokens = await open.run(open.engine.tokens())
+        // What was signed over to this very order before comes first: the same paper again, not a second token.
+        const before = tokens.filter(({ invoice }) => invoice !== null && armor('invoice', invoice) === armor('invoice', signed))
+        const held = serial !== undefined
+          ? tokens.filter(({ token: { token } }) => toHex(token.serial).startsWith(serial.toLowerCase()))
+          : [...before, ...tokens.filter(({ token: { token }, state }) => token.amount === signed.invoice.amount && toHex(token.payee) === toHex(signed.invoice.payee) && state === 'held')]
         if (held.length === 0) throw new MixmintError('unknown-token', 'caller', 'the wallet holds no token that fits this invoice: buy one with `mixmint wallet token`')
         const presentation = await open.run(open.engine.presentToken(held[0].token.token.serial, signed))
-        writeFileSync(out, `${armor('token', presentation)}\n`, { mode: 0o600 })
+        writeText(out, armor('token', presentation))
         return { json: { file: out, serial: toHex(held[0].token.token.serial) }, human: `written to ${out}: hand it over, for this order only` }
       })
     })
@@ -164,7 +167,7 @@ export function addWallet (program: Command): void {
     .action(async (text: string, { out }: { out: string }) => {
       await session(async open => {
         const offer = await makeOffer(open, readInvoice(text))
-        writeFileSync(out, `${armor('coins', offer)}\n`, { mode: 0o600 })
+        writeText(out, armor('coins', offer))
         return { json: { file: out, coins: offer.inputs.length }, human: `written to ${out}; \`mixmint wallet recover\` learns what became of it` }
       })
     })
@@ -227,6 +230,15 @@ async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<O
   }
   if (offer === null) throw new MixmintError('already-paid', 'caller', 'this invoice is paid')
   return offer
+}
+
+/** @throws cannot-write (operator): the payment is kept in the wallet, and the same command writes the same text */
+function writeText (file: string, text: string): void {
+  try {
+    writeFileSync(file, `${text}\n`, { mode: 0o600 })
+  } catch (cause) {
+    throw new MixmintError('cannot-write', 'operator', `cannot write ${file}; the payment is kept: give another --out for the same one`, { cause })
+  }
 }
 
 function readInvoice (text: string): SignedInvoice {

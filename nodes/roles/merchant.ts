@@ -2,12 +2,13 @@
 import { join } from 'node:path'
 import { toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode, tagged } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import { DoubleSpendProofFile, MerchantListing } from '@mixmint/core/cash/formats'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
-import { errorOf, refusal } from '@mixmint/core/cash/refusal'
+import { refusal } from '@mixmint/core/cash/refusal'
 import { armor, unarmor } from '../armor.ts'
 import type { Json, JsonObject } from '../control.ts'
 import { whole, word } from '../control-input.ts'
@@ -60,11 +61,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       const { signed, repeat } = await run(engine.accept(payment.value))
       return { state: 'paid', how: 'token', repeat, milliseconds: took(), ...(await orderOf(signed.paid.invoice)) }
     }
-    if (payment.kind !== 'coins') return { state: 'refused', code: 'wrong-kind' }
-    const reply = await run(engine.handle({ op: 'pay', ...payment.value }))
-    if (reply.is === 'paid') return { state: 'paid', how: 'coins', repeat: false, milliseconds: took(), ...(await orderOf(reply.signed.paid.invoice)) }
-    if (reply.is === 'refused') throw errorOf(reply)
-    if (reply.is !== 'short') return { state: reply.is }
+    if (payment.kind !== 'coins') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${payment.kind}, but a payment is wanted: what \`mixmint wallet present\` or \`mixmint wallet offer\` wrote`)
+    const { reply, repeat } = await run(engine.acceptCoins(payment.value.contract, payment.value.inputs))
+    if (reply.is === 'paid') return { state: 'paid', how: 'coins', repeat, milliseconds: took(), ...(await orderOf(reply.signed.paid.invoice)) }
+    if (reply.is !== 'short') throw new MixmintError('internal', 'us', `coins were answered with ${reply.is}`)
     const conflicts = reply.inputs.filter(input => input.state === 'conflict').length
     return { state: conflicts > 0 ? 'double-spend' : 'short', coins: reply.inputs.map(({ state, code }) => ({ state, code })), proofs: await proofs() }
   }

@@ -54,6 +54,18 @@ async function accepted (): Promise<number> {
   return (await shop.run(shop.engine.takings())).accepted
 }
 
+test('at the till, the same coins a second time are told apart, however they came first', async () => {
+  const contract = contractFor(invoice, { outputs: town.desk.outputs(4, 4) })
+  const inputs = inputsOf(contract, await town.desk.coins(16))
+  expect(await shop.run(shop.engine.acceptCoins(contract, inputs))).toMatchObject({ repeat: false, reply: { is: 'paid' } })
+  expect(await shop.run(shop.engine.acceptCoins(contract, inputs))).toMatchObject({ repeat: true, reply: { is: 'paid' } })
+
+  const other = contractFor(await shop.invoice(16))
+  const coins = inputsOf(other, await town.desk.coins(16))
+  await paid({ op: 'pay', contract: other, inputs: coins })
+  expect(await shop.run(shop.engine.acceptCoins(other, coins))).toMatchObject({ repeat: true })
+})
+
 test('paid, settled at once, with change; the same answer to every retry', async () => {
   const contract = contractFor(invoice, { outputs: town.desk.outputs(4, 4) })
   const request = paying(contract, await town.desk.coins(16))

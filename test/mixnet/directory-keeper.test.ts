@@ -122,6 +122,34 @@ describe('a keeper', () => {
     expect((await one.ready(never)).epoch).toBe(EPOCH)
   })
 
+  it('that has the document in force in its store asks nobody before the next one is made', async () => {
+    const ports = portsOn()
+    const first = await keeper([source([documentOf(EPOCH)])], { ports })
+    await pass(1_000)
+    await first.stop()
+    const asked: number[] = []
+    const counting: Ask = async (request, signal) => {
+      asked.push(clock.now())
+      return await source([documentOf(EPOCH), documentOf(EPOCH + 1)])(request, signal)
+    }
+    const again = await keeper([counting], { ports })
+    expect((await again.ready(never)).epoch).toBe(EPOCH)
+    await passUntil((EPOCH + 1) * epochLength)
+    expect(asked).toHaveLength(1)
+    expect(asked[0]).toBeGreaterThan((EPOCH + 1) * epochLength - epochLength / 8)
+    expect(again.view()?.epoch).toBe(EPOCH + 1)
+  }, 20_000)
+
+  it('on a machine that has slept through epochs has the document soon after', async () => {
+    const documents = [documentOf(EPOCH)]
+    const one = await keeper([source(documents)])
+    await pass(1_000)
+    documents.push(documentOf(EPOCH + 3))
+    vi.setSystemTime((EPOCH + 3) * epochLength + 1_000)
+    await pass(15_000)
+    expect(one.view()?.epoch).toBe(EPOCH + 3)
+  })
+
   it('says why there is no document', async () => {
     const aborted = AbortSignal.abort()
     const nobody = await keeper([])

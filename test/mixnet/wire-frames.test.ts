@@ -60,6 +60,25 @@ describe('frames', () => {
     expect(frames).toEqual([new Uint8Array(129).fill(5), Uint8Array.of(9)])
   })
 
+  test('arrive whole when 150,000 single bytes gathered while the reader was busy', async () => {
+    let release = (): void => {}
+    const gate = new Promise<void>(resolve => { release = resolve })
+    const { out, reader } = await pair({}, async () => { await gate })
+    const size = 150_000
+    out.send(concat(Uint8Array.of(1, 1), Uint8Array.of(0xf0, 0x93, 0x09)))
+    const { frames, stream } = await reader
+    await until(() => frames.length === 1 && stream.readStatus === 'paused')
+    // Each a message of the muxer by itself.
+    for (let i = 0; i < size; i++) {
+      out.send(Uint8Array.of(7))
+      if (i % 1000 === 0) await new Promise(resolve => setImmediate(resolve))
+    }
+    await until(() => stream.readBufferLength === size)
+    release()
+    await until(() => frames.length === 2)
+    expect(Buffer.compare(frames[1], new Uint8Array(size).fill(7))).toBe(0)
+  })
+
   test('many small ones leave in few messages', async () => {
     const { out, reader } = await pair()
     let sends = 0

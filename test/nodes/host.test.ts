@@ -1,5 +1,5 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -63,6 +63,19 @@ describe('the host', () => {
     await until(() => host.node.getConnections().length === 0)
     await until(() => idle.node.getConnections().length === 0)
     expect(await host.node.peerStore.has(idle.node.peerId)).toBe(false)
+  })
+
+  test('takes connections while many say nothing', async () => {
+    const host = await startHost()
+    const port = Number(host.addresses()[0].split('/')[4])
+    const silent = await Promise.all(Array.from({ length: 150 }, async () => await new Promise<Socket>(resolve => {
+      const socket = connect(port, '127.0.0.1', () => { resolve(socket) })
+      socket.on('error', () => {})
+    })))
+    const friend = await startHost()
+    await friend.node.dial(dialable(targetOf(host)))
+    await until(() => host.node.getConnections().length === 1)
+    for (const socket of silent) socket.destroy()
   })
 
   test('lives on when a stranger sends garbage instead of a handshake', async () => {

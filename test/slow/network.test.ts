@@ -1,7 +1,7 @@
 /** A network of real processes: wallets, locks, crashes and hostile peers, through the program's own commands. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,10 +80,43 @@ describe('a wallet', () => {
     expect((await stage.command('bank', 'books'))).toMatchObject({ balanced: true, outstanding: after.available })
   })
 
+  test('that could not write a payment writes the same one at the next try', async () => {
+    const { invoice } = await stage.command('merchant', 'invoice', 'a fig', '11')
+    await stage.command('wallet', 'token', '11')
+    await stage.command('wallet', 'token', '11')
+    const { error } = await stage.attempt('wallet', 'present', String(invoice), '--out', join(stage.dir, 'missing', 'fig.txt'))
+    expect(error).toMatchObject({ code: 'cannot-write', fault: 'operator' })
+    const file = join(stage.dir, 'fig.txt')
+    const { serial } = await stage.command('wallet', 'present', String(invoice), '--out', file)
+    expect(await stage.command('wallet', 'present', String(invoice), '--out', file)).toMatchObject({ serial })
+    expect(await stage.control('merchant', 'accept', { payment: readFileSync(file, 'utf8') })).toMatchObject({ state: 'paid', repeat: false })
+  })
+
   test('without money is told so, and loses nothing', async () => {
     const { error } = await stage.attempt('wallet', 'token', '1000000')
     expect(error).toMatchObject({ code: 'insufficient-funds', fault: 'caller' })
     expect((await stage.command('wallet', 'pending')).entries).toEqual([])
+  })
+})
+
+describe('a till', () => {
+  const clerk = async (...args: string[]): Promise<{ said: string, code: number | null }> => {
+    const child = spawn(process.execPath, [PROGRAM, 'merchant', '--net', stage.dir, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { said += chunk.toString('utf8') })
+    const [code] = await once(child, 'close') as [number | null]
+    return { said, code }
+  }
+
+  test('says PAID for nothing but a payment, and once', async () => {
+    const { invoice } = await stage.command('merchant', 'invoice', 'a pear', '7')
+    const [paper, offer] = [join(stage.dir, 'pear.txt'), join(stage.dir, 'pear-coins.txt')]
+    writeFileSync(paper, String(invoice))
+    expect(await clerk('accept', paper)).toMatchObject({ code: 1, said: expect.stringContaining('wrong-kind') })
+    expect(await clerk('accept', join(stage.dir, 'missing.txt'))).toMatchObject({ code: 1, said: expect.stringContaining('no-such-file') })
+    await stage.command('wallet', 'offer', paper, '--out', offer)
+    expect(await clerk('accept', offer)).toMatchObject({ code: 0, said: expect.stringMatching(/^PAID: order #\d+ a pear, 7 cent/) })
+    expect(await clerk('accept', offer)).toMatchObject({ code: 0, said: expect.stringMatching(/^ALREADY PAID/) })
   })
 })
 

@@ -20,13 +20,19 @@ import type { Merchant, MerchantEffect } from './parts.ts'
 import { Unsettled, type OpenOrder } from './records.ts'
 import { settleShortly } from './settle.ts'
 
+/** What came of coins. `repeat`: the very same payment was taken before, so that nobody delivers twice. */
+export interface Taken {
+  readonly reply: MerchantReply
+  readonly repeat: boolean
+}
+
 /**
  * Answers `paid` (with the settlement, if the bank settles at once) or `short`; the same to every retry.
  * @throws unknown-invoice, invoice-expired, invoice-paid, wrong-payee, wrong-bank, wrong-unit, wrong-amount,
  *   settle-by-too-late, settle-by-too-soon, wrong-sum, bad-opening, keyset-ends-too-soon, and those of
  *   checkContract and checkContractDates (peer)
  */
-export function * pay (merchant: Merchant, contract: Contract, inputs: readonly Input[]): Saga<MerchantReply, MerchantEffect> {
+export function * pay (merchant: Merchant, contract: Contract, inputs: readonly Input[]): Saga<Taken, MerchantEffect> {
   const id = contractId(merchant.suite, contract)
   const order = yield * standing(contract.invoice)
   if (order.is === 'paid') return yield * paidBefore(merchant, contract, id)
@@ -37,7 +43,7 @@ export function * pay (merchant: Merchant, contract: Contract, inputs: readonly 
   const collected = yield * certify(merchant.suite, merchant.registry(), merchant.meter, yield * withVotes(merchant, id, inputs))
   if (collected.states.some(({ state }) => state !== 'certified')) {
     yield * remember(merchant, id, collected)
-    return { is: 'short', inputs: collected.states }
+    return { reply: { is: 'short', inputs: collected.states }, repeat: false }
   }
 
   // Nobody but this batch may end the order: whoever pays second, with a token or other coins, is refused.
@@ -45,13 +51,13 @@ export function * pay (merchant: Merchant, contract: Contract, inputs: readonly 
   const unsettled: Unsettled = { invoice: contract.invoice, contract, inputs: collected.inputs }
   const result = yield * batch([...ops, { op: 'insert', key: unsettledAt(id), value: encode(Unsettled, unsettled) }])
   if (!result.done) return yield * paidBefore(merchant, contract, id)
-  return { is: 'paid', signed, settlement: yield * settleShortly(merchant, id) }
+  return { reply: { is: 'paid', signed, settlement: yield * settleShortly(merchant, id) }, repeat: false }
 }
 
-function * paidBefore (merchant: Merchant, contract: Contract, id: Uint8Array): Saga<MerchantReply, MerchantEffect> {
+function * paidBefore (merchant: Merchant, contract: Contract, id: Uint8Array): Saga<Taken, MerchantEffect> {
   const order = yield * standing(contract.invoice)
   if (order.is !== 'paid' || !isPaidBy(order, 'coins', id)) throw paidOtherwise()
-  return { is: 'paid', signed: order.signed, settlement: yield * settleShortly(merchant, id) }
+  return { reply: { is: 'paid', signed: order.signed, settlement: yield * settleShortly(merchant, id) }, repeat: true }
 }
 
 function checkTerms (merchant: Merchant, contract: Contract, order: OpenOrder, now: Millis): void {

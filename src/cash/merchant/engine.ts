@@ -2,11 +2,11 @@
 import { decode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { scanAll, type Saga } from '../../kit/saga.ts'
-import { Presentation, type SignedInvoice } from '../formats.ts'
+import { Presentation, type Contract, type Input, type SignedInvoice } from '../formats.ts'
 import type { MerchantReply, MerchantRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { SteadyClock } from '../steady-clock.ts'
-import { pay } from './coins.ts'
+import { pay, type Taken } from './coins.ts'
 import { deposit, takings, type Deposited, type Takings } from './deposit.ts'
 import { PROOFS } from './keys.ts'
 import { makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
@@ -39,7 +39,7 @@ export class MerchantEngine {
     switch (request.op) {
       case 'catalogue': return { is: 'catalogue', items: merchant.catalogue.map(({ item, price }) => ({ item, price, unit: merchant.unit })) }
       case 'order': return { is: 'invoice', signed: yield * order(merchant, request.item) }
-      case 'pay': return yield * pay(merchant, request.contract, request.inputs)
+      case 'pay': return (yield * pay(merchant, request.contract, request.inputs)).reply
       case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
       case 'status': {
         const state = yield * standing(request.invoice)
@@ -74,6 +74,21 @@ export class MerchantEngine {
       throw error
     } finally {
       this.#merchant.meter.count('till_token', { outcome })
+    }
+  }
+
+  /** The till: take coins that were handed over. Tells a repeated payment apart. @throws those of pay (peer) */
+  * acceptCoins (contract: Contract, inputs: readonly Input[]): Saga<Taken, MerchantEffect> {
+    let outcome = 'paid'
+    try {
+      const taken = yield * pay(this.#merchant, contract, inputs)
+      outcome = taken.repeat ? 'repeat' : taken.reply.is
+      return taken
+    } catch (error) {
+      outcome = error instanceof MixmintError ? error.code : 'internal'
+      throw error
+    } finally {
+      this.#merchant.meter.count('till_coins', { outcome })
     }
   }
 
