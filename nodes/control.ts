@@ -2,10 +2,8 @@
  * The control socket: how `mixmint bank …`, `mixmint merchant …` and `mixmint up` speak with a running daemon of the same
  * machine. HTTP with JSON bodies over a Unix socket that only its owner may open: POST /<operation>.
  */
-import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, rmSync } from 'node:fs'
 import { createServer, request as httpRequest, type Server } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
 import { asMixmintError } from '@mixmint/core/kit/saga'
@@ -18,11 +16,15 @@ const LONGEST_BODY = 8 << 20
 /** sun_path holds 108 bytes. */
 const LONGEST_PATH = 100
 
-/** Where the socket of a node's folder is: inside it, or under the temporary folder when that path would be too long. */
-function controlPath (dir: string): string {
+/**
+ * The socket inside a node's folder, under a name that is short enough: where the folder's own is not, by way of its open
+ * descriptor, so that whoever names the folder, and only who may enter it, finds the socket.
+ */
+function openControlPath (dir: string): { path: string, close: () => void } {
   const inside = join(resolve(dir), 'control.sock')
-  if (Buffer.byteLength(inside) <= LONGEST_PATH) return inside
-  return join(tmpdir(), `mixmint-${createHash('sha256').update(inside).digest('hex').slice(0, 24)}.sock`)
+  if (Buffer.byteLength(inside) <= LONGEST_PATH) return { path: inside, close: () => {} }
+  const fd = openSync(dir, 'r')
+  return { path: `/proc/self/fd/${fd}/control.sock`, close: () => { closeSync(fd) } }
 }
 
 /** @throws bad-argument (caller) */
@@ -39,12 +41,8 @@ function parseInput (body: string): JsonObject {
 
 /** Serve operations until closed. The caller holds the lock of `dir`, so a socket left behind may be removed. */
 export async function serveControl (dir: string, operations: Operations): Promise<{ close: () => Promise<void> }> {
-  const path = controlPath(dir)
-  try {
-    rmSync(path, { force: true })
-  } catch (cause) {
-    throw new MixmintError('control-taken', 'operator', `${path} belongs to somebody else: use a folder with a shorter path, so that the socket fits into it`, { cause })
-  }
+  const { path, close } = openControlPath(dir)
+  rmSync(path, { force: true })
   const server: Server = createServer((request, response) => {
     const answer = (status: number, body: Json): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
@@ -84,30 +82,19 @@ export async function serveControl (dir: string, operations: Operations): Promis
         server.close(() => { resolve() })
         server.closeAllConnections()
       })
+      close()
     }
   }
 }
 
 /**
- * Under the temporary folder anybody could have put a socket of this name there first, and would be told everything and believed.
- * @throws control-taken (operator)
- */
-function checkOwner (dir: string, path: string): void {
-  const socket = lstatSync(path, { throwIfNoEntry: false })
-  const folder = statSync(dir, { throwIfNoEntry: false })
-  if (socket === undefined || socket.uid === folder?.uid) return
-  throw new MixmintError('control-taken', 'operator', `${path} does not belong to the owner of ${dir}: nothing was asked; remove it, or use a folder with a shorter path`)
-}
-
-/**
  * One operation of the daemon whose folder this is.
- * @throws daemon-not-running (operator, retry), control-taken (operator), or whatever the operation refused with
+ * @throws daemon-not-running (operator, retry), or whatever the operation refused with
  */
 export async function callControl (dir: string, name: string, input: JsonObject = {}, timeout = 120_000): Promise<Json> {
-  const path = controlPath(dir)
-  checkOwner(dir, path)
+  const socket = openSocket(dir)
   const { status, body } = await new Promise<{ status: number, body: string }>((resolve, reject) => {
-    const request = httpRequest({ socketPath: path, method: 'POST', path: `/${name}`, timeout }, response => {
+    const request = httpRequest({ socketPath: socket.path, agent: false, method: 'POST', path: `/${name}`, timeout }, response => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => { resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }) })
@@ -116,16 +103,29 @@ export async function callControl (dir: string, name: string, input: JsonObject 
     request.on('timeout', () => { request.destroy(new MixmintError('daemon-silent', 'operator', `the daemon in ${dir} did not answer in ${timeout / 1000} s`, { retry: true })) })
     request.on('error', error => {
       const code = (error as NodeJS.ErrnoException).code
-      reject(code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET'
-        ? new MixmintError('daemon-not-running', 'operator', `no daemon runs in ${dir}: start it with \`mixmint run --dir ${dir}\` (or the whole network with \`mixmint up\`)`, { retry: true, cause: error })
+      reject(code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET' || code === 'EPIPE'
+        ? notRunning(dir, error)
         : error)
     })
     request.end(JSON.stringify(input))
-  })
+  }).finally(socket.close)
   const parsed = JSON.parse(body) as { error?: { code: string, fault: Fault, message: string, retry?: boolean } }
   if (status !== 200) {
     const error = parsed.error ?? { code: 'internal', fault: 'us' as const, message: `status ${status}` }
     throw new MixmintError(error.code, error.fault, error.message, { retry: error.retry })
   }
   return parsed as unknown as Json
+}
+
+/** @throws daemon-not-running when there is no such folder */
+function openSocket (dir: string): ReturnType<typeof openControlPath> {
+  try {
+    return openControlPath(dir)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? notRunning(dir, error) : error
+  }
+}
+
+function notRunning (dir: string, cause: unknown): MixmintError {
+  return new MixmintError('daemon-not-running', 'operator', `no daemon runs in ${dir}: start it with \`mixmint run --dir ${dir}\` (or the whole network with \`mixmint up\`)`, { cause })
 }

@@ -185,8 +185,9 @@ function readMoney (suite: Suite, view: DirectoryView): Money {
     registry: new Registry(suite, view.network, readMoneyParameters(view.parameters.services), banks.map(({ listing }) => listing)),
     centers: new Map(view.services('center').map(node => [toHex(decode(CenterListing, node.body).center), node])),
     services: new Map([
-      ...banks.map(({ node, listing }) => [toHex(listing.bank), node] as const),
-      ...merchants.map(({ node, listing }) => [toHex(listing.payee), node] as const)
+      ...merchants.map(({ node, listing }) => [toHex(listing.payee), node] as const),
+      // Last, so that no merchant that names a bank's key as its own stands in the bank's place.
+      ...banks.map(({ node, listing }) => [toHex(listing.bank), node] as const)
     ])
   }
 }

@@ -1,6 +1,7 @@
 /** `mixmint bank …`: what a bank's operator does with the running bank. */
 import type { Command } from 'commander'
 import { randomBytes } from 'node:crypto'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import { callControl, type Json, type JsonObject } from '../control.ts'
 import { amount, folderOf, hexKey, withNet, type NetOptions } from './options.ts'
 import { report, table } from './output.ts'
@@ -10,7 +11,7 @@ export function addBank (program: Command): void {
   const ask = async (operation: string, input: JsonObject, human: (result: JsonObject) => string): Promise<void> => {
     const options = bank.opts<NetOptions>()
     await report(options.json === true, async () => {
-      const json = await callControl(folderOf(options, 'bank'), operation, input)
+      const json = await call(folderOf(options, 'bank'), operation, input)
       return { json, human: human(json as JsonObject) }
     })
   }
@@ -27,6 +28,17 @@ export function addBank (program: Command): void {
     .action(async (account: string) => { await ask('balance', { account }, r => `${String(r.balance)} ${String(r.unit)}`) })
   bank.command('books').description('issued, redeemed and outstanding, and whether they balance')
     .action(async () => { await ask('books', {}, booksTable) })
+}
+
+/** As callControl. A credit that got no answer may have been made: only under the same reference is asking again safe. */
+async function call (dir: string, operation: string, input: JsonObject): Promise<Json> {
+  try {
+    return await callControl(dir, operation, input)
+  } catch (error) {
+    if (operation !== 'credit' || !(isMixmintError(error, 'daemon-not-running') || isMixmintError(error, 'daemon-silent'))) throw error
+    const { code, fault, message } = error
+    throw new MixmintError(code, fault, `${message}; it may have been credited: to try again, add \`--reference ${String(input.reference)}\`, which counts once`, { retry: true, cause: error })
+  }
 }
 
 /** The bank's books as a table. */

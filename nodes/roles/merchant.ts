@@ -69,8 +69,8 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     return { state: conflicts > 0 ? 'double-spend' : 'short', coins: reply.inputs.map(({ state, code }) => ({ state, code })), proofs: await proofs() }
   }
   const orderOf = async (invoice: Uint8Array): Promise<JsonObject> => {
-    const found = (await run(engine.orders())).find(line => toHex(line.invoice) === toHex(invoice))
-    return { order: found?.order ?? '', amount: found?.amount ?? 0, unit: config.unit }
+    const { order, amount } = await run(engine.orderOf(invoice))
+    return { order, amount, unit: config.unit }
   }
   const proofs = async (): Promise<string[]> => (await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file)))
 

@@ -9,7 +9,7 @@ import { SteadyClock } from '../steady-clock.ts'
 import { pay, type Taken } from './coins.ts'
 import { deposit, takings, type Deposited, type Takings } from './deposit.ts'
 import { PROOFS } from './keys.ts'
-import { makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
+import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
 import { settlementOf, settlePending } from './settle.ts'
 import { acceptToken, type Accepted } from './tokens.ts'
@@ -110,6 +110,11 @@ export class MerchantEngine {
   /** Every order there has been. */
   * orders (): Saga<OrderLine[]> {
     return yield * orders()
+  }
+
+  /** The order of one invoice. @throws unknown-invoice (peer) */
+  * orderOf (invoice: Uint8Array): Saga<OrderLine> {
+    return yield * lineOf(invoice)
   }
 
   /** Double spends that were tried here: coinId, and the bytes of a DoubleSpendProofFile that anyone can verify. */

@@ -65,8 +65,12 @@ export function * standing (invoice: Uint8Array): Saga<Open | AlreadyPaid> {
   const bytes = yield * get(openAt(invoice))
   if (bytes !== null) return { is: 'open', record: stored(OpenOrder, bytes), bytes }
   const paid = yield * get(paidAt(invoice))
-  if (paid === null) throw new MixmintError('unknown-invoice', 'peer', 'we have not given out this invoice: order again')
+  if (paid === null) throw unknownInvoice()
   return { is: 'paid', ...stored(PaidOrder, paid) }
+}
+
+function unknownInvoice (): MixmintError {
+  return new MixmintError('unknown-invoice', 'peer', 'we have not given out this invoice: order again')
 }
 
 /** The order was paid, and not by this: a second payment is refused, never swallowed. */
@@ -107,15 +111,25 @@ export interface OrderLine {
   readonly time: Millis
 }
 
+function * line (invoice: Uint8Array, value: Uint8Array): Saga<OrderLine> {
+  const { invoice: { order, amount, settleBy } } = stored(SignedInvoice, value)
+  const state = yield * standing(invoice)
+  const paid = state.is === 'paid' ? state.signed.paid : null
+  return { order, amount, settleBy, invoice, paid: paid?.how ?? null, time: paid?.time ?? 0 }
+}
+
+/** @throws unknown-invoice (peer) */
+export function * lineOf (invoice: Uint8Array): Saga<OrderLine> {
+  const value = yield * get(invoiceAt(invoice))
+  if (value === null) throw unknownInvoice()
+  return yield * line(invoice, value)
+}
+
 /** Every order there has been, by number. */
 export function * orders (): Saga<OrderLine[]> {
   const lines: OrderLine[] = []
   for (const { key, value } of yield * scanAll(INVOICES)) {
-    const { invoice: { order, amount, settleBy } } = stored(SignedInvoice, value)
-    const invoice = key.slice(INVOICES.length)
-    const state = yield * standing(invoice)
-    const paid = state.is === 'paid' ? state.signed.paid : null
-    lines.push({ order, amount, settleBy, invoice, paid: paid?.how ?? null, time: paid?.time ?? 0 })
+    lines.push(yield * line(key.slice(INVOICES.length), value))
   }
   const numberOf = ({ order }: OrderLine): number => Number(/^#(\d+)/.exec(order)?.[1] ?? 0)
   return lines.sort((a, b) => numberOf(a) - numberOf(b))
