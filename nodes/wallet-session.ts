@@ -1,8 +1,11 @@
 /**
- * A wallet at work: its store and lock, a network identity that lives as long as this session, a gateway that it keeps to,
- * and the engine whose questions go over the mixnet (or, where the account is named anyway, directly).
+ * A wallet at work: its store and lock, two network identities that live as long as this session, a gateway that it keeps
+ * to, and the engine whose questions go over the mixnet (or, where the account is named anyway, directly). One identity is
+ * the gateway's to know, the other that of whoever is asked directly: the directory, and the bank, which learns the account.
  */
 import { join } from 'node:path'
+import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { equal, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -21,6 +24,7 @@ import { linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
 import { MixnetRequester } from '@mixmint/mixnet/wire/requester'
 import { sleep, systemClock, systemRng } from './clock.ts'
 import { readNetwork } from './config.ts'
+import { createHost, type Host } from './host.ts'
 import { freshIdentity } from './identity.ts'
 import { Counters, createLog } from './observe.ts'
 import { Participant, type Surroundings } from './participant.ts'
@@ -43,6 +47,7 @@ export interface Merchant {
 
 /** How the session asks over the mixnet, made when first needed. */
 interface Anonymous {
+  readonly host: Host
   readonly node: MixNode
   readonly requester: MixnetRequester
 }
@@ -56,11 +61,12 @@ export class WalletSession {
   readonly #ports: BasePorts
   readonly #counters: Counters
   readonly #guard: DirectoryNode
+  readonly #alias: Secp256k1PrivateKey
   readonly #close: () => Promise<void>
   #anonymous: Promise<Anonymous> | null = null
 
   private constructor (parts: {
-    engine: WalletEngine, participant: Participant, bank: Uint8Array, unit: string, surroundings: Surroundings, guard: DirectoryNode, close: () => Promise<void>
+    engine: WalletEngine, participant: Participant, bank: Uint8Array, unit: string, surroundings: Surroundings, guard: DirectoryNode, alias: Secp256k1PrivateKey, close: () => Promise<void>
   }) {
     this.engine = parts.engine
     this.participant = parts.participant
@@ -70,6 +76,7 @@ export class WalletSession {
     this.#ports = parts.surroundings.ports
     this.#counters = parts.surroundings.counters
     this.#guard = parts.guard
+    this.#alias = parts.alias
     this.#close = parts.close
   }
 
@@ -94,7 +101,7 @@ export class WalletSession {
       const view = await participant.ready(DIRECTORY_PATIENCE)
       const { bank, unit } = await chooseBank(ports, participant)
       const engine = new WalletEngine({ suite, seed, network: network.network, bank, unit, registry: participant.registry, meter: surroundings.counters })
-      return new WalletSession({ engine, participant, bank, unit, surroundings, guard: await chooseGuard(ports, view), close })
+      return new WalletSession({ engine, participant, bank, unit, surroundings, guard: await chooseGuard(ports, view), alias: await freshIdentity(), close })
     } catch (error) {
       await close()
       throw error
@@ -103,7 +110,7 @@ export class WalletSession {
 
   /** The name under which the gateway, and nobody else, knows this session. */
   get peer (): string {
-    return this.participant.host.node.peerId.toString()
+    return peerIdFromPrivateKey(this.#alias).toString()
   }
 
   get guard (): string {
@@ -138,9 +145,10 @@ export class WalletSession {
 
   async close (): Promise<void> {
     if (this.#anonymous !== null) {
-      const { node, requester } = await this.#anonymous
+      const { host, node, requester } = await this.#anonymous
       requester.close()
       await node.stop(DRAIN)
+      await host.stop()
     }
     await this.#close()
   }
@@ -154,7 +162,10 @@ export class WalletSession {
 
   async #ask (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
     const { peer } = this.participant.service(service)
-    this.#anonymous ??= this.#attach()
+    this.#anonymous ??= this.#attach().catch((error: unknown) => {
+      this.#anonymous = null
+      throw error
+    })
     const { requester } = await this.#anonymous
     return await requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + REQUEST_PATIENCE })
   }
@@ -166,14 +177,15 @@ export class WalletSession {
     const { participant } = this
     const privateKey = rng.bytes(32)
     const view = participant.view()
+    const host = await createHost({ privateKey: this.#alias, role: 'wallet', listen: [] })
     const { meanDelay, queueLimit, replayLimit } = view.parameters
     const engine = new MixEngine({
-      suite, self: participant.host.peer, parameters: { meanDelay, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
+      suite, self: host.peer, parameters: { meanDelay, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
     })
     const gateway = this.#guard
     let requester: MixnetRequester | null = null
     const node = new MixNode({
-      node: participant.host.node, engine, clock, rng, meter: this.#counters,
+      node: host.node, engine, clock, rng, meter: this.#counters,
       neighbourhood: {
         addresses: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer)) ? gateway.addresses : [],
         accepts: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer))
@@ -186,10 +198,10 @@ export class WalletSession {
     await node.start()
     node.keep(gateway.peer)
     requester = new MixnetRequester({
-      suite, clock, rng, meter: this.#counters, view: () => participant.keeper.view(), gateway: gateway.peer, peer: participant.host.peer,
+      suite, clock, rng, meter: this.#counters, view: () => participant.keeper.view(), gateway: gateway.peer, peer: host.peer,
       mixKey: suite.x25519Base(privateKey), sendPacket: (to, packet) => node.sendPacket(to, packet)
     })
-    return { node, requester }
+    return { host, node, requester }
   }
 }
 

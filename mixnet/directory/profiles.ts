@@ -30,7 +30,7 @@ const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
     epochGrace: 2 * MINUTE,
     clockSkew: 5_000,
     queueLimit: 1 << 12,
-    replayLimit: 1 << 18,
+    replayLimit: 1 << 20,
     requestLimit: 1 << 18,
     surbsPerPacket: 4,
     answerKept: 2 * MINUTE

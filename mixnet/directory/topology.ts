@@ -28,9 +28,9 @@ export function topologyOf (view: () => DirectoryView | null, self: Uint8Array):
       const goes = here === last ? after === GATEWAY_LAYER || after === SERVICE_LAYER : after === here + 1
       return comes && goes
     },
-    mayReachWallet: from => {
+    mayReachWallet: (from, wallet) => {
       const now = view()
-      return now !== null && layerOf(now, me) === GATEWAY_LAYER && layerOf(now, from) === now.parameters.pathLength - 2
+      return now !== null && layerOf(now, me) === GATEWAY_LAYER && layerOf(now, from) === now.parameters.pathLength - 2 && layerOf(now, wallet) === null
     }
   }
 }

@@ -35,8 +35,8 @@ export interface MixParameters {
 export interface Topology {
   /** May a packet that came over the link `from` go on to the node `to`? */
   readonly mayForward: (from: LinkId, to: LinkId) => boolean
-  /** May a packet that came over the link `from` go to a wallet that is attached here? Never but at gateways. */
-  readonly mayReachWallet: (from: LinkId) => boolean
+  /** May a packet that came over the link `from` go to `wallet`, attached here? Only at gateways, and to no listed node. */
+  readonly mayReachWallet: (from: LinkId, wallet: LinkId) => boolean
 }
 
 /** The mix key of one epoch. It opens packets while from ≤ now < until (the epoch and the grace on both sides). */
@@ -262,7 +262,7 @@ export class MixEngine {
     const to = parseAddress(next)
     if (to === null) return 'address'
     if (to.client === null) return topology.mayForward(from, toHex(to.peer)) ? { kind: 'forward', to, packet } : 'topology'
-    if (!equal(to.peer, self) || !topology.mayReachWallet(from)) return 'topology'
+    if (!equal(to.peer, self) || !topology.mayReachWallet(from, toHex(to.client))) return 'topology'
     return { kind: 'to-wallet', wallet: to.client, packet }
   }
 

@@ -180,8 +180,8 @@ export class DirectoryKeeper {
         this.#fetching.poke()
       }
     } else if (view !== this.#shown) {
+      onDocument?.(view) // where that fails, it is tried again
       this.#shown = view
-      onDocument?.(view)
       for (const resolve of this.#waiting.splice(0)) resolve(view)
     }
     return this.client.nextChange(now) ?? now + IDLE

@@ -28,6 +28,8 @@ const LENGTH_BYTES = 4
 const BATCH_BYTES = 60 * 1024
 /** After so many frames in a row, let timers and other streams have their turn. */
 const TURN = 16
+/** While we pause, what gathers is joined this often. */
+const JOIN_EVERY: Millis = 200
 /** What is set aside for a body before its bytes arrive; from there it doubles, so that a length alone costs nothing. */
 const FIRST_BODY_BYTES = 8192
 
@@ -84,7 +86,7 @@ export async function readFrames (
         for (const frame of assembler.take(chunk)) {
           clearTimeout(timer)
           const done = onFrame(frame)
-          if (done !== undefined) await done
+          if (done !== undefined) await joining(stream, done)
           if (++whole % TURN === 0) await turn()
           if (settled) return
         }
@@ -291,6 +293,27 @@ function writeLength (into: Uint8Array, at: number, length: number): number {
   for (; rest >= 0x80; rest >>>= 7) into[at++] = rest & 0x7f | 0x80
   into[at++] = rest
   return at
+}
+
+/** Libp2p's buffer of what came while a stream is paused. */
+interface Gathered { readonly byteLength: number, subarray: () => Uint8Array, consume: (bytes: number) => void, append: (bytes: Uint8Array) => void }
+
+/** A sender may cut a window into single bytes, each kept at the price of a hundred: until `done` has settled, they are joined. */
+async function joining (stream: Stream, done: Promise<void>): Promise<void> {
+  let joined = 0
+  const timer = setInterval(() => {
+    const gathered = (stream as Stream & { readonly readBuffer?: Gathered }).readBuffer
+    if (gathered === undefined || gathered.byteLength === joined) return
+    const whole = gathered.subarray()
+    joined = whole.length
+    gathered.consume(joined)
+    gathered.append(whole)
+  }, JOIN_EVERY)
+  try {
+    await done
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 async function turn (): Promise<void> {

@@ -51,9 +51,11 @@ export class Loop {
       } catch (error) {
         next = signal.aborted ? 0 : failed(error)
       }
-      for (let left = Infinity; left > 0 && !signal.aborted && !this.#poked;) {
-        await this.#sleep(Math.min(next - clock.now(), LOOK))
-        left = next - clock.now()
+      // By whichever is there first, timers or the clock: one that was ahead may be set back by days.
+      for (let left = Math.max(next - clock.now(), 1); left > 0 && !signal.aborted && !this.#poked;) {
+        const slice = Math.min(left, LOOK)
+        await this.#sleep(slice)
+        left = Math.min(left - slice, next - clock.now())
       }
     }
   }

@@ -32,6 +32,10 @@ test('credits that cannot be meant are refused', async () => {
   expect(await thrown(desk.credit(1, undefined, ''))).toBe('bad-argument')
   expect(await thrown(desk.run(desk.engine.credit(new Uint8Array(31), 1, 'short')))).toBe('bad-argument')
   expect(await thrown(desk.credit(Number.MAX_SAFE_INTEGER))).toBe('bad-amount')
+  // All accounts together hold no more than an amount can be: else the books could never be read again.
+  expect(await thrown(desk.credit(Number.MAX_SAFE_INTEGER, keyNamed('other')))).toBe('bad-amount')
+  expect(await desk.credit(Number.MAX_SAFE_INTEGER - 100, keyNamed('other'))).toBe(Number.MAX_SAFE_INTEGER - 100)
+  await desk.expectBalanced()
   expect(await desk.balance()).toBe(100)
 })
 

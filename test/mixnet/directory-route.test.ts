@@ -136,10 +136,12 @@ describe('the topology', () => {
   it('lets only gateways reach wallets, with what the last mixes send', () => {
     const reaches = (self: string): string[] => {
       const topology = topologyOf(() => view, view.nodes.find(({ peer }) => toHex(peer) === self)?.peer ?? wallet.peer)
-      return all.filter(from => topology.mayReachWallet(from))
+      return all.filter(from => topology.mayReachWallet(from, stranger))
     }
     expect(reaches(at(0)[0])).toEqual([mix3])
     for (const other of [at(1)[1], at(3)[1], service, stranger]) expect(reaches(other)).toEqual([])
-    expect(topologyOf(() => null, view.gateways[0].peer).mayReachWallet(mix3)).toBe(false)
+    expect(topologyOf(() => null, view.gateways[0].peer).mayReachWallet(mix3, stranger)).toBe(false)
+    const topology = topologyOf(() => view, view.gateways[0].peer)
+    for (const listed of [mix1, service]) expect(topology.mayReachWallet(mix3, listed)).toBe(false)
   })
 })

@@ -7,14 +7,14 @@ import { balanceMessage, withdrawMessage } from '../bank-requests.ts'
 import { checkOutputDates, checkOutputs, total, withdrawalId } from '../contract.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { stored } from '../stored.ts'
-import { accountAt, creditAt, withdrawalAt } from './keys.ts'
-import { balanceOf, checkOurs, commit, creditStep, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
+import { accountAt, ALL_CREDITS, creditAt, withdrawalAt } from './keys.ts'
+import { allCreditsStep, balanceOf, checkOurs, commit, creditStep, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { Credited, Signatures } from './records.ts'
 
 /**
  * Money comes in: the operator credits an account, once for each reference.
  * @returns the account's balance
- * @throws bad-argument (caller); reference-reused (caller) when it stands for another account or amount
+ * @throws bad-argument (caller); bad-amount (peer) when all credits would pass 2^53 − 1; reference-reused (caller) when it stands for another account or amount
  */
 export function * credit (bank: Bank, account: Uint8Array, amount: number, reference: string): Saga<number> {
   if (account.length !== 32) throw new MixmintError('bad-argument', 'caller', 'an account is named by a key of 32 bytes')
@@ -32,6 +32,7 @@ export function * credit (bank: Bank, account: Uint8Array, amount: number, refer
     const clash = yield * commit([
       insert('credit', creditAt(id), value),
       creditStep(account, yield * get(accountAt(account)), amount),
+      allCreditsStep(yield * get(ALL_CREDITS), amount),
       journalStep(time, id, { kind: 'credit', amount, issued: [], redeemed: [] })
     ])
     if (clash === null) return yield * balanceOf(account)

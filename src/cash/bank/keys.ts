@@ -1,11 +1,12 @@
 /**
- * The bank's store, key by key. No prefix begins another. Every value but the accounts' and the clock's is
+ * The bank's store, key by key. No prefix begins another. Every value but the accounts', their credits' and the clock's is
  * written once, with insert-if-absent, in one batch with all that belongs to the same movement.
  *
  * | key | value (records.ts) | says |
  * |---|---|---|
  * | `account` ‖ account key | Account | what the account holds; changed by swap |
  * | `credit` ‖ H(reference) | Credited | the operator's deposit under this reference was made |
+ * | `all-credits` | Account | what came in through the operator, in all; changed by swap |
  * | `withdrawal` ‖ withdrawal id | Signatures | the answer to this withdrawal |
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
@@ -26,6 +27,8 @@ const prefixed = (prefix: string): (id: Uint8Array) => Uint8Array => {
 
 export const ACCOUNTS = utf8('account')
 export const JOURNAL = utf8('journal')
+
+export const ALL_CREDITS = utf8('all-credits')
 
 export const accountAt = prefixed('account')
 export const creditAt = prefixed('credit')

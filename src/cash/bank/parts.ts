@@ -11,7 +11,7 @@ import type { Output } from '../formats.ts'
 import type { Registry } from '../registry.ts'
 import type { SteadyClock } from '../steady-clock.ts'
 import { stored } from '../stored.ts'
-import { accountAt, journalAt, outputAt } from './keys.ts'
+import { accountAt, ALL_CREDITS, journalAt, outputAt } from './keys.ts'
 import { Account, JournalEntry, type Part } from './records.ts'
 
 export interface BankOptions {
@@ -113,6 +113,15 @@ export function parts (items: ReadonlyArray<{ keyset: Uint8Array, value: number 
  */
 export function creditStep (account: Uint8Array, was: Uint8Array | null, amount: number): Step {
   return accountStep(account, was, total([{ value: amount }], balanceIn(was)))
+}
+
+/**
+ * The step that counts a credit among all there were: with every unit counted once, no sum of the books can pass 2^53 − 1.
+ * @throws bad-amount (peer) when this one would take them there
+ */
+export function allCreditsStep (was: Uint8Array | null, amount: number): Step {
+  const value = encode(Account, { balance: total([{ value: amount }], balanceIn(was)) })
+  return { clash: 'account', op: { op: 'swap', key: ALL_CREDITS, was, value } }
 }
 
 /** The step that takes from an account; see creditStep. @throws insufficient-funds (peer) */
