@@ -1,5 +1,5 @@
 /** Secret files: made once, complete or not at all, readable by their owner only. */
-import { closeSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
@@ -11,7 +11,7 @@ import { MixmintError } from '@mixmint/core/kit/errors'
  * @returns false when the file was already there; it is untouched
  */
 export function createSecret (file: string, content: string): boolean {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  makeFolder(dirname(file))
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
   const fd = openSync(temporary, 'wx', 0o600)
   try {
@@ -31,6 +31,22 @@ export function createSecret (file: string, content: string): boolean {
     throw error
   } finally {
     unlinkSync(temporary)
+  }
+}
+
+/**
+ * A folder for its owner only, and those above it. One by one: Node's own recursion never ends where the system refuses a
+ * folder as if its parent were missing (/proc).
+ * @throws cannot-make-folder (operator)
+ */
+function makeFolder (folder: string): void {
+  if (existsSync(folder)) return
+  if (dirname(folder) !== folder) makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw new MixmintError('cannot-make-folder', 'operator', `the folder ${folder} cannot be made: ${(cause as Error).message}`, { cause })
   }
 }
 

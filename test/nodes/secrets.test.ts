@@ -29,3 +29,7 @@ try { createSecret('${join(dir, 'key')}', 'x'.repeat(48_000)); console.log('made
   expect(said.trim()).toMatch(/^E(FBIG|NOSPC)$/)
   expect(readdirSync(dir)).toEqual([])
 })
+
+test.skipIf(process.platform !== 'linux')('where no folder can be made, that is said', () => {
+  expect(() => createSecret('/proc/nowhere/at/all/key', 'x')).toThrow(expect.objectContaining({ code: 'cannot-make-folder' }))
+})
