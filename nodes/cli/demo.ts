@@ -1,6 +1,6 @@
 /** `mixmint demo`: a whole network, and the story of a purchase that nobody watched. */
 import type { Command } from 'commander'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -56,7 +56,7 @@ async function demo (keep: string | undefined, json: boolean): Promise<void> {
 /** @throws folder-not-empty (caller) */
 function folder (keep: string | undefined): string {
   if (keep === undefined) return mkdtempSync(join(tmpdir(), 'mixmint-demo-'))
-  if (existsSync(keep) && readdirSync(keep).length > 0) throw new MixmintError('folder-not-empty', 'caller', `${keep} is not empty: name a new folder`)
+  if (existsSync(keep) && (!statSync(keep).isDirectory() || readdirSync(keep).length > 0)) throw new MixmintError('folder-not-empty', 'caller', `${keep} is not an empty folder: name a new one`)
   mkdirSync(keep, { recursive: true, mode: 0o700 })
   return resolve(keep)
 }

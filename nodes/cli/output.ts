@@ -22,6 +22,7 @@ export const EXIT_HELP = `Exit codes
 
 export function exitCode (error: MixmintError): number {
   if (error.fault === 'us') return EXIT.internal
+  if (error.code === 'bad-argument') return EXIT.usage
   if (error.retry) return EXIT.retry
   if (error.fault === 'operator') return EXIT.operator
   return EXIT.refused

@@ -21,16 +21,19 @@ export function addTools (program: Command): void {
     })
 
   const proof = program.command('proof').description('proofs that anyone can check')
-  proof.command('verify').description('check a double-spend proof: two spends of one coin for different contracts')
+  proof.command('verify').description('check double-spend proofs, one a line: two spends of one coin for different contracts')
     .argument('<file>', 'the file, or - for standard input')
     .option('--json', 'print the result as JSON')
     .action(async (file: string, { json }: { json?: boolean }) => {
       await report(json === true, async () => {
         const { verifyProofText } = await import('../proof.ts')
-        const { coin, value, unit, bank } = await verifyProofText(readText(file))
+        const proven = []
+        for (const line of readText(file).split('\n')) proven.push(await verifyProofText(line))
+        const all = proven.map(({ coin, value, unit, bank }) => ({ coin: toHex(coin), value, unit, bank: toHex(bank) }))
         return {
-          json: { valid: true, coin: toHex(coin), value, unit, bank: toHex(bank) },
-          human: `VALID: the owner of coin ${toHex(coin).slice(0, 16)}… (${value} ${unit}, bank ${toHex(bank).slice(0, 16)}…) signed it over to two different contracts`
+          json: { valid: true, ...all[0], proofs: all },
+          human: all.map(({ coin, value, unit, bank }) =>
+            `VALID: the owner of coin ${coin.slice(0, 16)}… (${value} ${unit}, bank ${bank.slice(0, 16)}…) signed it over to two different contracts`).join('\n')
         }
       })
     })
