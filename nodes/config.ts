@@ -64,7 +64,7 @@ function bad (file: string, why: string): MixmintError {
   return new MixmintError('bad-config', 'operator', `${file}: ${why}`)
 }
 
-/** @throws no-such-network (caller) when there is no readable file; bad-config (operator) */
+/** @throws no-such-network, when there is no readable file, bad-config (operator) */
 export function readNetwork (file: string): NetworkConfig {
   const raw = readToml(file, 'no-such-network')
   check(file, raw, { network: 'text', faults: 'uint', authority: 'tables' })
@@ -77,7 +77,7 @@ export function readNetwork (file: string): NetworkConfig {
   }
 }
 
-/** @throws no-such-node, no-such-network (caller), bad-config (operator) */
+/** @throws no-such-node, no-such-network, bad-config (operator) */
 export function readNode (dir: string): NodeConfig {
   const file = join(dir, 'config.toml')
   const raw = readToml(file, 'no-such-node')
@@ -117,7 +117,7 @@ function readToml (file: string, absent: string): Record<string, unknown> {
   try {
     source = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new MixmintError(absent, 'caller', `cannot read ${file}: give the right folder, or make one with \`mixmint up --dir ${dirname(file)}\``, { cause: error })
+    throw new MixmintError(absent, 'operator', `cannot read ${file}: give the right folder, or make one with \`mixmint up --dir ${dirname(file)}\``, { cause: error })
   }
   try {
     return parseToml(source) as Record<string, unknown>

@@ -26,14 +26,14 @@ export function createWallet (dir: string, words?: string): string {
   return chosen
 }
 
-/** @throws no-wallet (caller), key-file-open (operator), bad-mnemonic */
+/** @throws no-wallet, key-file-open (operator), bad-mnemonic */
 export function walletSeed (dir: string): Uint8Array {
   return seedFromMnemonic(walletWords(dir))
 }
 
-/** @throws no-wallet (caller), key-file-open (operator) */
+/** @throws no-wallet, key-file-open (operator) */
 function walletWords (dir: string): string {
   const words = readSecret(join(dir, WORDS))
-  if (words === null) throw new MixmintError('no-wallet', 'caller', `there is no wallet in ${dir}: make one with \`mixmint wallet init\``)
+  if (words === null) throw new MixmintError('no-wallet', 'operator', `there is no wallet in ${dir}: make one with \`mixmint wallet init\``)
   return words.trim()
 }

@@ -82,7 +82,7 @@ export class WalletSession {
 
   /**
    * @param net the network's folder, or any with its network.toml
-   * @throws no-wallet, no-such-network (caller), folder-in-use, directory-unavailable (operator)
+   * @throws no-wallet, no-such-network, folder-in-use, directory-unavailable (operator)
    */
   static async open (net: string, dir: string): Promise<WalletSession> {
     const network = readNetwork(join(net, 'network.toml'))

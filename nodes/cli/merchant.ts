@@ -43,16 +43,12 @@ export function addMerchant (program: Command): void {
     .action(async () => { await ask('proofs', {}, r => (r.proofs as string[]).join('\n')) })
 }
 
-/** What the clerk is told of a payment. Only what the till calls paid is PAID; to everything else the exit code says no. */
+/** What the clerk is told of a payment. Only a payment that was taken now is PAID; to everything else the exit code says no. */
 export function tillAnswer (r: JsonObject): { human: string, exit: number } {
-  if (r.state === 'paid') {
-    return {
-      human: r.repeat === true
-        ? `ALREADY PAID: order ${String(r.order)} was paid with this before; do not deliver again`
-        : `PAID: order ${String(r.order)}, ${String(r.amount)} ${String(r.unit)}, in ${String(r.milliseconds)} ms`,
-      exit: 0
-    }
+  if (r.state === 'paid' && r.repeat !== true) {
+    return { human: `PAID: order ${String(r.order)}, ${String(r.amount)} ${String(r.unit)}, in ${String(r.milliseconds)} ms`, exit: 0 }
   }
+  if (r.state === 'paid') return { human: `ALREADY PAID: order ${String(r.order)} was paid with this before; do not deliver again`, exit: EXIT.refused }
   if (r.state === 'double-spend') {
     return { human: 'NOT PAID: a coin of it was signed over to somebody else before; `mixmint merchant proofs` prints the proof', exit: EXIT.refused }
   }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { readFileSync } from 'node:fs'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
 import { EXIT, report, table } from './output.ts'
 import { defaultNet } from './options.ts'
 
@@ -49,17 +50,17 @@ export function addTools (program: Command): void {
         return {
           json: { ...shown, nodes: shown.nodes.map(n => ({ ...n })) },
           human: [`network ${shown.network}, epoch ${shown.epoch}, until ${shown.validUntil}, signed by ${shown.signatures} of ${shown.authorities} authorities`,
-            table([['LAYER', 'ROLE', 'PEER', 'ADDRESS'], ...shown.nodes.map(n => [n.layer, n.role, n.peer, n.address])])].join('\n')
+            table([['LAYER', 'ROLE', 'PEER', 'ADDRESS'], ...shown.nodes.map(n => [n.layer === SERVICE_LAYER ? '-' : String(n.layer), n.role, n.peer, n.address])])].join('\n')
         }
       })
     })
 }
 
-/** @throws no-such-file (caller) */
+/** @throws no-such-file (operator) */
 export function readText (file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
   } catch (error) {
-    throw new MixmintError('no-such-file', 'caller', `cannot read ${file}`, { cause: error })
+    throw new MixmintError('no-such-file', 'operator', `cannot read ${file}`, { cause: error })
   }
 }

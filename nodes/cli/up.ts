@@ -1,5 +1,8 @@
 /** `mixmint up`: a whole private network on this machine, until stopped. */
 import type { Command } from 'commander'
+import { join } from 'node:path'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import { callControl } from '../control.ts'
 import { createNetwork, isNetwork, nodeNames, SMALL_NETWORK, type NetworkPlan } from '../layout.ts'
 import { Supervisor } from '../supervisor.ts'
 import { interruption } from './interruption.ts'
@@ -20,6 +23,7 @@ export function addUp (program: Command): void {
 async function runNetwork (dir: string): Promise<void> {
   const { defaultSuite } = await import('@mixmint/core/crypto/choose')
   if (!isNetwork(dir)) await createNetwork(await defaultSuite(), dir, SMALL_NETWORK)
+  if (await isRunning(dir)) throw new MixmintError('already-running', 'operator', `the network in ${dir} runs already: use it from here, or stop it where it was started`)
   const supervisor = new Supervisor(dir, (name, expected) => {
     if (!expected) process.stderr.write(`mixmint: ${name} ended; see ${dir}/${name}/log.jsonl\n`)
   })
@@ -46,11 +50,21 @@ export async function startNetwork (supervisor: Supervisor, plan: NetworkPlan, q
   bar.end()
 }
 
+async function isRunning (dir: string): Promise<boolean> {
+  try {
+    await callControl(join(dir, 'authority'), 'status')
+    return true
+  } catch (error) {
+    if (isMixmintError(error, 'daemon-not-running')) return false
+    throw error
+  }
+}
+
 function welcome (dir: string): string {
   return `
 The network runs. In another terminal:
 
-  export MIXMINT_NET=${dir}
+  export MIXMINT_NET='${dir}'
   npx mixmint wallet init                      make a wallet; write its twelve words down
   npx mixmint bank credit $(npx mixmint wallet account) 10000
   npx mixmint wallet withdraw 5000             coins, blindly signed

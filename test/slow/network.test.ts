@@ -113,10 +113,10 @@ describe('a till', () => {
     const [paper, offer] = [join(stage.dir, 'pear.txt'), join(stage.dir, 'pear-coins.txt')]
     writeFileSync(paper, String(invoice))
     expect(await clerk('accept', paper)).toMatchObject({ code: 1, said: expect.stringContaining('wrong-kind') })
-    expect(await clerk('accept', join(stage.dir, 'missing.txt'))).toMatchObject({ code: 1, said: expect.stringContaining('no-such-file') })
+    expect(await clerk('accept', join(stage.dir, 'missing.txt'))).toMatchObject({ code: 3, said: expect.stringContaining('no-such-file') })
     await stage.command('wallet', 'offer', paper, '--out', offer)
     expect(await clerk('accept', offer)).toMatchObject({ code: 0, said: expect.stringMatching(/^PAID: order #\d+ a pear, 7 cent/) })
-    expect(await clerk('accept', offer)).toMatchObject({ code: 0, said: expect.stringMatching(/^ALREADY PAID/) })
+    expect(await clerk('accept', offer)).toMatchObject({ code: 1, said: expect.stringMatching(/^ALREADY PAID/) })
   })
 })
 

@@ -1,0 +1,55 @@
+/** Configuration: what is right is read, what is not is named. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readNetwork, readNode } from '../../nodes/config.ts'
+
+const NETWORK = `network = "n"\nfaults = 0\n[[authority]]\nkey = "${'ab'.repeat(32)}"\naddress = "/ip4/127.0.0.1/tcp/1/p2p/x"\n`
+let root: string
+let dir: string
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'mixmint-config-'))
+  dir = join(root, 'node')
+  mkdirSync(dir)
+  writeFileSync(join(root, 'network.toml'), NETWORK)
+})
+afterEach(() => { rmSync(root, { recursive: true, force: true }) })
+
+function node (content: string): ReturnType<typeof readNode> {
+  writeFileSync(join(dir, 'config.toml'), content)
+  return readNode(dir)
+}
+
+test('a node is what its file says, with the network beside it', () => {
+  const config = node('role = "bank"\nlisten = "/ip4/127.0.0.1/tcp/4000"\n[bank]\nunit = "EUR-cent"\ndenominations = 12\n')
+  expect(config).toMatchObject({ role: 'bank', listen: '/ip4/127.0.0.1/tcp/4000', unit: 'EUR-cent', denominations: 12, network: { network: 'n', faults: 0 } })
+  expect(config.network.authorities[0].key).toHaveLength(32)
+})
+
+describe('refused, and the message names', () => {
+  test.each([
+    ['a misspelt key, with the nearest', 'role = "mix"\nlistn = "x"\n', /listn; did you mean listen/],
+    ['a misspelt key of the role', 'role = "bank"\nlisten = "x"\n[bank]\nunits = "c"\n', /bank\.units; did you mean unit/],
+    ['a key far from all', 'role = "mix"\nlisten = "x"\ncolour = 1\n', /colour; known: /],
+    ['a key of another role', 'role = "mix"\nlisten = "x"\n[bank]\nunit = "c"\n', /unknown key bank/],
+    ['a role that is none', 'role = "boss"\nlisten = "x"\n', /role: one of authority/],
+    ['a missing key', 'role = "mix"\n', /listen: a text is wanted/],
+    ['a number that is a text', 'role = "bank"\nlisten = "x"\n[bank]\ndenominations = "many"\n', /denominations: a whole number/],
+    ['a key that is not hexadecimal', 'role = "merchant"\nlisten = "x"\n[merchant]\nbank = "nobody"\n', /merchant\.bank: a key of 64/],
+    ['a file that is not TOML', 'role = ', /not TOML/]
+  ])('%s', (_what, content, message) => {
+    expect(() => node(content)).toThrow(expect.objectContaining({ code: 'bad-config', fault: 'operator', message: expect.stringMatching(message) }))
+  })
+
+  test('no authority', () => {
+    writeFileSync(join(root, 'network.toml'), 'network = "n"\n')
+    expect(() => readNetwork(join(root, 'network.toml'))).toThrow(expect.objectContaining({ code: 'bad-config' }))
+  })
+
+  test('files that are not there', () => {
+    expect(() => readNode(join(root, 'none'))).toThrow(expect.objectContaining({ code: 'no-such-node', fault: 'operator' }))
+    expect(() => readNetwork(join(root, 'none.toml'))).toThrow(expect.objectContaining({ code: 'no-such-network', fault: 'operator' }))
+  })
+})
