@@ -6,6 +6,8 @@ import { finalize } from '@mixmint/core/crypto/rsabssa'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { equal, fromHex, utf8 } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import { peel } from '@mixmint/mixnet/sphinx/peel'
+import { wrap } from '@mixmint/mixnet/sphinx/wrap'
 
 function hex (text: string): Uint8Array {
   return fromHex(text.replace(/\s/g, ''))
@@ -54,6 +56,21 @@ const RSABSSA = {
     8cf3d5db5daae0f008b7a9799c137061`
 }
 
+/** A packet over three hops; the digest is that of test/reference/sphinx.ts, which shares no code with mixnet/sphinx. */
+export const PACKET = {
+  ephemeral: new Uint8Array(32).fill(0x11),
+  keys: [0x21, 0x22, 0x23].map(byte => new Uint8Array(32).fill(byte)),
+  addresses: [0x31, 0x32, 0x33].map(byte => new Uint8Array(94).fill(byte)),
+  delays: [50, 50, 0],
+  message: Uint8Array.from({ length: 3968 }, (_, i) => i & 0xff),
+  digest: 'a532c0219f267c2f0d14c2ff5ec77442a4d044aa815aabacd2d3329424a0ff38'
+}
+
+function packet (suite: Suite): Uint8Array {
+  const hops = PACKET.keys.map((key, i) => ({ publicKey: suite.x25519Base(key), address: PACKET.addresses[i], delay: PACKET.delays[i] }))
+  return wrap(suite, PACKET.ephemeral, hops, new Uint8Array(94), PACKET.message)
+}
+
 type Known = readonly [name: string, compute: (suite: Suite) => Uint8Array | null, answer: string]
 
 /** Sources: FIPS 180-4; RFC 4231 case 1; FIPS 202; SP 800-38A F.5.1; RFC 8439 A.1; RFC 7748 §5.2; RFC 8032 §7.1; BLAKE2b by Python's hashlib. */
@@ -71,7 +88,8 @@ const KNOWN: readonly Known[] = [
     hex('e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c')), 'c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552'],
   ['ed25519 sign', s => s.ed25519Sign(s.ed25519KeyPair(hex(ED25519.secret)), hex('af82')), ED25519.signature],
   ['rsabssa public', s => s.rsaPublicRaw({ n: hex(RSABSSA.modulus) }, hex(RSABSSA.blindSignature)), RSABSSA.blinded],
-  ['rsabssa finalize', s => finalize(s, { n: hex(RSABSSA.modulus) }, hex(RSABSSA.message), hex(RSABSSA.inverse), hex(RSABSSA.blindSignature), 0), RSABSSA.signature]
+  ['rsabssa finalize', s => finalize(s, { n: hex(RSABSSA.modulus) }, hex(RSABSSA.message), hex(RSABSSA.inverse), hex(RSABSSA.blindSignature), 0), RSABSSA.signature],
+  ['sphinx wrap', s => s.sha256(packet(s)), PACKET.digest]
 ]
 
 /** What must hold, and what must not. */
@@ -83,6 +101,16 @@ const VERDICTS: ReadonlyArray<readonly [name: string, holds: (suite: Suite) => b
     const box = s.seal(key, nonce, text, text)
     const opened = s.open(key, nonce, box, text)
     return opened !== null && equal(opened, text) && s.open(key, nonce, box, key) === null
+  }],
+  ['sphinx peel', s => {
+    let passed = packet(s)
+    for (const key of PACKET.keys) {
+      const peeled = peel(s, key, passed)
+      if (peeled.kind === 'exit') return equal(peeled.message, PACKET.message)
+      if (peeled.kind !== 'forward') return false
+      passed = peeled.packet
+    }
+    return false
   }]
 ]
 

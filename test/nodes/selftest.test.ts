@@ -1,8 +1,10 @@
 /** The short known-answer test at the start of a daemon. */
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { describe, expect, it } from 'vitest'
-import { selfTest } from '../../nodes/selftest.ts'
-import { nativeSuite, suites } from '../crypto/suites.ts'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { PACKET, selfTest } from '../../nodes/selftest.ts'
+import { nativeSuite, pureSuite, suites } from '../crypto/suites.ts'
+import { twinWrap } from '../reference/sphinx.ts'
 
 const wrong = (bytes: Uint8Array | null): Uint8Array | null => bytes === null ? null : bytes.map((byte, i) => i === 3 ? byte ^ 1 : byte)
 
@@ -24,5 +26,10 @@ describe('the self-test', () => {
     expect(() => { selfTest({ ...nativeSuite, sha256: () => { throw new Error('boom') } }) }).toThrow(expect.objectContaining({ code: 'selftest-failed' }))
     expect(() => { selfTest({ ...nativeSuite, open: (key, nonce, box) => nativeSuite.open(key, nonce, box, new TextEncoder().encode('mixmint')) }) })
       .toThrow(expect.objectContaining({ code: 'selftest-failed' }))
+  })
+
+  it('knows a packet by its slow twin', () => {
+    const hops = PACKET.keys.map((key, i) => ({ publicKey: pureSuite.x25519Base(key), address: PACKET.addresses[i], delay: PACKET.delays[i] }))
+    expect(toHex(pureSuite.sha256(twinWrap(PACKET.ephemeral, hops, new Uint8Array(94), PACKET.message)))).toBe(PACKET.digest)
   })
 })
