@@ -2,6 +2,7 @@
  * The mixing part of a node: keys as they are made and destroyed, links to the neighbours that the directory names, and the
  * engine between them. It begins with the first document, whose parameters it mixes by.
  */
+import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import type { Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
@@ -9,6 +10,7 @@ import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine, type MixCounts } from '@mixmint/mixnet/mixing/engine'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
 import type { LinkCounts } from '@mixmint/mixnet/wire/packets'
+import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Participant, Surroundings } from './participant.ts'
 
@@ -20,13 +22,16 @@ export interface MixerHooks {
 export class Mixer {
   readonly #surroundings: Surroundings
   readonly #hooks: MixerHooks
+  readonly #seenLog: SeenLog
   /** Rotations that came before there was a mixer. */
   #early: Rotation[] = []
   #node: MixNode | null = null
   #view: () => DirectoryView | null = () => null
 
-  constructor (surroundings: Surroundings, hooks: MixerHooks = {}) {
+  /** @param dir the node's folder; seen tags are kept in it */
+  constructor (surroundings: Surroundings, dir: string, hooks: MixerHooks = {}) {
     this.#surroundings = surroundings
+    this.#seenLog = new SeenLog(join(dir, 'seen'))
     this.#hooks = hooks
   }
 
@@ -59,6 +64,7 @@ export class Mixer {
         // Strangers are wallets, and only gateways and wallets' own gateways speak with them.
         accepts: peer => isGateway() || this.#view()?.byPeer(fromHex(peer)) !== undefined
       },
+      seenLog: this.#seenLog,
       ...this.#hooks
     })
     for (const rotation of this.#early.splice(0)) this.onKeys(rotation)

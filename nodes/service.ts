@@ -13,6 +13,8 @@ type Via = 'direct' | 'mixnet'
 
 export interface ServiceOptions extends Surroundings {
   readonly identity: Secp256k1PrivateKey
+  /** The node's folder. */
+  readonly dir: string
   readonly listen: readonly string[]
   readonly kind: string
   readonly body: () => Promise<Uint8Array>
@@ -43,7 +45,7 @@ export class Service {
   static async start (options: ServiceOptions): Promise<Service> {
     const { suite, ports, counters, protocol } = options
     let responder: MixnetResponder | null = null
-    const mixer = new Mixer(options, { onDeliver: message => { responder?.onDeliver(message) } })
+    const mixer = new Mixer(options, options.dir, { onDeliver: message => { responder?.onDeliver(message) } })
     const participant = await Participant.start({
       ...options,
       hostRole: 'service',

@@ -10,6 +10,7 @@ import type { EpochKey, MixCounts, MixEffect, MixEngine, MixEvent } from '../mix
 import { parseAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE, PACKET_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
+import type { SeenLog } from './seen-log.ts'
 
 export interface MixNodeOptions {
   readonly node: Libp2p
@@ -19,6 +20,8 @@ export interface MixNodeOptions {
   readonly rng: Rng
   readonly meter: Meter
   readonly limits?: Partial<LinkLimits>
+  /** Where seen tags are kept over a restart; without it they are not, as suits keys that live no longer than the process. */
+  readonly seenLog?: SeenLog
   /** A message for this node: 3968 bytes, still padded. */
   readonly onDeliver?: (message: Uint8Array) => void
   /** A reply on one of this node's SURBs: id 16 bytes, payload 3984. */
@@ -31,13 +34,19 @@ export class MixNode {
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Infinity
   #onEmpty: (() => void) | undefined
+  /** Of each epoch, how many tags the log holds. */
+  readonly #logged = new Map<number, number>()
 
   constructor (options: MixNodeOptions) {
     this.#options = options
     const { node, neighbourhood, rng, meter, limits } = options
     this.#links = new PacketLinks({
       node, neighbourhood, rng, meter, limits,
-      onPacket: (from, packet) => { this.#handle({ kind: 'packet', from, packet }) }
+      onPacket: (from, packet) => {
+        // While the log is behind, for want of disk, a packet that was taken could be taken again after a crash.
+        if (this.#log()) this.#handle({ kind: 'packet', from, packet })
+        else meter.count('mix_shed', { reason: 'seen-log' })
+      }
     })
   }
 
@@ -46,12 +55,21 @@ export class MixNode {
     await this.#links.start()
   }
 
+  /** @throws seen-log-failed (operator): then the key is not used */
   install (key: EpochKey): void {
-    this.#handle({ kind: 'install', key })
+    const { seenLog, engine } = this.#options
+    if (seenLog === undefined || this.#logged.has(key.epoch)) {
+      this.#handle({ kind: 'install', key })
+      return
+    }
+    this.#handle({ kind: 'install', key: { ...key, seen: seenLog.load(key.epoch) } })
+    this.#logged.set(key.epoch, engine.seenCount(key.epoch))
   }
 
   retire (epoch: number): void {
     this.#handle({ kind: 'retire', epoch })
+    this.#logged.delete(epoch)
+    this.#options.seenLog?.remove(epoch)
   }
 
   /** Which epoch is now current. */
@@ -103,12 +121,33 @@ export class MixNode {
     this.#handle({ kind: 'abandon' })
     clearTimeout(this.#timer)
     await this.#links.stop(signal)
+    this.#options.seenLog?.close()
   }
 
   #handle (event: MixEvent): void {
     const { engine, clock, rng } = this.#options
-    for (const effect of engine.handle(event, clock.now(), rng)) this.#perform(effect)
+    const effects = engine.handle(event, clock.now(), rng)
+    if (event.kind === 'packet') this.#log()
+    for (const effect of effects) this.#perform(effect)
     this.#arm()
+  }
+
+  /** Write the tags that came since the last time. Is the log complete? */
+  #log (): boolean {
+    const { seenLog, engine, meter } = this.#options
+    if (seenLog === undefined) return true
+    for (const [epoch, logged] of this.#logged) {
+      const count = engine.seenCount(epoch)
+      if (count === logged) continue
+      try {
+        seenLog.append(epoch, engine.seenSince(epoch, logged))
+        this.#logged.set(epoch, count)
+      } catch {
+        meter.count('mix_seen_log_failed')
+        return false
+      }
+    }
+    return true
   }
 
   #perform (effect: MixEffect): void {

@@ -30,7 +30,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
   const service: Service = await Service.start({
-    ...daemon, listen: [config.listen], kind: 'bank', protocol: BANK_PROTOCOL,
+    ...daemon, dir: config.dir, listen: [config.listen], kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now })

@@ -35,7 +35,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     registry: () => service.participant.registry(), meter: counters
   })
   const service: Service = await Service.start({
-    ...daemon, listen: [config.listen], kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
+    ...daemon, dir: config.dir, listen: [config.listen], kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
     body: async () => encode(MerchantListing, { payee: key.publicKey, name: config.name }),
     handle: async (content, via) => {
       let request: MerchantRequest

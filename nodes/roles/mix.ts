@@ -10,7 +10,7 @@ const DRAIN = 5_000
 export async function startMix (daemon: Daemon): Promise<Role> {
   const { config } = daemon
   const role = config.role === 'gateway' ? 'gateway' : 'mix'
-  const mixer = new Mixer(daemon)
+  const mixer = new Mixer(daemon, config.dir)
   const participant = await Participant.start({
     ...daemon, hostRole: role, listen: [config.listen],
     listing: { role, kind: '', body: async () => new Uint8Array(0), mixKeys: true, onKeys: mixer.onKeys },
