@@ -4,8 +4,12 @@
  */
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { isBuilt } from './bin/built.js'
 
 const here = name => fileURLToPath(new URL(name, import.meta.url))
+
+// A network that runs from a fresh build keeps it.
+if (isBuilt()) process.exit()
 
 try {
   const { build } = await import('rolldown')
