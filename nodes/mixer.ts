@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
-import type { Rotation } from '@mixmint/mixnet/directory/keys'
+import { asMixmintError } from '@mixmint/core/kit/saga'
+import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine, type MixCounts } from '@mixmint/mixnet/mixing/engine'
@@ -23,8 +24,8 @@ export class Mixer {
   readonly #surroundings: Surroundings
   readonly #hooks: MixerHooks
   readonly #seenLog: SeenLog
-  /** Rotations that came before there was a mixer. */
-  #early: Rotation[] = []
+  /** Made, and not in the mixer yet. */
+  #toInstall: MixKey[] = []
   #node: MixNode | null = null
   #view: () => DirectoryView | null = () => null
 
@@ -35,17 +36,33 @@ export class Mixer {
     this.#hooks = hooks
   }
 
-  onKeys = (rotation: Rotation): void => {
-    if (this.#node === null) {
-      this.#early.push(rotation)
-      return
+  onKeys = ({ made, destroyed }: Rotation): void => {
+    for (const { epoch } of destroyed) {
+      this.#toInstall = this.#toInstall.filter(key => key.epoch !== epoch)
+      if (this.#node === null) this.#seenLog.remove(epoch)
+      else this.#node.retire(epoch)
     }
-    for (const { epoch } of rotation.destroyed) this.#node.retire(epoch)
-    for (const { epoch, secret, from, until } of rotation.made) this.#node.install({ epoch, privateKey: secret, from, until })
+    this.#toInstall.push(...made)
+    this.#install()
   }
 
   onDocument = (view: DirectoryView): void => {
+    this.#install()
     this.#node?.setEpoch(view.epoch)
+  }
+
+  /** Keys are made epochs ahead: one whose tags cannot be kept now, for want of disk, is tried again until it is needed. */
+  #install (): void {
+    if (this.#node === null) return
+    for (const key of [...this.#toInstall]) {
+      try {
+        this.#node.install({ epoch: key.epoch, privateKey: key.secret, from: key.from, until: key.until })
+        this.#toInstall = this.#toInstall.filter(other => other !== key)
+      } catch (error) {
+        const { code, message } = asMixmintError(error)
+        this.#surroundings.log.error(message, { code, epoch: key.epoch })
+      }
+    }
   }
 
   /** Take packets from now on. The participant has a document. */
@@ -67,7 +84,7 @@ export class Mixer {
       seenLog: this.#seenLog,
       ...this.#hooks
     })
-    for (const rotation of this.#early.splice(0)) this.onKeys(rotation)
+    this.#install()
     this.#node.setEpoch(view.epoch)
     await this.#node.start()
     return this.#node

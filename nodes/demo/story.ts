@@ -17,6 +17,8 @@ const CREDIT = 10_000
 const WITHDRAW = 5_000
 const COFFEE = 320
 const SONG = 99
+/** A wallet that has ended leaves its connection behind for a moment. */
+const QUIET_WITHIN = 30_000
 
 export async function play (stage: Stage, timeline: Timeline, quiet: boolean): Promise<void> {
   const story = new Story(stage, timeline)
@@ -237,9 +239,11 @@ class Story {
 
   /** The bank's status once the connection of the last withdrawal has gone. */
   async #quietBank (): Promise<JsonObject> {
+    const patience = AbortSignal.timeout(QUIET_WITHIN)
     for (;;) {
       const status = await this.#stage.status('bank')
       if ((status.connections as JsonObject).unknown === 0) return status
+      patience.throwIfAborted()
     }
   }
 
