@@ -76,7 +76,10 @@ export function u32 (value: number): Uint8Array {
 /** 8 bytes, big-endian, of an integer below 2^53. */
 export function u64 (value: number): Uint8Array {
   const out = new Uint8Array(8)
-  new DataView(out.buffer).setBigUint64(0, BigInt(value))
+  for (let i = 7, rest = value; i >= 0; i--) {
+    out[i] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
   return out
 }
 

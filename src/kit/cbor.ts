@@ -67,13 +67,16 @@ function writeText (text: string): void {
   push(bytes)
 }
 
-function inOrder (map: Map<unknown, unknown>): Iterable<[string, unknown]> {
-  const entries = [...map] as Array<[string, unknown]>
-  for (const [key] of entries) if (typeof key !== 'string') throw unknown()
-  for (let i = 1; i < entries.length; i++) {
-    if (compareKeys(entries[i - 1][0], entries[i][0]) > 0) return entries.sort(([a], [b]) => compareKeys(a, b))
+/** Codecs give their keys in order: then the map itself is what is walked. */
+function inOrder (map: Map<unknown, unknown>): Iterable<[unknown, unknown]> {
+  let last: string | null = null
+  let isSorted = true
+  for (const key of map.keys()) {
+    if (typeof key !== 'string') throw unknown()
+    if (last !== null && compareKeys(last, key) > 0) isSorted = false
+    last = key
   }
-  return entries
+  return isSorted ? map : [...map as Map<string, unknown>].sort(([a], [b]) => compareKeys(a, b))
 }
 
 /** The order of two keys: a shorter text has a smaller head. Exact for ASCII; field names are. */

@@ -121,7 +121,11 @@ export function record<F extends Record<string, Codec<any>>> (fields: F): Codec<
   const names = Object.keys(fields).sort(compareKeys)
   return {
     fields,
-    out: value => new Map(names.map(name => [name, fields[name].out(value[name])])),
+    out: value => {
+      const map = new Map<string, unknown>()
+      for (const name of names) map.set(name, fields[name].out(value[name]))
+      return map
+    },
     parse: (raw, at) => {
       if (!(raw instanceof Map)) throw bad(at, 'a map wanted')
       if (raw.size !== names.length) throw bad(at, `a map with just the keys ${names.join(', ')} wanted`)
@@ -187,7 +191,15 @@ const STRICT = {
   allowBigInt: false, allowInfinity: false, allowNaN: false, tags: {}
 }
 
-/** The bytes that are hashed or signed: the domain tag `mixmint/<what>/1`, then the parts. */
+/** There are a few dozen tags, each used for everything of its kind. */
+const tags = new Map<string, Uint8Array>()
+
+/** The bytes that are hashed or signed: the domain tag `mixmint/<what>/1`, then the parts. @param what a constant */
 export function tagged (what: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  return concat(utf8(`mixmint/${what}/1`), ...parts)
+  let tag = tags.get(what)
+  if (tag === undefined) {
+    tag = utf8(`mixmint/${what}/1`)
+    tags.set(what, tag)
+  }
+  return concat(tag, ...parts)
 }
