@@ -9,6 +9,8 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { equal, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Rng } from '@mixmint/core/kit/ports'
+import { below } from '@mixmint/core/kit/samplers'
 import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
@@ -20,7 +22,7 @@ import { chooseGateway } from '@mixmint/mixnet/directory/route'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
-import { linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
+import { dialable, linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
 import { MixnetRequester } from '@mixmint/mixnet/wire/requester'
 import { sleep, systemClock, systemRng } from './clock.ts'
 import { readNetwork } from './config.ts'
@@ -36,6 +38,7 @@ const GUARD = utf8('session/guard')
 const BANK = utf8('session/bank')
 const DIRECTORY_PATIENCE = 20_000
 const REQUEST_PATIENCE = 30_000
+const DIAL_PATIENCE = 4_000
 /** Packets of ours that are still queued for the gateway when the session ends. */
 const DRAIN = 500
 
@@ -178,11 +181,17 @@ export class WalletSession {
     const privateKey = rng.bytes(32)
     const view = participant.view()
     const host = await createHost({ privateKey: this.#alias, role: 'wallet', listen: [] })
+    let gateway: DirectoryNode
+    try {
+      gateway = await reach(host, [this.#guard, ...others(view, this.#guard, rng)])
+    } catch (error) {
+      await host.stop()
+      throw error
+    }
     const { meanDelay, queueLimit, replayLimit } = view.parameters
     const engine = new MixEngine({
       suite, self: host.peer, parameters: { meanDelay, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
     })
-    const gateway = this.#guard
     let requester: MixnetRequester | null = null
     const node = new MixNode({
       node: host.node, engine, clock, rng, meter: this.#counters,
@@ -203,6 +212,25 @@ export class WalletSession {
     })
     return { host, node, requester }
   }
+}
+
+/** The gateways beside the guard, in random order: for a session in which the guard does not answer. */
+function others (view: DirectoryView, guard: DirectoryNode, rng: Rng): DirectoryNode[] {
+  const left = view.gateways.filter(node => !equal(node.peer, guard.peer))
+  return left.map(() => left.splice(below(rng, left.length), 1)[0])
+}
+
+/** The first of these that answers, with a connection to it. @throws no-gateway (operator, retry) */
+async function reach (host: Host, gateways: readonly DirectoryNode[]): Promise<DirectoryNode> {
+  for (const gateway of gateways) {
+    try {
+      await host.node.dial(dialable(gateway), { signal: AbortSignal.timeout(DIAL_PATIENCE) })
+      return gateway
+    } catch {
+      // Down, or not reached from here: the next.
+    }
+  }
+  throw new MixmintError('no-gateway', 'operator', 'no gateway of the network answers: is this machine connected, and are they running?', { retry: true })
 }
 
 /** A wallet keeps to one gateway for as long as the directory lists it: many gateways would each learn when it is there. */

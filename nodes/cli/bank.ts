@@ -42,7 +42,7 @@ async function call (dir: string, operation: string, input: JsonObject): Promise
 }
 
 /** The bank's books as a table. */
-export function booksTable (books: JsonObject): string {
+function booksTable (books: JsonObject): string {
   const rows = Object.entries(books).filter((entry): entry is [string, number] => typeof entry[1] === 'number')
   const words = (name: string): string => name.replace(/([A-Z])/g, ' $1').toLowerCase()
   return [table(rows.map(([name, value]) => [words(name), value])), `balanced: ${books.balanced as Json === true ? 'yes' : 'NO'}`].join('\n')

@@ -1,39 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { concat, toHex, u32 } from '@mixmint/core/kit/bytes'
+import { concat } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import { bucket } from '@mixmint/mixnet/session/flight'
-import { MixNetwork, PROTOCOL, type NetworkOptions } from '../doubles/mix-network.ts'
-
-const suite = await defaultSuite()
-const LIMIT = 1 << 18
-
-function network (options: Partial<NetworkOptions> = {}): MixNetwork {
-  return new MixNetwork({ suite, seed: 'session', ...options })
-}
-
-/** Bytes of this length, different everywhere and for every seed. */
-function content (length: number, seed = 0): Uint8Array {
-  return suite.chacha20(new Uint8Array(32).fill(7), concat(u32(seed), new Uint8Array(8)), new Uint8Array(length))
-}
-
-function isAnswered (net: MixNetwork, call: number, answer: Uint8Array): boolean {
-  const outcome = net.outcomes.get(call)
-  return outcome !== undefined && 'content' in outcome && toHex(outcome.content) === toHex(answer)
-}
+import { type MixNetwork, PROTOCOL } from '../doubles/mix-network.ts'
+import { content, expectNothingHeld, isAnswered, LIMIT, network } from './session-material.ts'
 
 function errorOf (net: MixNetwork, call: number): MixmintError {
   const outcome = net.outcomes.get(call)
   if (outcome === undefined || !('error' in outcome)) throw new Error('no error')
   return outcome.error
-}
-
-function expectNothingHeld (net: MixNetwork): void {
-  expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
-  expect(net.requester.due).toBeNull()
-  expect(net.responder.held).toEqual({ requests: 0, running: 0, bytes: 0 })
-  expect(net.responder.due).toBeNull()
-  expect(new Set(net.repliesSent).size).toBe(net.repliesSent.length)
 }
 
 describe('on links that lose nothing', () => {

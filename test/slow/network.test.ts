@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { BANK_PROTOCOL, BankReply, CENTER_PROTOCOL, CenterReply } from '@mixmint/core/cash/messages'
 import { decode } from '@mixmint/core/kit/codec'
@@ -15,7 +16,7 @@ import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
 import { startNetwork } from '../../nodes/cli/up.ts'
 import { Stage } from '../../nodes/demo/stage.ts'
 import { createHost, type Host } from '../../nodes/host.ts'
-import { freshIdentity } from '../../nodes/identity.ts'
+import { freshIdentity, loadOrCreateIdentity } from '../../nodes/identity.ts'
 import { createNetwork, SMALL_NETWORK } from '../../nodes/layout.ts'
 import { Counters } from '../../nodes/observe.ts'
 import { PROGRAM } from '../../nodes/program.ts'
@@ -90,6 +91,20 @@ describe('a wallet', () => {
     const { serial } = await stage.command('wallet', 'present', String(invoice), '--out', file)
     expect(await stage.command('wallet', 'present', String(invoice), '--out', file)).toMatchObject({ serial })
     expect(await stage.control('merchant', 'accept', { payment: readFileSync(file, 'utf8') })).toMatchObject({ state: 'paid', repeat: false })
+  })
+
+  test('whose gateway is dead goes through another, and back to its own when that returns', async () => {
+    const { gateway } = await stage.command('wallet', 'shop')
+    const guard = nodes.findIndex(({ peer }) => peer === gateway)
+    const ids = await Promise.all(['gateway-1', 'gateway-2'].map(async name => ({ name, peer: peerIdFromPrivateKey(loadOrCreateIdentity(join(stage.dir, name, 'identity.key'))).toString() })))
+    const own = ids.find(({ peer }) => peer === gateway)?.name ?? ''
+    expect(nodes[guard].role).toBe('gateway')
+    await stage.supervisor.kill(own)
+    expect((await stage.command('wallet', 'shop')).merchants).toHaveLength(1)
+    await stage.supervisor.start(own)
+    const before = Number((await stage.status(own)).received)
+    expect(await stage.command('wallet', 'shop')).toMatchObject({ gateway })
+    expect(Number((await stage.status(own)).received)).toBeGreaterThan(before)
   })
 
   test('without money is told so, and loses nothing', async () => {
