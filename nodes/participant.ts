@@ -83,7 +83,7 @@ export class Participant {
         : {
             node: {
               secret: identity.raw,
-              describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), body: await listing.body() }),
+              describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), entry: [], body: await listing.body() }),
               mixKeys: listing.mixKeys,
               publishTo: authorities,
               ...(listing.onKeys === undefined ? {} : { onKeys: listing.onKeys })

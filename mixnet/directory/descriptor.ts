@@ -71,10 +71,11 @@ function checkRole ({ role, kind, body }: Descriptor): void {
   }
 }
 
-function checkAddresses ({ addresses, peer }: Descriptor): void {
+function checkAddresses ({ role, addresses, entry, peer }: Descriptor): void {
   if (addresses.length === 0) throw refuse('address', 'no address is given')
   if (!isPacketAddress(addresses[0], peer)) throw refuse('address', 'the first address must be /ip4/…/tcp/…, to be reached by packets')
-  if (!addresses.every(isMultiaddr)) throw refuse('address', 'every address must be a multiaddr without /p2p')
+  if (role === 'mix' && entry.length > 0) throw refuse('address', 'wallets do not attach to mixes')
+  if (![...addresses, ...entry].every(isMultiaddr)) throw refuse('address', 'every address must be a multiaddr without /p2p')
 }
 
 function checkKeys ({ role, mixKeys }: Descriptor): void {

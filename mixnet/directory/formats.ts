@@ -2,19 +2,50 @@
  * The formats of the directory (DESIGN §3): what nodes publish, and the document that authorities sign. Times in Unix
  * milliseconds, durations in ms. What a service publishes about itself is opaque here (`body`); its own code reads it.
  */
-import { bytes, list, oneOf, record, text, uint, type Of } from '@mixmint/core/kit/codec'
+import { bytes, list, oneOf, record, text, uint, variants, type Of } from '@mixmint/core/kit/codec'
 
 const millis = uint()
 /** A secp256k1 libp2p peer id as the identity multihash of its public key. */
 const peerId = bytes(39)
 
+/** How a mix decides when a packet leaves; the whole network mixes alike. Times in ms. */
+export const Strategy = variants('kind', {
+  /** Each packet waits for a time of its own, exponentially distributed with the mean that it asks for. */
+  poisson: record({}),
+  /** Chaum's batch: when `batch` packets are in, all leave. */
+  threshold: record({ batch: uint(1 << 16) }),
+  /** Every `interval` all that are in leave. */
+  timed: record({ interval: millis }),
+  /** Every `interval`, and when `threshold` packets are in, all leave but a random pool of at most `pool`. */
+  pool: record({ interval: millis, threshold: uint(1 << 16), pool: uint(1 << 16) })
+})
+export type Strategy = Of<typeof Strategy>
+
+/** Traffic that hides traffic. Times are means of exponential ones, in ms; 0: none of it. */
+export const Cover = record({
+  /** Between two packets of a wallet to its gateway: a real one if one waits, else a drop packet. 0: real ones at once. */
+  send: millis,
+  /** Of 1000 drop packets so many ask for an answer, and so come home. */
+  echoes: uint(1000),
+  /** Between two packets that a gateway sends down to a wallet: a real one if one waits, else padding. 0: real ones at once. */
+  pace: millis,
+  /** Between two loops of a mix, gateway or service. */
+  loop: millis
+})
+export type Cover = Of<typeof Cover>
+
 /** Everything that every client must do alike. A network's profile (default, demo) is one value of this. */
 export const Parameters = record({
   /** Hops of every path, the destination included: 3 to 5. Gateways are hop 0, then pathLength − 2 layers of mixes. */
   pathLength: uint(5),
-  strategy: oneOf('poisson'),
-  /** Mean delay at each hop that delays. */
+  /** Bytes of every packet, header included. */
+  packetSize: uint(1 << 16),
+  strategy: Strategy,
+  /** What packets ask for at each hop that delays: the mean of poisson's delays; for other strategies only a mark, the same in all. */
   meanDelay: uint(60_000),
+  cover: Cover,
+  /** For so long a gateway keeps packets for a wallet whose connection is gone. */
+  walletGrace: millis,
   epochLength: millis,
   /** How long after an epoch its mix keys and document are still accepted. */
   epochGrace: millis,
@@ -40,6 +71,8 @@ export const Descriptor = record({
   peer: peerId,
   /** Multiaddrs without /p2p. The first is the one in packets: /ip4/…/tcp/…. */
   addresses: list(text(256), 8, 1),
+  /** Where wallets attach to a gateway or ask a service directly: multiaddrs as above, of TCP or WebSocket. */
+  entry: list(text(256), 8),
   /** X25519 keys for this epoch and the next; empty for a service that is not reached through the mixnet. */
   mixKeys: list(record({ epoch: uint(), key: bytes(32) }), 4),
   /** For a service its kind (bank, center, merchant), else ''. */

@@ -4,13 +4,17 @@ import type { Parameters } from './formats.ts'
 export type ProfileName = 'default' | 'demo'
 
 const MINUTE = 60_000
+const NO_COVER = { send: 0, echoes: 0, pace: 0, loop: 0 }
 
 const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
   /** Public networks over the Internet. */
   default: {
     pathLength: 5,
-    strategy: 'poisson',
+    packetSize: 4608,
+    strategy: { kind: 'poisson' },
     meanDelay: 50,
+    cover: NO_COVER,
+    walletGrace: 30_000,
     epochLength: 20 * MINUTE,
     epochGrace: 4 * MINUTE,
     clockSkew: 30_000,
@@ -24,8 +28,11 @@ const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
   /** One machine: short delays, so that a story can be told in a minute. No anonymity against whoever runs it. */
   demo: {
     pathLength: 5,
-    strategy: 'poisson',
+    packetSize: 4608,
+    strategy: { kind: 'poisson' },
     meanDelay: 5,
+    cover: NO_COVER,
+    walletGrace: 30_000,
     epochLength: 20 * MINUTE,
     epochGrace: 2 * MINUTE,
     clockSkew: 5_000,

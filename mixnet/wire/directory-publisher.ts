@@ -15,7 +15,7 @@ export interface NodePart {
   /** The 32 raw bytes of the libp2p identity key (secp256k1). */
   readonly secret: Uint8Array
   /** Asked before each publication. */
-  readonly describe: () => Promise<Pick<Descriptor, 'role' | 'kind' | 'addresses' | 'body'>>
+  readonly describe: () => Promise<Pick<Descriptor, 'role' | 'kind' | 'addresses' | 'entry' | 'body'>>
   /** Is it reached through the mixnet, and so has mix keys? */
   readonly mixKeys: boolean
   /** Every authority. */

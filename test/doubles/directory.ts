@@ -33,6 +33,7 @@ export function describe (suite: Suite, node: TestNode, change: Partial<Descript
     role: 'mix',
     peer: node.peer,
     addresses: ['/ip4/127.0.0.1/tcp/4001'],
+    entry: [],
     mixKeys: keysOf(suite, node, EPOCH),
     kind: '',
     body: new Uint8Array(0),

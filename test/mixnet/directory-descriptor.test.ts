@@ -48,6 +48,8 @@ group('a descriptor', () => {
     ['with port zero', 'descriptor-address', { addresses: ['/ip4/127.0.0.1/tcp/0'] }],
     ['with something that is no multiaddr', 'descriptor-address', { addresses: ['/ip4/127.0.0.1/tcp/4001', 'http://mix.example'] }],
     ['with a peer id in an address', 'descriptor-address', { addresses: ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/ws/p2p/16Uiu2HAm3kGTUW7SRgWcVYYeDqnzcPLpZQZGWHdRQCGVEqQVY3yE'] }],
+    ['of a mix to which wallets would attach', 'descriptor-address', { entry: ['/ip4/127.0.0.1/tcp/4002/ws'] }],
+    ['of a gateway whose wallets have no multiaddr', 'descriptor-address', { role: 'gateway', entry: ['http://mix.example'] }],
     ['of a mix without keys', 'descriptor-keys', { mixKeys: [] }],
     ['of a gateway without keys', 'descriptor-keys', { role: 'gateway', mixKeys: [] }],
     ['with two keys for one epoch', 'descriptor-key-order', { mixKeys: [1, 1].map((epoch, i) => ({ epoch, key: suite.x25519Base(seed('k', i)) })) }],

@@ -70,7 +70,7 @@ async function nodeKeeper ({ node, change }: Placed, asks: readonly Ask[], more:
       secret: node.secret,
       mixKeys: change.mixKeys === undefined,
       publishTo: asks,
-      describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: ['/ip4/127.0.0.1/tcp/4001'], body: change.body ?? new Uint8Array(0) }),
+      describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body: change.body ?? new Uint8Array(0) }),
       ...part
     }
   }, asks.length)
@@ -254,7 +254,7 @@ describe('a node in the directory', () => {
     const [ask] = await authorities(1)
     const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
     let body = utf8('one')
-    const describeBank = async (): Promise<object> => ({ role: 'service', kind: 'bank', addresses: ['/ip4/127.0.0.1/tcp/4001'], body })
+    const describeBank = async (): Promise<object> => ({ role: 'service', kind: 'bank', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body })
     const keep = await nodeKeeper(bank, [ask], {}, { describe: describeBank })
     await pass(100)
     body = utf8('two')

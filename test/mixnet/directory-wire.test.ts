@@ -51,7 +51,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
       suite, trust, ports: portsOf(node.name), log: quiet, meter, sources: [ask],
       node: {
         secret: node.secret, mixKeys: change.mixKeys === undefined, publishTo: [ask],
-        describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: [...own.target.addresses], body: change.body ?? new Uint8Array(0) })
+        describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: [...own.target.addresses], entry: [], body: change.body ?? new Uint8Array(0) })
       }
     })
     await keeper.start()

@@ -3,6 +3,7 @@ import { afterEach, expect, it } from 'vitest'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Document } from '@mixmint/mixnet/directory/formats'
+import { profile } from '@mixmint/mixnet/directory/profiles'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { parseAddress } from '@mixmint/mixnet/sphinx/address'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
@@ -32,8 +33,8 @@ function world (changes: Partial<MixnetRequesterOptions> = {}): {
     document: {
       network: 'test', epoch: Math.floor(Date.now() / 3_600_000), validFrom: 0, validUntil: Number.MAX_SAFE_INTEGER,
       parameters: {
-        pathLength: 5, strategy: 'poisson', meanDelay: 2, epochLength: 3_600_000, epochGrace: 600_000, clockSkew: 0, queueLimit: 1, replayLimit: 1,
-        requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 100, services: new Uint8Array(0)
+        ...profile('demo', new Uint8Array(0)), meanDelay: 2, epochLength: 3_600_000, epochGrace: 600_000, clockSkew: 0, queueLimit: 1, replayLimit: 1,
+        requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 100
       },
       nodes: nodes.map(node => node.layer === 1 ? { ...node, layer: mixLayer } : node)
     }
@@ -48,7 +49,7 @@ function world (changes: Partial<MixnetRequesterOptions> = {}): {
       signed: {
         signature: new Uint8Array(64),
         descriptor: {
-          network: 'test', role, peer, addresses: ['/ip4/127.0.0.1/tcp/1'], kind: '', body: new Uint8Array(0), published: 0,
+          network: 'test', role, peer, addresses: ['/ip4/127.0.0.1/tcp/1'], entry: [], kind: '', body: new Uint8Array(0), published: 0,
           mixKeys: [{ epoch, key: suite.x25519Base(key) }, { epoch: epoch + 1, key: suite.x25519Base(key) }]
         }
       }
