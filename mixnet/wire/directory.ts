@@ -2,7 +2,6 @@
  * `/mixmint/directory/1.0.0` from both ends: what a client asks, and how a node that holds the document answers. One
  * request and one reply, carried by whatever an `Ask` is (rpc.ts in daemons).
  */
-import type { Libp2p } from '@libp2p/interface'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter } from '@mixmint/core/kit/ports'
@@ -15,6 +14,7 @@ import {
 import type { Target } from './peers.ts'
 import type { RpcClient } from './rpc-client.ts'
 import { serveRpc, type RpcServer } from './rpc-server.ts'
+import type { StreamHost } from './stream-host.ts'
 
 /** Send a request to one node. Rejects when there is no reply. */
 export type Ask = (request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>
@@ -24,7 +24,7 @@ export function askOver (rpc: RpcClient, node: Target): Ask {
 }
 
 /** @param answer `AuthorityServer.answer`, or `answerAsMirror` of what a keeper holds */
-export async function serveDirectory (node: Libp2p, answer: (request: Uint8Array) => Promise<Uint8Array>, meter: Meter): Promise<RpcServer> {
+export async function serveDirectory (node: StreamHost, answer: (request: Uint8Array) => Promise<Uint8Array>, meter: Meter): Promise<RpcServer> {
   return await serveRpc(node, DIRECTORY_PROTOCOL, async (_from, _protocol, body) => await answer(body), {
     meter, limits: { maxRequest: DIRECTORY_REQUEST_LIMIT, maxReply: DIRECTORY_REPLY_LIMIT, maxInFlight: 4 }
   })

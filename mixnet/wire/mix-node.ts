@@ -2,7 +2,6 @@
  * A mixer at work: drives a MixEngine with a real clock, timers and chance, over the links to its neighbours. The same
  * shell serves a mix, a gateway, and the ends of paths: a service and a wallet send their packets through it.
  */
-import type { Libp2p } from '@libp2p/interface'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
@@ -11,9 +10,10 @@ import { parseAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE, PACKET_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
+import type { StreamHost } from './stream-host.ts'
 
 export interface MixNodeOptions {
-  readonly node: Libp2p
+  readonly node: StreamHost
   readonly engine: MixEngine
   readonly neighbourhood: Neighbourhood
   readonly clock: Clock

@@ -5,7 +5,7 @@
  * Nodes of the network are dialled at the addresses that the directory gives; a packet that names another address does
  * not make us dial it. A wallet has no address: packets for it go over the connection that it opened.
  */
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { LinkId } from '../mixing/engine.ts'
@@ -13,6 +13,7 @@ import { PACKET_SIZE } from '../sphinx/layout.ts'
 import { readFrames } from './frames.ts'
 import { PacketLink } from './link.ts'
 import { dialable, isMixPeer, linkIdOf, peerBytes, peerIdOfLink } from './peers.ts'
+import type { StreamHost } from './stream-host.ts'
 
 export const MIX_PROTOCOL = '/mix/1.0.0'
 
@@ -58,7 +59,7 @@ export interface LinkCounts {
 }
 
 export interface PacketLinksOptions {
-  readonly node: Libp2p
+  readonly node: StreamHost
   readonly neighbourhood: Neighbourhood
   /** While a promise that it returned is pending, nothing more is read from this neighbour. */
   readonly onPacket: (from: LinkId, packet: Uint8Array) => void | Promise<void>

@@ -8,13 +8,14 @@
  *   refused    the peer answered with an error, which is the cause
  *   aborted    the caller's signal fired; if it had left, it may have been carried out
  */
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { Stream } from '@libp2p/interface'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import { FrameWriter, readFrames } from './frames.ts'
 import { dialable, type Target } from './peers.ts'
 import { HEADER_SIZE, REFUSAL, REFUSAL_SIZE, REPLY, REQUEST, decodeRefusal, parseRpcFrame, rpcFrame } from './rpc.ts'
+import type { StreamHost } from './stream-host.ts'
 
 export interface RpcClientLimits {
   readonly maxRequest: number
@@ -40,13 +41,13 @@ export interface RequestOptions {
 }
 
 export class RpcClient {
-  readonly #node: Libp2p
+  readonly #node: StreamHost
   readonly #meter: Meter
   readonly #limits: RpcClientLimits
   readonly #channels = new Map<string, Channel>()
   #closed = false
 
-  constructor (options: { node: Libp2p, meter: Meter, limits?: Partial<RpcClientLimits> }) {
+  constructor (options: { node: StreamHost, meter: Meter, limits?: Partial<RpcClientLimits> }) {
     this.#node = options.node
     this.#meter = options.meter
     this.#limits = { ...LIMITS, ...options.limits }

@@ -1,10 +1,11 @@
 /** The answering side of rpc.ts. */
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import { FrameWriter, readFrames } from './frames.ts'
 import { linkIdOf, peerBytes } from './peers.ts'
 import { HEADER_SIZE, REFUSAL, REPLY, REQUEST, encodeRefusal, parseRpcFrame, rpcFrame } from './rpc.ts'
+import type { StreamHost } from './stream-host.ts'
 
 /** @param from the peer id of whoever asks, bytes (39 for secp256k1). A MixmintError that it throws is sent to the asker. */
 export type RpcHandler = (from: Uint8Array, protocol: string, body: Uint8Array) => Promise<Uint8Array>
@@ -34,7 +35,7 @@ export interface RpcServer {
 
 /** Answer requests on this protocol. */
 export async function serveRpc (
-  node: Libp2p, protocol: string, handler: RpcHandler, options: { meter: Meter, limits?: Partial<RpcServerLimits> }
+  node: StreamHost, protocol: string, handler: RpcHandler, options: { meter: Meter, limits?: Partial<RpcServerLimits> }
 ): Promise<RpcServer> {
   const limits = { ...LIMITS, ...options.limits }
   const streams = new Map<Stream, string>()
