@@ -188,9 +188,9 @@ export class WalletSession {
       await host.stop()
       throw error
     }
-    const { meanDelay, queueLimit, replayLimit } = view.parameters
+    const { meanDelay, packetSize, queueLimit, replayLimit } = view.parameters
     const engine = new MixEngine({
-      suite, self: host.peer, parameters: { meanDelay, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
+      suite, self: host.peer, parameters: { meanDelay, packetSize, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
     })
     let requester: MixnetRequester | null = null
     const node = new MixNode({

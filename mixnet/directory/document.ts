@@ -15,6 +15,7 @@ import type { Millis } from '@mixmint/core/kit/ports'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
 import { verifyDescriptor } from './descriptor.ts'
 import { epochEnd, epochStart, lead } from './epoch.ts'
+import { carriesRequests } from '../session/flight.ts'
 import { Document, SignedDocument, type Parameters, type SignedDescriptor } from './formats.ts'
 
 /** The longest encoding of a signed document, in bytes: it must fit in one reply of a mebibyte, and in one store value. */
@@ -124,7 +125,7 @@ export function earliestListed (parameters: Parameters, epoch: number): Millis {
 
 /** @throws document-parameters (peer), saying which */
 export function checkParameters (parameters: Parameters): void {
-  const { pathLength, meanDelay, epochLength, epochGrace, clockSkew } = parameters
+  const { pathLength, packetSize, requestLimit, meanDelay, epochLength, epochGrace, clockSkew } = parameters
   const wrong =
     pathLength < 3 || pathLength > 5
       ? 'pathLength must be 3 to 5'
@@ -132,7 +133,9 @@ export function checkParameters (parameters: Parameters): void {
         ? 'meanDelay must be at least 1 ms'
         : epochLength < 1 || epochGrace > epochLength || clockSkew > epochGrace
           ? 'clockSkew ≤ epochGrace ≤ epochLength is wanted'
-          : LIMITS.find(name => parameters[name] < 1)
+          : LIMITS.find(name => parameters[name] < 1) ?? (carriesRequests(packetSize, requestLimit)
+            ? undefined
+            : `packets of ${packetSize} bytes cannot carry requests and answers of up to ${requestLimit} bytes`)
   if (wrong !== undefined) throw refuse('parameters', `the parameters cannot be used: ${wrong}`)
 }
 

@@ -25,6 +25,8 @@ export type LinkId = string
 export interface MixParameters {
   /** The mean delay, ms, that every packet must ask for at this hop. */
   readonly meanDelay: Millis
+  /** Bytes of every packet. */
+  readonly packetSize: number
   /** Packets waiting at most. */
   readonly queueLimit: number
   /** Seen tags kept at most for one key, up to 2^30. */
@@ -71,9 +73,9 @@ export type MixEffect =
   | { readonly kind: 'forward', readonly to: PacketAddress, readonly packet: Uint8Array }
   /** For a wallet (39-byte peer id), on the connection that it opened to us. */
   | { readonly kind: 'to-wallet', readonly wallet: Uint8Array, readonly packet: Uint8Array }
-  /** A path ended here: 3968 bytes, still padded. */
+  /** A path ended here: a message, still padded. */
   | { readonly kind: 'deliver', readonly message: Uint8Array }
-  /** The path of one of our SURBs ended here: id 16 bytes, payload 3984. */
+  /** The path of one of our SURBs ended here: its id, 16 bytes, and the payload. */
   | { readonly kind: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
 
 export type MixDropReason = PeelDropReason
@@ -176,6 +178,11 @@ export class MixEngine {
     return first === undefined ? undefined : (this.#lastNow ?? 0) + first.due - this.#elapsed
   }
 
+  /** Bytes of every packet of this network. */
+  get packetSize (): number {
+    return this.#options.parameters.packetSize
+  }
+
   counts (): MixCounts {
     return {
       received: this.#received, forwarded: this.#forwarded, delivered: this.#delivered, queued: this.#queue.size,
@@ -224,6 +231,7 @@ export class MixEngine {
   #take (from: LinkId, packet: Uint8Array, now: Millis, rng: Rng): MixEffect | undefined {
     this.#received += 1
     if (this.#draining) return this.#drop('draining')
+    if (packet.length !== this.packetSize) return this.#drop('size')
     const [peeled, meanDelay] = this.#peel(packet, now)
     switch (peeled.kind) {
       case 'drop': return this.#drop(peeled.reason)

@@ -1,9 +1,14 @@
 /**
  * Flights: which fragments, SURBs and wants go into which packets. The number of packets of a first flight is all that
- * an observer of it learns of its size, so it is rounded up (docs/decisions/0005-packet-counts.md).
+ * an observer of it learns of its size, so it is rounded up (docs/decisions/0005-packet-counts.md). Everywhere `size` is
+ * that of the network's messages, in bytes.
  */
+import { geometryOf, isPacketSize } from '../sphinx/layout.ts'
 import { dataCapacity } from '../sphinx/message.ts'
 import { ANSWER_HEADER, fragmentCount, fragmentLength, MIN_ANSWER_CHUNK, MIN_REQUEST_CHUNK, REQUEST_HEADER } from './fragment.ts'
+
+const NAME = 'x'.repeat(64)
+const MOST_FRAGMENTS = 512
 
 /** One packet to be: a fragment or only SURBs, and the answer fragments to be sent with these SURBs. */
 export interface PartPlan {
@@ -13,51 +18,61 @@ export interface PartPlan {
 }
 
 /** The longest fragment beside so many SURBs, each with a want. */
-function room (protocol: string, surbs: number): number {
-  return dataCapacity(protocol, surbs) - REQUEST_HEADER - 2 * surbs
+function room (size: number, protocol: string, surbs: number): number {
+  return dataCapacity(size, protocol, surbs) - REQUEST_HEADER - 2 * surbs
 }
 
 /** The length of answer fragments under this protocol. */
-export function answerChunk (protocol: string): number {
-  return dataCapacity(protocol, 0) - ANSWER_HEADER
+export function answerChunk (size: number, protocol: string): number {
+  return dataCapacity(size, protocol, 0) - ANSWER_HEADER
 }
 
 /** Can requests of this protocol be sent at all, and answered? */
-export function fits (protocol: string): boolean {
-  return room(protocol, 1) >= MIN_REQUEST_CHUNK && answerChunk(protocol) >= MIN_ANSWER_CHUNK
+export function fits (size: number, protocol: string): boolean {
+  return room(size, protocol, 1) >= MIN_REQUEST_CHUNK && answerChunk(size, protocol) >= MIN_ANSWER_CHUNK
+}
+
+/**
+ * Can packets of this size carry requests and answers up to this length? A SURB and a fragment under a name of 64 bytes
+ * must fit into one; and of an answer no more than 512 fragments, for a service keeps the SURBs of about as many.
+ */
+export function carriesRequests (packetSize: number, requestLimit: number): boolean {
+  if (!isPacketSize(packetSize)) return false
+  const { messageSize } = geometryOf(packetSize)
+  return fits(messageSize, NAME) && fragmentCount(requestLimit, answerChunk(messageSize, NAME)) <= MOST_FRAGMENTS
 }
 
 /** How many SURBs, at most `most`, fit beside a fragment of this length. */
-function surbsBeside (protocol: string, length: number, most: number): number {
+function surbsBeside (size: number, protocol: string, length: number, most: number): number {
   let surbs = most
-  while (surbs > 0 && room(protocol, surbs) < length) surbs -= 1
+  while (surbs > 0 && room(size, protocol, surbs) < length) surbs -= 1
   return surbs
 }
 
 /** Fragments in their packets with as many of the SURBs as fit, then packets of SURBs; each SURB carries one want. */
 export function plan (
-  protocol: string, total: number, chunk: number, indices: readonly number[], surbs: number, wants: readonly number[], most: number
+  size: number, protocol: string, total: number, chunk: number, indices: readonly number[], surbs: number, wants: readonly number[], most: number
 ): PartPlan[] {
   const parts: PartPlan[] = []
   let left = surbs
   let wanted = 0
   const add = (index: number | null, length: number): void => {
-    const here = Math.min(left, surbsBeside(protocol, length, most))
+    const here = Math.min(left, surbsBeside(size, protocol, length, most))
     parts.push({ index, surbs: here, wants: wants.slice(wanted, wanted + here) })
     left -= here
     wanted += here
   }
   for (const index of indices) add(index, fragmentLength(total, chunk, index))
-  if (fits(protocol)) while (left > 0) add(null, 0)
+  if (fits(size, protocol)) while (left > 0) add(null, 0)
   return parts
 }
 
 /** The first flight: the cut that takes the fewest packets, filled up to a bucket with repeated fragments. */
-export function planFirst (protocol: string, total: number, surbs: number, most: number): { chunk: number, parts: PartPlan[] } {
+export function planFirst (size: number, protocol: string, total: number, surbs: number, most: number): { chunk: number, parts: PartPlan[] } {
   let best = { chunk: MIN_REQUEST_CHUNK, parts: [] as PartPlan[] }
-  for (let beside = 0; beside <= most && room(protocol, beside) >= MIN_REQUEST_CHUNK; beside++) {
-    const chunk = room(protocol, beside)
-    const parts = plan(protocol, total, chunk, Array.from({ length: fragmentCount(total, chunk) }, (_, i) => i), surbs, [], most)
+  for (let beside = 0; beside <= most && room(size, protocol, beside) >= MIN_REQUEST_CHUNK; beside++) {
+    const chunk = room(size, protocol, beside)
+    const parts = plan(size, protocol, total, chunk, Array.from({ length: fragmentCount(total, chunk) }, (_, i) => i), surbs, [], most)
     if (beside === 0 || parts.length < best.parts.length) best = { chunk, parts }
   }
   const count = fragmentCount(total, best.chunk)

@@ -32,7 +32,7 @@ const VERSION = 1
 const NO_INDEX = 0xffff
 /** Shortest fragments that are accepted: they bound the number of fragments that a total may claim. */
 export const MIN_REQUEST_CHUNK = 64
-export const MIN_ANSWER_CHUNK = 2048
+export const MIN_ANSWER_CHUNK = 512
 const MAX_WANTS = 32
 const BITS = 8
 

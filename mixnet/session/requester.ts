@@ -17,7 +17,7 @@ import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { ADDRESS_SIZE, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
+import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
 import { decodeMessage, encodeMessage } from '../sphinx/message.ts'
 import { createSurb, openReply } from '../sphinx/surb.ts'
 import { wrap, type Hop } from '../sphinx/wrap.ts'
@@ -42,6 +42,7 @@ export interface Paths {
 /** As in the directory's `Parameters`. */
 export interface RequesterParameters {
   readonly pathLength: number
+  readonly packetSize: number
   readonly meanDelay: Millis
   readonly requestLimit: number
   readonly surbsPerPacket: number
@@ -132,6 +133,11 @@ export class Requester {
     return timingOf(pathLength, meanDelay, this.#config.base)
   }
 
+  /** Bytes of every message in this network. */
+  get #messageSize (): number {
+    return geometryOf(this.#config.parameters().packetSize).messageSize
+  }
+
   /** What is held now; all zero when no call is under way. */
   get held (): { calls: number, surbs: number } {
     return { calls: this.#calls.size, surbs: this.#surbs.size }
@@ -155,19 +161,20 @@ export class Requester {
   #start (event: RequesterEvent & { is: 'start' }, now: Millis, rng: Rng): RequesterEffect[] {
     const { call: number, service, protocol, content, deadline } = event
     const { callLimit, suite } = this.#config
+    const size = this.#messageSize
     const { requestLimit, surbsPerPacket } = this.#config.parameters()
     const refuse = (error: MixmintError): RequesterEffect[] => [{ do: 'reject', call: number, error }]
     if (content.length > requestLimit) {
       return refuse(new MixmintError('request-too-long', 'caller', `a request has at most ${requestLimit} bytes, this one has ${content.length}; nothing was sent`))
     }
-    if (surbsPerPacket < 1 || !fits(protocol)) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
+    if (surbsPerPacket < 1 || !fits(size, protocol)) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
     if (this.#calls.size >= callLimit) return refuse(notSent('too many requests are under way'))
     if (deadline <= now) return refuse(notSent('the deadline had passed'))
 
-    const expected = fragmentCount(Math.min(event.replySize, requestLimit), answerChunk(protocol))
+    const expected = fragmentCount(Math.min(event.replySize, requestLimit), answerChunk(size, protocol))
     // A long request needs SURBs, too, for the service to say what of it is missing.
-    const spare = content.length > answerChunk(protocol) ? 3 : 1
-    const { chunk, parts } = planFirst(protocol, content.length, expected + spare, surbsPerPacket)
+    const spare = content.length > answerChunk(size, protocol) ? 3 : 1
+    const { chunk, parts } = planFirst(size, protocol, content.length, expected + spare, surbsPerPacket)
     const id = rng.bytes(ID_LENGTH)
     const call: Call = {
       number, service, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
@@ -208,7 +215,7 @@ export class Requester {
       id: call.id, binding: call.binding, total: call.content.length, chunk: call.chunk, index: part.index, flight: call.flight,
       wants: part.wants.slice(0, surbs.length), data: part.index === null ? NOTHING : fragmentOf(call.content, call.chunk, part.index)
     })
-    const message = encodeMessage({ codec: call.protocol, surbs, data, sequence: call.packets })
+    const message = encodeMessage(this.#messageSize, { codec: call.protocol, surbs, data, sequence: call.packets })
     const packet = wrap(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, DESTINATION_IS_LAST_HOP, message)
     call.given += surbs.length
     return [{ do: 'send', call: call.number, firstHop: path.hops[0].address, packet }]
@@ -326,7 +333,7 @@ export class Requester {
   }
 
   #plan (call: Call, indices: readonly number[], surbs: number, wants: readonly number[]): PartPlan[] {
-    return plan(call.protocol, call.content.length, call.chunk, indices, surbs, wants, this.#config.parameters().surbsPerPacket)
+    return plan(this.#messageSize, call.protocol, call.content.length, call.chunk, indices, surbs, wants, this.#config.parameters().surbsPerPacket)
   }
 
   #unsent (number: number): RequesterEffect[] {

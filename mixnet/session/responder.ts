@@ -15,7 +15,7 @@ import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { ADDRESS_SIZE, ALPHA_SIZE, SURB_SIZE } from '../sphinx/layout.ts'
+import { ADDRESS_SIZE, ALPHA_SIZE, geometryOf, SURB_SIZE } from '../sphinx/layout.ts'
 import { dataCapacity, decodeMessage, encodeMessage } from '../sphinx/message.ts'
 import { useSurb } from '../sphinx/surb.ts'
 import { Alarms } from './alarms.ts'
@@ -27,6 +27,7 @@ import { timingOf } from './timing.ts'
 /** As in the directory's `Parameters`. */
 export interface ResponderParameters {
   readonly pathLength: number
+  readonly packetSize: number
   readonly meanDelay: Millis
   readonly requestLimit: number
   readonly answerKept: Millis
@@ -48,7 +49,7 @@ export interface ResponderConfig {
 }
 
 export type ResponderEvent =
-  /** A Sphinx message of 3968 bytes for this node. */
+  /** A Sphinx message for this node. */
   | { readonly is: 'delivered', readonly message: Uint8Array }
   /** The handler of this run is done, well or not. */
   | { readonly is: 'answered', readonly run: string, readonly content: Uint8Array }
@@ -110,6 +111,11 @@ export class Responder {
   get #spread (): Millis {
     const { pathLength, meanDelay } = this.#config.parameters()
     return timingOf(pathLength, meanDelay, 0).spread
+  }
+
+  /** Bytes of every message in this network. */
+  get #messageSize (): number {
+    return geometryOf(this.#config.parameters().packetSize).messageSize
   }
 
   /** What is held now. */
@@ -287,12 +293,12 @@ export class Responder {
 
   #answerPart ({ answer, protocol }: Served, index: number, tally: Tally): ReplyPart {
     if (answer === null || 'refusal' in answer) return { ...tally, kind: 'refused', refusal: answer?.refusal ?? NO_ANSWER }
-    const chunk = answerChunk(protocol)
+    const chunk = answerChunk(this.#messageSize, protocol)
     return { ...tally, kind: 'answer', answer: answer.id, total: answer.content.length, chunk, index, data: fragmentOf(answer.content, chunk, index) }
   }
 
   #answerCount ({ answer, protocol }: Served): number {
-    return answer === null || 'refusal' in answer ? 1 : fragmentCount(answer.content.length, answerChunk(protocol))
+    return answer === null || 'refusal' in answer ? 1 : fragmentCount(answer.content.length, answerChunk(this.#messageSize, protocol))
   }
 
   #timer (run: string, now: Millis): ResponderEffect[] {
@@ -333,8 +339,9 @@ export class Responder {
 
   #reply (codec: string, surb: Uint8Array, part: ReplyPart): ResponderEffect[] {
     const data = writeReply(part)
-    if (data.length > dataCapacity(codec, 0)) return this.#drop('codec')
-    const used = useSurb(this.#config.suite, surb, encodeMessage({ codec, surbs: [], data, sequence: 0 }))
+    const size = this.#messageSize
+    if (data.length > dataCapacity(size, codec, 0)) return this.#drop('codec')
+    const used = useSurb(this.#config.suite, surb, encodeMessage(size, { codec, surbs: [], data, sequence: 0 }))
     return used === null ? this.#drop('surb') : [{ do: 'send', ...used }]
   }
 

@@ -1,12 +1,12 @@
 /**
  * Known-answer tests of packets: files of `{ vectors: [{ pathLength, ephemeral, hops, destination, message, packet,
- * steps, surb }] }`, bytes in hexadecimal, checked in both directions: what this code wraps is the vector's packet, and
+ * steps, surb }] }`, bytes in hexadecimal, packets of any size, checked in both directions: what this code wraps is the vector's packet, and
  * what it peels from the vector's packets are the vector's steps.
  */
 import { concat, equal, fromHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { ADDRESS_SIZE, HEADER_SIZE, KEY_SIZE, MESSAGE_SIZE, PACKET_SIZE, PAYLOAD_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE, TAG_SIZE } from './layout.ts'
+import { ADDRESS_SIZE, geometryOf, HEADER_SIZE, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE, TAG_SIZE, type Geometry } from './layout.ts'
 import { peel, type Peeled } from './peel.ts'
 import { createSurb, openReply, useSurb } from './surb.ts'
 import { wrap, type Hop } from './wrap.ts'
@@ -137,10 +137,11 @@ class Reader {
     return this.#at === '' ? name : `${this.#at}.${name}`
   }
 
-  bytes (name: string, size: number): Uint8Array {
+  /** @param size null: any */
+  bytes (name: string, size: number | null): Uint8Array {
     const value = this.#raw[name]
     const parsed = typeof value === 'string' ? attempt(() => fromHex(value)) : null
-    if (parsed === null || parsed.length !== size) throw this.#wrong(name, `${size} bytes of hexadecimal`)
+    if (parsed === null || (size !== null && parsed.length !== size)) throw this.#wrong(name, size === null ? 'hexadecimal' : `${size} bytes of hexadecimal`)
     return parsed
   }
 
@@ -172,6 +173,11 @@ function parseVector (raw: unknown): Vector {
   const length = vector.number('pathLength')
   if (length < 1) throw new Malformed('pathLength: at least 1 wanted')
   const surb = vector.object('surb')
+  const packet = vector.bytes('packet', null)
+  const geometry = attempt(() => geometryOf(packet.length))
+  if (geometry === null) throw new Malformed('packet: the size of a packet wanted')
+  const { messageSize } = geometry
+  const steps = (step: Reader): Step => parseStep(step, geometry)
   return {
     ephemeral: vector.bytes('ephemeral', KEY_SIZE),
     hops: vector.list('hops', length, hop => ({
@@ -181,29 +187,29 @@ function parseVector (raw: unknown): Vector {
       delay: hop.number('delay')
     })),
     destination: vector.bytes('destination', ADDRESS_SIZE),
-    message: vector.bytes('message', MESSAGE_SIZE),
-    packet: vector.bytes('packet', PACKET_SIZE),
-    steps: vector.list('steps', length, parseStep),
+    message: vector.bytes('message', messageSize),
+    packet,
+    steps: vector.list('steps', length, steps),
     surb: {
       ephemeral: surb.bytes('ephemeral', KEY_SIZE),
       id: surb.bytes('id', SURB_ID_SIZE),
       key: surb.bytes('key', SURB_KEY_SIZE),
       header: surb.bytes('header', HEADER_SIZE),
-      reply: surb.bytes('reply', MESSAGE_SIZE),
-      steps: surb.list('steps', length, parseStep)
+      reply: surb.bytes('reply', messageSize),
+      steps: surb.list('steps', length, steps)
     }
   }
 }
 
-function parseStep (step: Reader): Step {
+function parseStep (step: Reader, { packetSize, payloadSize, messageSize }: Geometry): Step {
   const tag = step.bytes('tag', TAG_SIZE)
   const role = step.text('role')
   switch (role) {
     case 'forward': return {
-      kind: role, tag, next: step.bytes('next', ADDRESS_SIZE), delay: step.number('delay'), packet: step.bytes('packet', PACKET_SIZE)
+      kind: role, tag, next: step.bytes('next', ADDRESS_SIZE), delay: step.number('delay'), packet: step.bytes('packet', packetSize)
     }
-    case 'exit': return { kind: role, tag, destination: step.bytes('destination', ADDRESS_SIZE), message: step.bytes('message', MESSAGE_SIZE) }
-    case 'reply': return { kind: role, tag, surbId: step.bytes('id', SURB_ID_SIZE), payload: step.bytes('delta', PAYLOAD_SIZE) }
+    case 'exit': return { kind: role, tag, destination: step.bytes('destination', ADDRESS_SIZE), message: step.bytes('message', messageSize) }
+    case 'reply': return { kind: role, tag, surbId: step.bytes('id', SURB_ID_SIZE), payload: step.bytes('delta', payloadSize) }
     default: throw new Malformed(`${step.place('role')}: forward, exit or reply wanted`)
   }
 }

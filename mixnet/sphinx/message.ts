@@ -1,5 +1,5 @@
 /**
- * The message inside a packet, always 3968 bytes (LIP-99 §8.3.4), numbers big-endian unless said otherwise:
+ * The message inside a packet, in one network always of one size, by default 3968 bytes (LIP-99 §8.3.4); numbers big-endian unless said otherwise:
  *
  *   padding length 2 ‖ zero padding ‖ data ‖ sequence number 4
  *   data = codec length (unsigned LEB128) ‖ codec (UTF-8) ‖ SURB count 1 ‖ SURBs, 734 each ‖ bytes
@@ -9,12 +9,12 @@
  */
 import { isZero, utf8 } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import { MESSAGE_SIZE, SURB_SIZE } from './layout.ts'
+import { SURB_SIZE } from './layout.ts'
 
 const PADDING_LENGTH_SIZE = 2
 const SEQUENCE_SIZE = 4
 const SURB_COUNT_SIZE = 1
-const DATA_SIZE = MESSAGE_SIZE - PADDING_LENGTH_SIZE - SEQUENCE_SIZE
+const FRAME_SIZE = PADDING_LENGTH_SIZE + SEQUENCE_SIZE
 /** Two LEB128 bytes are the most a codec that fits into a message can need. */
 const TWO_BYTES_FROM = 0x80
 
@@ -28,25 +28,28 @@ export interface Message {
   readonly sequence: number
 }
 
-/** How many bytes of data fit beside this codec and so many SURBs; negative when even those do not fit. */
-export function dataCapacity (codec: string, surbCount: number): number {
-  return capacity(utf8(codec).length, surbCount)
+/** How many bytes of data fit into a message of `size` bytes beside this codec and so many SURBs; negative when even those do not fit. */
+export function dataCapacity (size: number, codec: string, surbCount: number): number {
+  return capacity(size, utf8(codec).length, surbCount)
 }
 
-function capacity (codecLength: number, surbCount: number): number {
+function capacity (size: number, codecLength: number, surbCount: number): number {
   const prefix = codecLength < TWO_BYTES_FROM ? 1 : 2
-  return DATA_SIZE - prefix - codecLength - SURB_COUNT_SIZE - surbCount * SURB_SIZE
+  return size - FRAME_SIZE - prefix - codecLength - SURB_COUNT_SIZE - surbCount * SURB_SIZE
 }
 
-/** @throws bad-message (caller) when it does not fit, or a SURB or the sequence number is malformed */
-export function encodeMessage ({ codec, surbs, data, sequence }: Message): Uint8Array {
+/**
+ * @param size bytes of every message in this network, see `geometryOf`
+ * @throws bad-message (caller) when it does not fit, or a SURB or the sequence number is malformed
+ */
+export function encodeMessage (size: number, { codec, surbs, data, sequence }: Message): Uint8Array {
   const name = utf8(codec)
-  const padding = capacity(name.length, surbs.length) - data.length
+  const padding = capacity(size, name.length, surbs.length) - data.length
   if (padding < 0) throw bad(`the message is ${-padding} bytes too long; see dataCapacity`)
   if (surbs.some(surb => surb.length !== SURB_SIZE)) throw bad(`a SURB has ${SURB_SIZE} bytes`)
   if (!Number.isInteger(sequence) || sequence < 0 || sequence > 0xffffffff) throw bad('the sequence number must be 0 to 2^32 − 1')
 
-  const out = new Uint8Array(MESSAGE_SIZE)
+  const out = new Uint8Array(size)
   const view = new DataView(out.buffer)
   view.setUint16(0, padding)
   let at = PADDING_LENGTH_SIZE + padding
@@ -64,7 +67,7 @@ export function encodeMessage ({ codec, surbs, data, sequence }: Message): Uint8
     at += SURB_SIZE
   }
   out.set(data, at)
-  view.setUint32(MESSAGE_SIZE - SEQUENCE_SIZE, sequence)
+  view.setUint32(size - SEQUENCE_SIZE, sequence)
   return out
 }
 
@@ -74,10 +77,10 @@ function bad (message: string): MixmintError {
 
 /** The parts of a message, as views of its bytes; null for anything that `encodeMessage` does not write. Never throws. */
 export function decodeMessage (message: Uint8Array): Message | null {
-  if (message.length !== MESSAGE_SIZE) return null
+  if (message.length < FRAME_SIZE) return null
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
   const padding = view.getUint16(0)
-  const end = MESSAGE_SIZE - SEQUENCE_SIZE
+  const end = message.length - SEQUENCE_SIZE
   let at = PADDING_LENGTH_SIZE + padding
   if (at >= end || !isZero(message.subarray(PADDING_LENGTH_SIZE, at))) return null
 

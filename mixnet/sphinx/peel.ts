@@ -5,14 +5,14 @@
 import { equalSecret, isZero, wipe } from '@mixmint/core/kit/bytes'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import {
-  ADDRESS_SIZE, ALPHA_SIZE, BETA_SIZE, BLOCK_SIZE, DELAY_SIZE, HEADER_SIZE, LAST_MARK_SIZE, PACKET_SIZE,
-  PAYLOAD_CHECK_SIZE, PAYLOAD_SIZE
+  ADDRESS_SIZE, ALPHA_SIZE, BETA_SIZE, BLOCK_SIZE, DELAY_SIZE, HEADER_SIZE, isPacketSize, LAST_MARK_SIZE,
+  PAYLOAD_CHECK_SIZE
 } from './layout.ts'
 import { blinding, cryptBeta, macBeta, replayTag } from './keys.ts'
 import { lionessDecrypt } from './lioness.ts'
 
 export type DropReason =
-  /** Not 4608 bytes. */
+  /** Not the size of a packet; at a mix, any other than that of its network. */
   | 'size'
   /** alpha is not below p = 2^255 − 19 or of low order: not what a sender computes. */
   | 'alpha'
@@ -29,9 +29,9 @@ export type DropReason =
 export type Peeled =
   /** For `next` (an address block, 94 bytes) after a delay drawn around the mean `delay` in ms. */
   | { readonly kind: 'forward', readonly tag: Uint8Array, readonly next: Uint8Array, readonly delay: number, readonly packet: Uint8Array }
-  /** The end of a path: 3968 bytes for `destination` (94 bytes; zero: for this node). */
+  /** The end of a path: a message for `destination` (94 bytes; zero: for this node). */
   | { readonly kind: 'exit', readonly tag: Uint8Array, readonly destination: Uint8Array, readonly message: Uint8Array }
-  /** The end of a SURB's path: 3984 bytes for `openReply` with the secrets kept under this id (16 bytes). */
+  /** The end of a SURB's path: a payload for `openReply` with the secrets kept under this id (16 bytes). */
   | { readonly kind: 'reply', readonly tag: Uint8Array, readonly surbId: Uint8Array, readonly payload: Uint8Array }
   | { readonly kind: 'drop', readonly reason: DropReason }
 
@@ -39,12 +39,13 @@ const DELAY = ADDRESS_SIZE
 const BLOCK_TAIL = DELAY + DELAY_SIZE
 
 /**
- * Never throws on any packet; the packet is not changed.
+ * Never throws on any packet; the packet is not changed. Takes packets of any size: that all have the one size of the
+ * network is its caller's to see to.
  * @param privateKey the X25519 mix key, 32 bytes
  * @param seen checks and inserts the tag (32 bytes) in one step; without it replays are not looked for
  */
 export function peel (suite: Suite, privateKey: Uint8Array, packet: Uint8Array, seen?: (tag: Uint8Array) => 'new' | 'seen' | 'full'): Peeled {
-  if (packet.length !== PACKET_SIZE) return drop('size')
+  if (!isPacketSize(packet.length)) return drop('size')
   const alpha = packet.subarray(0, ALPHA_SIZE)
   if (!isCanonical(alpha)) return drop('alpha')
   const secret = suite.x25519(privateKey, alpha)
@@ -74,7 +75,7 @@ function peelWith (suite: Suite, secret: Uint8Array, packet: Uint8Array, seen?: 
   if (delay === 0 && isZero(inner.subarray(BLOCK_SIZE, BLOCK_SIZE + LAST_MARK_SIZE))) {
     const exit = isZero(tail)
     if (!exit && !isZero(address)) return drop('block')
-    const payload = new Uint8Array(PAYLOAD_SIZE)
+    const payload = new Uint8Array(delta.length)
     lionessDecrypt(suite, secret, delta, payload)
     if (!exit) return { kind: 'reply', tag, surbId: tail.slice(), payload }
     if (!isZero(payload.subarray(0, PAYLOAD_CHECK_SIZE))) return drop('payload')
@@ -84,7 +85,7 @@ function peelWith (suite: Suite, secret: Uint8Array, packet: Uint8Array, seen?: 
   const alpha = packet.subarray(0, ALPHA_SIZE)
   const nextAlpha = suite.x25519(blinding(suite, alpha, secret), alpha)
   if (nextAlpha === null) return drop('alpha')
-  const next = new Uint8Array(PACKET_SIZE)
+  const next = new Uint8Array(packet.length)
   next.set(nextAlpha)
   next.set(inner.subarray(BLOCK_SIZE), ALPHA_SIZE)
   next.set(tail, ALPHA_SIZE + BETA_SIZE)

@@ -9,11 +9,11 @@ import { concat, isZero } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import {
-  ADDRESS_SIZE, HEADER_SIZE, PACKET_SIZE, PAYLOAD_CHECK_SIZE, PAYLOAD_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE, SURB_SIZE
+  ADDRESS_SIZE, HEADER_SIZE, MIN_PAYLOAD_SIZE, PAYLOAD_CHECK_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE, SURB_SIZE
 } from './layout.ts'
 import { buildHeader, type Hop } from './header.ts'
 import { lionessDecrypt, lionessEncrypt } from './lioness.ts'
-import { checkMessage } from './wrap.ts'
+import { plainPacket } from './wrap.ts'
 
 /** What the owner keeps until the reply comes, under the id. */
 export interface SurbSecrets {
@@ -45,25 +45,23 @@ export function createSurb (suite: Suite, ephemeral: Uint8Array, hops: readonly 
 /**
  * The packet that answers through a SURB, and the address block of the node to give it to.
  * Null when these bytes are no SURB; whether its header is good only its hops can tell.
- * @param message 3968 bytes
+ * @param message as long as all messages of the network
  * @throws bad-message (caller)
  */
 export function useSurb (suite: Suite, surb: Uint8Array, message: Uint8Array): { firstHop: Uint8Array, packet: Uint8Array } | null {
-  checkMessage(message)
+  const packet = plainPacket(message)
   if (surb.length !== SURB_SIZE) return null
   const firstHop = new Uint8Array(surb.subarray(0, ADDRESS_SIZE))
   if (isZero(firstHop)) return null
-  const packet = new Uint8Array(PACKET_SIZE)
   packet.set(surb.subarray(ADDRESS_SIZE, ADDRESS_SIZE + HEADER_SIZE))
-  packet.set(message, HEADER_SIZE + PAYLOAD_CHECK_SIZE)
   const delta = packet.subarray(HEADER_SIZE)
   lionessEncrypt(suite, surb.subarray(ADDRESS_SIZE + HEADER_SIZE), delta, delta)
   return { firstHop, packet }
 }
 
-/** The message (3968 bytes) of a peeled reply's payload, or null when it was changed on the way or belongs to another SURB. */
+/** The message of a peeled reply's payload, or null when it was changed on the way or belongs to another SURB. */
 export function openReply (suite: Suite, { key, secrets }: SurbSecrets, payload: Uint8Array): Uint8Array | null {
-  if (payload.length !== PAYLOAD_SIZE) return null
+  if (payload.length < MIN_PAYLOAD_SIZE) return null
   const delta = new Uint8Array(payload)
   for (let i = secrets.length - 1; i >= 0; i--) lionessEncrypt(suite, secrets[i], delta, delta)
   lionessDecrypt(suite, key, delta, delta)

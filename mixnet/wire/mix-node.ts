@@ -7,7 +7,7 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { EpochKey, MixCounts, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
 import { parseAddress } from '../sphinx/address.ts'
-import { ADDRESS_SIZE, PACKET_SIZE } from '../sphinx/layout.ts'
+import { ADDRESS_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
 import type { StreamHost } from './stream-host.ts'
@@ -22,9 +22,9 @@ export interface MixNodeOptions {
   readonly limits?: Partial<LinkLimits>
   /** Where seen tags are kept over a restart; without it they are not, as suits keys that live no longer than the process. */
   readonly seenLog?: SeenLog
-  /** A message for this node: 3968 bytes, still padded. */
+  /** A message for this node, still padded. */
   readonly onDeliver?: (message: Uint8Array) => void
-  /** A reply on one of this node's SURBs: id 16 bytes, payload 3984. */
+  /** A reply on one of this node's SURBs: its id, 16 bytes, and the payload. */
   readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
 }
 
@@ -40,8 +40,9 @@ export class MixNode {
   constructor (options: MixNodeOptions) {
     this.#options = options
     const { node, neighbourhood, rng, meter, limits } = options
+    const { packetSize } = options.engine
     this.#links = new PacketLinks({
-      node, neighbourhood, rng, meter, limits,
+      node, neighbourhood, packetSize, rng, meter, limits,
       onPacket: (from, packet) => {
         // While the log is behind, for want of disk, a packet that was taken could be taken again after a crash.
         if (this.#log()) this.#handle({ kind: 'packet', from, packet })
@@ -80,12 +81,13 @@ export class MixNode {
   /**
    * Send a packet of our own to its first hop. Never waits; what cannot be queued is dropped and counted.
    * @param to an address block (94 bytes) or a peer id (39 bytes)
-   * @throws bad-argument (caller) when it is neither, or the packet has not 4608 bytes
+   * @throws bad-argument (caller) when it is neither, or the packet has not the network's size
    */
   sendPacket (to: Uint8Array, packet: Uint8Array): SendResult {
+    const { packetSize } = this.#options.engine
     const peer = to.length === ADDRESS_SIZE ? parseAddress(to)?.peer : to
-    if (peer === undefined || peer.length !== 39 || packet.length !== PACKET_SIZE) {
-      throw new MixmintError('bad-argument', 'caller', 'a packet of 4608 bytes, and the address block or peer id of its first hop, are wanted')
+    if (peer === undefined || peer.length !== 39 || packet.length !== packetSize) {
+      throw new MixmintError('bad-argument', 'caller', `a packet of ${packetSize} bytes, and the address block or peer id of its first hop, are wanted`)
     }
     return this.#links.send(toHex(peer), packet)
   }

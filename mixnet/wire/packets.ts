@@ -1,6 +1,6 @@
 /**
  * Packets between neighbours, `/mix/1.0.0` (LIP-99 §5): one long-lived one-way stream for each neighbour and direction,
- * every packet a frame of exactly 4608 bytes.
+ * every packet a frame of exactly the network's size.
  *
  * Nodes of the network are dialled at the addresses that the directory gives; a packet that names another address does
  * not make us dial it. A wallet has no address: packets for it go over the connection that it opened.
@@ -9,7 +9,6 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { LinkId } from '../mixing/engine.ts'
-import { PACKET_SIZE } from '../sphinx/layout.ts'
 import { readFrames } from './frames.ts'
 import { PacketLink } from './link.ts'
 import { dialable, isMixPeer, linkIdOf, peerBytes, peerIdOfLink } from './peers.ts'
@@ -61,6 +60,8 @@ export interface LinkCounts {
 export interface PacketLinksOptions {
   readonly node: StreamHost
   readonly neighbourhood: Neighbourhood
+  /** Bytes of every packet. */
+  readonly packetSize: number
   /** While a promise that it returned is pending, nothing more is read from this neighbour. */
   readonly onPacket: (from: LinkId, packet: Uint8Array) => void | Promise<void>
   readonly rng: Rng
@@ -186,7 +187,8 @@ export class PacketLinks {
     const from = linkIdOf(connection.remotePeer)
     this.#inbound.get(from)?.stream.abort(new MixmintError('stream-replaced', 'peer', 'a newer stream of the same peer takes its place'))
     const { silence, stall } = this.#limits
-    const done = readFrames(stream, { min: PACKET_SIZE, max: PACKET_SIZE, silence, stall }, packet => {
+    const { packetSize } = this.#options
+    const done = readFrames(stream, { min: packetSize, max: packetSize, silence, stall }, packet => {
       this.#received += 1
       return this.#options.onPacket(from, packet)
     }).then(async () => { await stream.close() }).catch((error: unknown) => {

@@ -22,6 +22,7 @@ export interface NetworkOptions {
   readonly suite: Suite
   readonly seed: string
   readonly pathLength?: number
+  readonly packetSize?: number
   readonly meanDelay?: number
   /** Of each packet on each link: the chance that it is lost, that it comes twice. */
   readonly loss?: number
@@ -77,7 +78,7 @@ export class MixNetwork {
   get meanDelay (): number { return this.#options.meanDelay ?? 50 }
 
   get parameters (): RequesterParameters & ResponderParameters {
-    return { pathLength: this.pathLength, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
+    return { pathLength: this.pathLength, packetSize: this.#options.packetSize ?? 4608, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
   }
 
   get paths (): { forward: () => Path, back: () => Path } {

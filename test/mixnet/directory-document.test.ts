@@ -104,7 +104,7 @@ describe('a document', () => {
 
   const unusable: Array<Partial<Parameters>> = [
     { pathLength: 2 }, { pathLength: 6 }, { meanDelay: 0 }, { epochLength: 0 }, { epochGrace: PARAMETERS.epochLength + 1 },
-    { clockSkew: PARAMETERS.epochGrace + 1 }, { queueLimit: 0 }, { replayLimit: 0 }, { requestLimit: 0 }, { surbsPerPacket: 0 }, { answerKept: 0 }
+    { clockSkew: PARAMETERS.epochGrace + 1 }, { queueLimit: 0 }, { replayLimit: 0 }, { requestLimit: 0 }, { surbsPerPacket: 0 }, { answerKept: 0 }, { packetSize: 0 }, { packetSize: 1571 }, { packetSize: 1572, requestLimit: 1 << 20 }
   ]
   it.each(unusable)('with the parameter %o is refused', parameter => {
     expect(() => { verify(change({ parameters: { ...PARAMETERS, ...parameter } })) }).toThrow(refusedWith('document-parameters'))

@@ -50,7 +50,7 @@ describe.each([3, 4, 5])('with paths of %i hops', pathLength => {
 
   it('a packet finds its way along it, and every hop is allowed to pass it on', () => {
     const { hops } = choosePath(view, rng, START, { from: gateway, to: bank })
-    let packet = wrap(suite, rng.bytes(32), hops, new Uint8Array(94), encodeMessage({ codec: '/test', surbs: [], data: new Uint8Array(3), sequence: 0 }))
+    let packet = wrap(suite, rng.bytes(32), hops, new Uint8Array(94), encodeMessage(3968, { codec: '/test', surbs: [], data: new Uint8Array(3), sequence: 0 }))
     let from = wallet.peer
     for (const { address } of hops) {
       const peer = parseAddress(address)?.peer as Uint8Array

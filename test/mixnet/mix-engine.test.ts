@@ -15,7 +15,7 @@ function engineWith (parameters: Partial<MixParameters> = {}, topology: Partial<
   return new MixEngine({
     suite,
     self: peerOf('mix'),
-    parameters: { meanDelay: MEAN, queueLimit: 1000, replayLimit: 1000, ...parameters },
+    parameters: { meanDelay: MEAN, packetSize: 4608, queueLimit: 1000, replayLimit: 1000, ...parameters },
     topology: { mayForward: () => true, mayReachWallet: () => true, ...topology }
   })
 }
@@ -85,6 +85,8 @@ describe('what becomes of a packet', () => {
 
   test.each<[string, () => Uint8Array]>([
     ['size', () => packetFor(KEY, NEXT).subarray(1)],
+    ['size', () => packetFor(KEY, NEXT, { message: new Uint8Array(3967) })],
+    ['size', () => packetFor(KEY, NEXT, { message: new Uint8Array(860) })],
     ['alpha', () => new Uint8Array(4608)],
     ['mac', () => chance.bytes(4608).fill(9, 31, 32)],
     ['mac', () => packetFor(keyOf(2), NEXT)],
@@ -99,6 +101,16 @@ describe('what becomes of a packet', () => {
     const engine = ready()
     expect(engine.handle(packet(make()), 0, rng)).toEqual([])
     expect(engine.counts()).toEqual({ received: 1, forwarded: 0, delivered: 0, queued: 0, dropped: { [reason]: 1 } })
+  })
+
+  test('of the size of its network, whichever that is', () => {
+    for (const size of [1500, 8192]) {
+      const engine = ready({ packetSize: size })
+      const effects = engine.handle(packet(exitFor(KEY, new Uint8Array(size - 640))), 0, rng)
+      expect(effects.map(effect => effect.kind === 'deliver' && effect.message.length)).toEqual([size - 640])
+      engine.handle(packet(exitFor(KEY, new Uint8Array(3968))), 0, rng)
+      expect(engine.counts()).toMatchObject({ delivered: 1, dropped: { size: 1 } })
+    }
   })
 
   test('dropped when the topology has no such link', () => {

@@ -27,7 +27,7 @@ async function join (meanDelay: number, gateway?: Member, hook?: () => void): Pr
   const key: EpochKey = { epoch: 1, privateKey: systemRng.bytes(32), from: 0, until: Number.MAX_SAFE_INTEGER }
   const engine = new MixEngine({
     suite, self: host.peer,
-    parameters: { meanDelay, queueLimit: 1000, replayLimit: 1000 },
+    parameters: { meanDelay, packetSize: 4608, queueLimit: 1000, replayLimit: 1000 },
     topology: { mayForward: () => gateway === undefined, mayReachWallet: () => gateway === undefined }
   })
   const mix = new MixNode({
@@ -105,7 +105,7 @@ test('a key that is retired opens no more; a hook that throws stops nothing', as
   await until(() => service.mix.counts().mix.dropped['no-key'] === 1)
 })
 
-test('a packet of ours needs 4608 bytes and a first hop', async () => {
+test('a packet of ours needs the size of the network and a first hop', async () => {
   const { mix, host } = await join(1)
   for (const [to, packet] of [[host.peer, new Uint8Array(4607)], [new Uint8Array(94), new Uint8Array(4608)], [new Uint8Array(38), new Uint8Array(4608)]]) {
     expect(() => mix.sendPacket(to, packet)).toThrow(expect.objectContaining({ code: 'bad-argument' }))

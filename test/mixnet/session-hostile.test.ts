@@ -13,7 +13,7 @@ import { seededRng } from '../doubles/rng.ts'
 import { bytesFrom, native as suite, pathOf, walk } from './sphinx-material.ts'
 
 const PROTOCOL = '/test/1'
-const PARAMETERS = { pathLength: 3, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
+const PARAMETERS = { pathLength: 3, packetSize: 4608, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
 const MEMORY = 200_000
 const rng = seededRng('hostile')
 
@@ -46,7 +46,7 @@ class Prober {
       id: rest.id ?? bytesFrom(0, 'id', 16), binding: rest.binding ?? bindingOf(suite, rest.id ?? bytesFrom(0, 'id', 16), protocol, content),
       total: content.length, chunk: 1000, index: 0, flight: 0, wants: [], data: content.subarray(0, 1000), ...rest
     }
-    return this.deliver(encodeMessage({ codec: protocol, surbs, data: writeRequest(whole), sequence: 0 }))
+    return this.deliver(encodeMessage(3968, { codec: protocol, surbs, data: writeRequest(whole), sequence: 0 }))
   }
 
   deliver (message: Uint8Array): ReplyPart[] {
@@ -237,10 +237,10 @@ describe('a responder', () => {
       fc.record({ codec: fc.constantFrom(PROTOCOL, '', 'x'.repeat(3000)), surbs: fc.array(fc.constantFrom(surb, new Uint8Array(734), new Uint8Array(734).fill(1)), { maxLength: 1 }), data: fc.uint8Array({ maxLength: 150 }), version: fc.boolean() })
         .map(({ version, ...rest }) => {
           if (version && rest.data.length > 0) rest.data[0] = 1
-          return encodeMessage({ ...rest, sequence: 0 })
+          return encodeMessage(3968, { ...rest, sequence: 0 })
         }),
       fc.record({ total: fc.nat(0xffffffff), chunk: fc.nat(0xffff), index: fc.option(fc.nat(0xffff)), flight: fc.nat(0xffff), wants: fc.array(fc.nat(0xffff), { maxLength: 40 }), length: fc.nat(100) })
-        .map(({ length, ...rest }) => encodeMessage({
+        .map(({ length, ...rest }) => encodeMessage(3968, {
           codec: PROTOCOL, surbs: [surb, new Uint8Array(734).fill(2)], sequence: 1,
           data: writeRequest({ ...rest, id: new Uint8Array(16), binding: new Uint8Array(32), data: new Uint8Array(length) })
         })))
@@ -293,7 +293,7 @@ class Impostor {
   /** @returns how many packets the requester sent in answer */
   say (data: Uint8Array, codec = PROTOCOL, surb = this.surbs.shift()): number {
     if (surb === undefined) throw new Error('no SURB')
-    const reply = useSurb(suite, surb, encodeMessage({ codec, surbs: [], data, sequence: 0 }))
+    const reply = useSurb(suite, surb, encodeMessage(3968, { codec, surbs: [], data, sequence: 0 }))
     const end = reply === null ? null : walk(suite, this.back.keys, reply.packet).at(-1)
     if (end?.kind !== 'reply') throw new Error('not a reply')
     return this.take(this.requester.step({ is: 'reply', surbId: end.surbId, payload: end.payload }, this.now, rng))
@@ -396,7 +396,7 @@ describe('a requester', () => {
   it('a reply that was changed on the way opens nothing', () => {
     const net = new Impostor()
     net.start(content(10))
-    const reply = useSurb(suite, net.surbs[0], encodeMessage({ codec: PROTOCOL, surbs: [], data: answerPart(content(10), 0), sequence: 0 }))
+    const reply = useSurb(suite, net.surbs[0], encodeMessage(3968, { codec: PROTOCOL, surbs: [], data: answerPart(content(10), 0), sequence: 0 }))
     const packet = reply?.packet ?? new Uint8Array(0)
     packet[4000] ^= 1
     const end = net.back.keys.reduce<Uint8Array | { surbId: Uint8Array, payload: Uint8Array }>((at, key) => {

@@ -4,7 +4,7 @@ import { pureSuite } from '@mixmint/core/crypto/pure'
 import { exponential } from '@mixmint/core/kit/samplers'
 import { Alarms } from '@mixmint/mixnet/session/alarms'
 import { Assembly } from '@mixmint/mixnet/session/assembly'
-import { answerChunk, bucket, fits, plan, planFirst } from '@mixmint/mixnet/session/flight'
+import { answerChunk, bucket, carriesRequests, fits, plan, planFirst } from '@mixmint/mixnet/session/flight'
 import {
   bindingOf, fragmentCount, fragmentLength, fragmentOf, MIN_ANSWER_CHUNK, MIN_REQUEST_CHUNK, readReply, readRequest, REQUEST_HEADER, writeReply, writeRequest,
   type ReplyPart, type RequestPart
@@ -81,7 +81,7 @@ describe('parts', () => {
     for (const change of bad) expect(readRequest(writeRequest({ ...part, ...change })), JSON.stringify(change)).toBeNull()
     const answer: ReplyPart = { flight: 0, seen: 0, held: 0, unsent: 0, kind: 'answer', answer: new Uint8Array(16), total: 5000, chunk: 3000, index: 1, data: new Uint8Array(2000) }
     expect(readReply(writeReply(answer))).not.toBeNull()
-    for (const change of [{ index: 2 }, { chunk: 2000 }, { total: 5001 }, { data: new Uint8Array(1999) }]) expect(readReply(writeReply({ ...answer, ...change }))).toBeNull()
+    for (const change of [{ index: 2 }, { chunk: 511 }, { total: 5001 }, { data: new Uint8Array(1999) }]) expect(readReply(writeReply({ ...answer, ...change }))).toBeNull()
     const status: ReplyPart = { flight: 0, seen: 0, held: 0, unsent: 0, kind: 'gathering', count: 9, missing: [8] }
     const beyond = writeReply(status)
     beyond[beyond.length - 1] = 0x40
@@ -119,8 +119,9 @@ describe('flights', () => {
   const protocols = ['/a', '/mixmint/merchant/1.0.0', 'x'.repeat(150)]
 
   it('carry every fragment and every SURB, and fit into their packets', () => {
-    fc.assert(fc.property(fc.constantFrom(...protocols), fc.integer({ min: 0, max: 1 << 18 }), fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 5 }), (protocol, total, surbs, most) => {
-      const { chunk, parts } = planFirst(protocol, total, surbs, most)
+    fc.assert(fc.property(fc.constantFrom(932, 1408, 3968, 7552, 32128), fc.constantFrom(...protocols), fc.integer({ min: 0, max: 1 << 18 }), fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 5 }), (size, protocol, total, surbs, most) => {
+      fc.pre(fits(size, protocol))
+      const { chunk, parts } = planFirst(size, protocol, total, surbs, most)
       const indices = new Set(parts.map(({ index }) => index).filter(index => index !== null))
       expect(indices.size).toBe(fragmentCount(total, chunk))
       expect(parts.reduce((sum, part) => sum + part.surbs, 0)).toBe(surbs)
@@ -128,14 +129,14 @@ describe('flights', () => {
       for (const part of parts) {
         const length = part.index === null ? 0 : fragmentLength(total, chunk, part.index)
         expect(part.surbs).toBeLessThanOrEqual(most)
-        expect(REQUEST_HEADER + 2 * part.wants.length + length).toBeLessThanOrEqual(dataCapacity(protocol, part.surbs))
+        expect(REQUEST_HEADER + 2 * part.wants.length + length).toBeLessThanOrEqual(dataCapacity(size, protocol, part.surbs))
       }
     }))
   })
 
   it('bring a SURB for every want', () => {
     const wants = Array.from({ length: 23 }, (_, i) => i * 3)
-    const parts = plan('/a', 1000, 1000, [0], wants.length, wants, 5)
+    const parts = plan(3968, '/a', 1000, 1000, [0], wants.length, wants, 5)
     expect(parts.flatMap(part => [...part.wants])).toEqual(wants)
     for (const part of parts) expect(part.wants.length).toBe(part.surbs)
   })
@@ -145,9 +146,16 @@ describe('flights', () => {
   })
 
   it('cannot be made for protocols with endless names', () => {
-    expect(fits('x'.repeat(1000))).toBe(true)
-    expect(fits('x'.repeat(2000))).toBe(false)
-    expect(answerChunk('x'.repeat(1000))).toBeGreaterThanOrEqual(MIN_ANSWER_CHUNK)
+    expect(fits(3968, 'x'.repeat(3094))).toBe(true)
+    expect(fits(3968, 'x'.repeat(3104))).toBe(false)
+    expect(answerChunk(3968, 'x'.repeat(3094))).toBeGreaterThanOrEqual(MIN_ANSWER_CHUNK)
+  })
+
+  it('need packets of some size, the larger the longer the contents', () => {
+    expect([1571, 1572, 65536, 65537, 640, 0].map(size => carriesRequests(size, 1))).toEqual([false, true, true, false, false, false])
+    expect([1572, 2048, 4608].map(size => carriesRequests(size, 1 << 20))).toEqual([false, false, true])
+    expect(carriesRequests(1572, 512 * 826)).toBe(true)
+    expect(carriesRequests(1572, 512 * 826 + 1)).toBe(false)
   })
 })
 

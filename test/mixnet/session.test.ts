@@ -23,6 +23,15 @@ describe('on links that lose nothing', () => {
     expectNothingHeld(net)
   })
 
+  it.each([[1572, 3, 20_000], [2048, 4, 60_000], [8192, 5, LIMIT], [32_768, 5, LIMIT], [65_536, 3, LIMIT]])('in packets of %i bytes, on paths of %i hops', (packetSize, pathLength, size) => {
+    const net = network({ packetSize, pathLength })
+    net.intercept = (_, packet) => { if (packet.length !== packetSize) throw new Error('another size'); return false }
+    const calls = [0, 700, size].map(length => net.request(content(length), { replySize: length }))
+    net.run()
+    for (const [i, length] of [0, 700, size].entries()) expect(isAnswered(net, calls[i], content(length))).toBe(true)
+    expectNothingHeld(net)
+  })
+
   it('a small request is one packet and a small answer another', () => {
     const net = network()
     for (let i = 0; i < 50; i++) net.request(content(200, i), { replySize: 500 })
@@ -108,7 +117,7 @@ describe('how a request fails', () => {
 
   it('refused: with the reason of the service', () => {
     const net = network({
-      responder: { parameters: () => ({ pathLength: 5, meanDelay: 50, requestLimit: 5000, answerKept: 60_000 }) },
+      responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 5000, answerKept: 60_000 }) },
       handler: () => ({ answer: new MixmintError('store-full', 'operator', 'no room', { retry: true }), after: 0 })
     })
     const failed = net.request(content(10))
@@ -135,7 +144,7 @@ describe('how a request fails', () => {
   })
 
   it('refused: an answer that is too large to be sent', () => {
-    const net = network({ responder: { parameters: () => ({ pathLength: 5, meanDelay: 50, requestLimit: 1000, answerKept: 60_000 }) }, handler: () => ({ answer: content(1001), after: 0 }) })
+    const net = network({ responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 1000, answerKept: 60_000 }) }, handler: () => ({ answer: content(1001), after: 0 }) })
     const call = net.request(content(10))
     net.run()
     expect((errorOf(net, call).cause as MixmintError).code).toBe('answer-too-large')

@@ -5,6 +5,7 @@ import { dataCapacity, decodeMessage, encodeMessage } from '@mixmint/mixnet/sphi
 import { bytesFrom, bytesOf } from './sphinx-material.ts'
 
 const codecs = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.integer({ min: 100, max: 300 }).map(n => 'c'.repeat(n)))
+const sizes = fc.oneof(fc.constantFrom(48, 860, 1408, 3968, 7552, 32128, 64896), fc.integer({ min: 48, max: 64896 }))
 
 /** A message of this data, padded as the format wants. */
 function padded (data: Uint8Array): Uint8Array {
@@ -14,49 +15,50 @@ function padded (data: Uint8Array): Uint8Array {
 
 describe('a message', () => {
   test('comes back as it was, whatever fits', () => {
-    fc.assert(fc.property(codecs, fc.integer({ min: 0, max: 5 }), fc.nat(), fc.nat(0xffffffff), (codec, count, size, sequence) => {
-      const capacity = dataCapacity(codec, count)
+    fc.assert(fc.property(sizes, codecs, fc.integer({ min: 0, max: 5 }), fc.nat(), fc.nat(0xffffffff), (size, codec, count, seed, sequence) => {
+      const capacity = dataCapacity(size, codec, count)
       fc.pre(capacity >= 0)
-      const data = bytesFrom(size, 'data', size % (capacity + 1))
+      const data = bytesFrom(seed, 'data', seed % (capacity + 1))
       const surbs = Array.from({ length: count }, (_, i) => bytesFrom(i, 'surb', 734))
-      const encoded = encodeMessage({ codec, surbs, data, sequence })
-      expect(encoded).toHaveLength(3968)
+      const encoded = encodeMessage(size, { codec, surbs, data, sequence })
+      expect(encoded).toHaveLength(size)
       expect(decodeMessage(encoded)).toEqual({ codec, surbs, data, sequence })
     }), { numRuns: 100 })
   })
 
   test('has this layout', () => {
     const surb = bytesOf('surb', 734)
-    const encoded = encodeMessage({ codec: '/a/1', surbs: [surb], data: utf8('hello'), sequence: 0x01020304 })
+    const encoded = encodeMessage(3968, { codec: '/a/1', surbs: [surb], data: utf8('hello'), sequence: 0x01020304 })
     const data = concat(new Uint8Array([4]), utf8('/a/1'), new Uint8Array([1]), surb, utf8('hello'))
     expect(encoded).toEqual(concat(new Uint8Array([0x0c, 0x91]), new Uint8Array(0x0c91), data, new Uint8Array([1, 2, 3, 4])))
     expect(0x0c91).toBe(3962 - data.length)
   })
 
   test('takes exactly its capacity', () => {
-    for (const [codec, surbs] of [['', 0], ['/mixmint/request/1.0.0', 5], ['c'.repeat(127), 1], ['c'.repeat(128), 1]] as const) {
-      const capacity = dataCapacity(codec, surbs)
+    for (const [size, codec, surbs] of [[3968, '', 0], [3968, '/mixmint/request/1.0.0', 5], [1000, 'c'.repeat(127), 1], [64896, 'c'.repeat(128), 1], [48, '', 0]] as const) {
+      const capacity = dataCapacity(size, codec, surbs)
       const message = { codec, surbs: Array.from({ length: surbs }, () => bytesOf('surb', 734)), sequence: 1 }
-      expect(decodeMessage(encodeMessage({ ...message, data: new Uint8Array(capacity) }))?.data).toHaveLength(capacity)
-      expect(() => encodeMessage({ ...message, data: new Uint8Array(capacity + 1) })).toThrow(expect.objectContaining({ code: 'bad-message', fault: 'caller' }))
+      expect(decodeMessage(encodeMessage(size, { ...message, data: new Uint8Array(capacity) }))?.data).toHaveLength(capacity)
+      expect(() => encodeMessage(size, { ...message, data: new Uint8Array(capacity + 1) })).toThrow(expect.objectContaining({ code: 'bad-message', fault: 'caller' }))
     }
-    expect(dataCapacity('/mixmint/request/1.0.0', 6)).toBeLessThan(0)
-    expect(dataCapacity('', 0)).toBe(3960)
+    expect(dataCapacity(3968, '/mixmint/request/1.0.0', 6)).toBeLessThan(0)
+    expect(dataCapacity(3968, '', 0)).toBe(3960)
   })
 
   test('is refused by the encoder when malformed', () => {
     const bad = expect.objectContaining({ code: 'bad-message' })
     const fine = { codec: 'x', surbs: [], data: new Uint8Array(1), sequence: 0 }
-    expect(() => encodeMessage({ ...fine, surbs: [new Uint8Array(733)] })).toThrow(bad)
-    for (const sequence of [-1, 2 ** 32, 0.5, NaN]) expect(() => encodeMessage({ ...fine, sequence })).toThrow(bad)
+    expect(() => encodeMessage(3968, { ...fine, surbs: [new Uint8Array(733)] })).toThrow(bad)
+    for (const sequence of [-1, 2 ** 32, 0.5, NaN]) expect(() => encodeMessage(3968, { ...fine, sequence })).toThrow(bad)
   })
 })
 
 describe('decoding answers null', () => {
-  const good = encodeMessage({ codec: 'x', surbs: [], data: new Uint8Array(9), sequence: 0 })
+  const good = encodeMessage(3968, { codec: 'x', surbs: [], data: new Uint8Array(9), sequence: 0 })
 
-  test('for another length', () => {
-    for (const length of [0, 1, 3967, 3969]) expect(decodeMessage(new Uint8Array(length))).toBeNull()
+  test('for what is too short to be one', () => {
+    for (let length = 0; length < 8; length++) expect(decodeMessage(new Uint8Array(length))).toBeNull()
+    expect(decodeMessage(new Uint8Array(8))).toEqual({ codec: '', surbs: [], data: new Uint8Array(0), sequence: 0 })
     expect(decodeMessage(good)).not.toBeNull()
   })
 
@@ -95,7 +97,7 @@ describe('decoding answers null', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 3962 }), data => {
       const message = padded(data)
       const decoded = decodeMessage(message)
-      if (decoded !== null) expect(encodeMessage(decoded)).toEqual(message)
+      if (decoded !== null) expect(encodeMessage(3968, decoded)).toEqual(message)
     }), { numRuns: 300 })
     fc.assert(fc.property(fc.nat(), seed => { decodeMessage(bytesFrom(seed, 'garbage', 3968)) }), { numRuns: 200 })
   })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat, isZero } from '@mixmint/core/kit/bytes'
 import type { Peeled } from '@mixmint/mixnet/sphinx/peel'
+import { geometryOf } from '@mixmint/mixnet/sphinx/layout'
 import { createSurb, openReply, useSurb } from '@mixmint/mixnet/sphinx/surb'
 import { wrap } from '@mixmint/mixnet/sphinx/wrap'
 import { twinHeader, twinLast, twinOpenBeta, twinOpenReply, twinPeel, twinReply, twinSurb, twinWrap } from '../reference/sphinx.ts'
@@ -11,12 +12,24 @@ test('the native suite is the one under test', () => {
   expect(suites.map(suite => suite.name)).toEqual(['native', 'pure'])
 })
 
+/** Messages of packets of the least size, 1500, 2048, 4608, 8192 and 32768 bytes, and of any up to 6000. */
+const sizes = fc.oneof(fc.constantFrom(48, 860, 1408, 3968, 7552, 32128), fc.integer({ min: 48, max: 5360 }))
+
+test('sizes follow from that of the packet', () => {
+  expect(geometryOf(4608)).toEqual({ packetSize: 4608, payloadSize: 3984, messageSize: 3968 })
+  expect(geometryOf(688).messageSize).toBe(48)
+  expect(geometryOf(65536).messageSize).toBe(64896)
+  for (const size of [687, 65537, 0, -1, 4608.5, NaN, Infinity]) {
+    expect(() => geometryOf(size)).toThrow(expect.objectContaining({ code: 'bad-packet-size', fault: 'operator' }))
+  }
+})
+
 describe.each([3, 4, 5])('the slow twin agrees on paths of %i hops', length => {
   test('forward: packets byte for byte, and every step', () => {
-    fc.assert(fc.property(seeds, fc.constantFrom(...suites), fc.boolean(), (seed, suite, here) => {
+    fc.assert(fc.property(seeds, sizes, fc.constantFrom(...suites), fc.boolean(), (seed, size, suite, here) => {
       const { hops, keys } = pathOf(length, seed)
       const destination = here ? HERE : bytesFrom(seed, 'destination', 94)
-      const text = bytesFrom(seed, 'message', 3968)
+      const text = bytesFrom(seed, 'message', size)
       const ephemeral = bytesFrom(seed, 'ephemeral', 32)
       let packet = wrap(suite, ephemeral, hops, destination, text)
       expect(packet).toEqual(twinWrap(ephemeral, hops, destination, text))
@@ -31,10 +44,10 @@ describe.each([3, 4, 5])('the slow twin agrees on paths of %i hops', length => {
   })
 
   test('SURB: creation, use, every step and opening', () => {
-    fc.assert(fc.property(seeds, fc.constantFrom(...suites), (seed, suite) => {
+    fc.assert(fc.property(seeds, sizes, fc.constantFrom(...suites), (seed, size, suite) => {
       const { hops, keys } = pathOf(length, seed)
       const [ephemeral, id, key] = [bytesFrom(seed, 'ephemeral', 32), bytesFrom(seed, 'id', 16), bytesFrom(seed, 'key', 16)]
-      const text = bytesFrom(seed, 'reply', 3968)
+      const text = bytesFrom(seed, 'reply', size)
       const { surb, secrets } = createSurb(suite, ephemeral, hops, id, key)
       const twin = twinSurb(ephemeral, hops, id, key)
       expect(surb).toEqual(twin.surb)
@@ -119,9 +132,12 @@ describe('what a caller may not ask', () => {
   test('wrong sizes', () => {
     expect(() => wrap(native, ephemeral.subarray(1), hops, HERE, message)).toThrow(expect.objectContaining({ code: 'bad-path' }))
     expect(() => wrap(native, ephemeral, hops, HERE.subarray(1), message)).toThrow(expect.objectContaining({ code: 'bad-path' }))
-    expect(() => wrap(native, ephemeral, hops, HERE, message.subarray(1))).toThrow(expect.objectContaining({ code: 'bad-message' }))
+    expect(() => wrap(native, ephemeral, hops, HERE, message.subarray(0, 47))).toThrow(expect.objectContaining({ code: 'bad-message' }))
+    expect(() => wrap(native, ephemeral, hops, HERE, new Uint8Array(64897))).toThrow(expect.objectContaining({ code: 'bad-message' }))
+    expect(wrap(native, ephemeral, hops, HERE, message.subarray(0, 48))).toHaveLength(688)
+    expect(wrap(native, ephemeral, hops, HERE, new Uint8Array(64896))).toHaveLength(65536)
     const { surb } = createSurb(native, ephemeral, hops, bytesOf('id', 16), bytesOf('key', 16))
-    expect(() => useSurb(native, surb, message.subarray(1))).toThrow(expect.objectContaining({ code: 'bad-message' }))
+    expect(() => useSurb(native, surb, message.subarray(0, 47))).toThrow(expect.objectContaining({ code: 'bad-message' }))
     expect(() => createSurb(native, ephemeral, hops, bytesOf('id', 15), bytesOf('key', 16))).toThrow(expect.objectContaining({ code: 'bad-surb' }))
     expect(() => createSurb(native, ephemeral, hops, bytesOf('id', 16), bytesOf('key', 15))).toThrow(expect.objectContaining({ code: 'bad-surb' }))
   })

@@ -22,7 +22,7 @@ afterEach(async () => {
   book.clear()
 })
 
-async function startEnd (options: { host?: Host, limits?: Partial<LinkLimits>, listed?: boolean, accepts?: Neighbourhood['accepts'] } = {}): Promise<End> {
+async function startEnd (options: { host?: Host, limits?: Partial<LinkLimits>, listed?: boolean, accepts?: Neighbourhood['accepts'], packetSize?: number } = {}): Promise<End> {
   const host = options.host ?? await startHost()
   const id = toHex(host.peer)
   if (options.listed !== false) book.set(id, host.addresses())
@@ -30,6 +30,7 @@ async function startEnd (options: { host?: Host, limits?: Partial<LinkLimits>, l
   const end: End = {
     host, meter, id, got: [], gate: undefined,
     links: new PacketLinks({
+      packetSize: options.packetSize ?? 4608,
       node: host.node,
       neighbourhood: { addresses: peer => book.get(peer) ?? [], accepts: options.accepts ?? (() => true) },
       onPacket: (from, packet) => {
@@ -210,6 +211,16 @@ describe('hostile peers', () => {
     }
     await until(() => b.meter.of('mix_streams_broken', { reason: 'frame-size' }) === 4)
     expect(b.got).toEqual([])
+  })
+
+  test('a packet of the size of another network, likewise', async () => {
+    const b = await startEnd({ packetSize: 2048 })
+    const a = await startEnd()
+    a.links.send(b.id, packet(1))
+    await until(() => b.meter.of('mix_streams_broken', { reason: 'frame-size' }) > 0)
+    expect(b.got).toEqual([])
+    a.links.send(b.id, packet(2).subarray(0, 2048))
+    await until(() => b.got.length === 1)
   })
 
   test('a peer that may not send is refused', async () => {
