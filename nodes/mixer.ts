@@ -68,12 +68,11 @@ export class Mixer {
   /** Take packets from now on. The participant has a document. */
   async start (participant: Participant, view: DirectoryView): Promise<MixNode> {
     const { suite, ports, counters } = this.#surroundings
-    const { meanDelay, packetSize, queueLimit, replayLimit } = view.parameters
     this.#view = () => participant.keeper.view()
     const self = participant.host.peer
     // Asked each time: the first document may be one that does not list this node.
     const isGateway = (): boolean => this.#view()?.byPeer(self)?.role === 'gateway'
-    const engine = new MixEngine({ suite, self, parameters: { meanDelay, packetSize, queueLimit, replayLimit }, topology: topologyOf(this.#view, self) })
+    const engine = new MixEngine({ suite, self, parameters: view.parameters, topology: topologyOf(this.#view, self) })
     this.#node = new MixNode({
       node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
       neighbourhood: {

@@ -10,7 +10,7 @@ import { equal, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Rng } from '@mixmint/core/kit/ports'
-import { below } from '@mixmint/core/kit/samplers'
+import { shuffle } from '@mixmint/core/kit/samplers'
 import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
@@ -188,9 +188,8 @@ export class WalletSession {
       await host.stop()
       throw error
     }
-    const { meanDelay, packetSize, queueLimit, replayLimit } = view.parameters
     const engine = new MixEngine({
-      suite, self: host.peer, parameters: { meanDelay, packetSize, queueLimit, replayLimit }, topology: { mayForward: () => false, mayReachWallet: () => false }
+      suite, self: host.peer, parameters: view.parameters, topology: { mayForward: () => false, mayReachWallet: () => false }
     })
     let requester: MixnetRequester | null = null
     const node = new MixNode({
@@ -216,8 +215,7 @@ export class WalletSession {
 
 /** The gateways beside the guard, in random order: for a session in which the guard does not answer. */
 function others (view: DirectoryView, guard: DirectoryNode, rng: Rng): DirectoryNode[] {
-  const left = view.gateways.filter(node => !equal(node.peer, guard.peer))
-  return left.map(() => left.splice(below(rng, left.length), 1)[0])
+  return shuffle(rng, view.gateways.filter(node => !equal(node.peer, guard.peer)))
 }
 
 /** The first of these that answers, with a connection to it. @throws no-gateway (operator, retry) */

@@ -1,14 +1,14 @@
 /**
  * The mixer: what a mix, a gateway and the last hop of a path (a service, a wallet) do with packets. A plain engine:
- * (event, now, rng) → effects, over private state; no socket, no timer, no clock of its own. DESIGN §2, §8.
+ * (event, now, rng) → effects, over private state; no socket, no timer, no clock of its own. DESIGN §2, §8. When a packet
+ * leaves is up to the strategy (strategy.ts).
  *
- *   packet ─ peel ─┬─ exit, reply ─────────────────────────────▶ deliver, reply       (delivered)
- *                  ├─ forward ─ delay? topology? ─ queue ─ wait ─▶ forward, to-wallet  (forwarded)
- *                  └─ anything else ────────────────────────────▶ dropped, by reason
+ *   packet ─ peel ─┬─ exit, reply ────────────────────────────────▶ deliver, reply       (delivered)
+ *                  ├─ forward ─ delay? topology? room? ─ strategy ─▶ forward, to-wallet  (forwarded)
+ *                  └─ anything else ───────────────────────────────▶ dropped, by reason
  *
  * received = forwarded + delivered + dropped + queued, always.
  */
-import { Heap } from '@mixmint/core/kit/heap'
 import { equal, toHex, wipe } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
@@ -16,13 +16,15 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { isHere, parseAddress, type PacketAddress } from '../sphinx/address.ts'
 import { peel, type DropReason as PeelDropReason, type Peeled } from '../sphinx/peel.ts'
 import { SeenTags } from '../sphinx/replay.ts'
-import { poissonDelay } from './poisson.ts'
+import type { Strategy } from '../directory/formats.ts'
+import { strategyOf, type MixStrategy } from './strategy.ts'
 
 /** A neighbour: its 39-byte peer id in lower-case hexadecimal. */
 export type LinkId = string
 
 /** What the directory prescribes to a mixer. */
 export interface MixParameters {
+  readonly strategy: Strategy
   /** The mean delay, ms, that every packet must ask for at this hop. */
   readonly meanDelay: Millis
   /** Bytes of every packet. */
@@ -64,7 +66,7 @@ export type MixEvent =
   | { readonly kind: 'retire', readonly epoch: number }
   /** The epoch that is now current: its key is tried first. */
   | { readonly kind: 'epoch', readonly epoch: number }
-  /** Take no more packets; those inside leave when they are due. */
+  /** Take no more packets; those inside leave when they are due, or at once if they wait for others to come. */
   | { readonly kind: 'drain' }
   /** Drop everything that waits. */
   | { readonly kind: 'abandon' }
@@ -103,10 +105,10 @@ export interface MixCounts {
   readonly dropped: Readonly<Partial<Record<MixDropReason, number>>>
 }
 
-/** What waits, with the time still to wait, in the order of leaving; and the counts. */
+/** What waits, with the time still to wait and in the order of leaving where these are known; and the counts. */
 export interface MixSnapshot {
   readonly counts: MixCounts
-  readonly waiting: ReadonlyArray<{ readonly wait: Millis, readonly effect: MixEffect }>
+  readonly waiting: ReadonlyArray<{ readonly wait: Millis | undefined, readonly effect: MixEffect }>
   readonly epochs: readonly number[]
 }
 
@@ -116,7 +118,7 @@ const LATEST_TIMER: Millis = 1000
 /** Times of day leave fractions of a ms no more precise: at the deadline that it was told, the caller finds something due. */
 const ROUNDING: Millis = 0.001
 
-interface Waiting { readonly due: Millis, readonly order: number, readonly effect: MixEffect }
+interface Waiting { readonly mean: Millis, readonly effect: MixEffect }
 interface LiveKey { readonly key: EpochKey, readonly meanDelay: Millis, readonly seen: SeenTags, readonly see: (tag: Uint8Array) => 'new' | 'seen' | 'full' }
 
 export interface MixEngineOptions {
@@ -129,7 +131,7 @@ export interface MixEngineOptions {
 
 export class MixEngine {
   readonly #options: MixEngineOptions
-  readonly #queue = new Heap<Waiting>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order))
+  #strategy: MixStrategy<Waiting>
   readonly #dropped: Partial<Record<MixDropReason, number>> = {}
   /** In the order in which they are tried. */
   #keys: LiveKey[] = []
@@ -138,23 +140,25 @@ export class MixEngine {
   #forwarded = 0
   #delivered = 0
   #draining = false
-  #order = 0
   /** Time in here only runs forward: see `#pass`. */
   #elapsed: Millis = 0
   #lastNow: Millis | undefined
 
   constructor (options: MixEngineOptions) {
     this.#options = options
+    this.#strategy = strategyOf(options.parameters.strategy)
   }
 
   /** Never throws on a packet, whatever it holds. To be called with `timer` no later than at `nextDeadline()`. */
   handle (event: MixEvent, now: Millis, rng: Rng): MixEffect[] {
     this.#pass(now)
-    const effects = this.#release()
+    const effects: MixEffect[] = []
+    this.#release(effects, rng)
     switch (event.kind) {
       case 'packet': {
         const effect = this.#take(event.from, event.packet, now, rng)
         if (effect !== undefined) effects.push(effect)
+        this.#release(effects, rng)
         break
       }
       case 'timer': break
@@ -164,9 +168,13 @@ export class MixEngine {
         this.#epoch = event.epoch
         this.#sortKeys()
         break
-      case 'drain': this.#draining = true; break
+      case 'drain':
+        this.#draining = true
+        this.#forward(this.#strategy.drain(rng), effects)
+        break
       case 'abandon':
-        while (this.#queue.pop() !== undefined) this.#drop('abandoned')
+        for (let i = 0; i < this.#strategy.size; i++) this.#drop('abandoned')
+        this.#strategy = strategyOf(this.#options.parameters.strategy)
         break
     }
     return effects
@@ -174,8 +182,8 @@ export class MixEngine {
 
   /** When, on the caller's clock, `timer` will have something to do. Undefined: not before another packet. */
   nextDeadline (): Millis | undefined {
-    const first = this.#queue.peek()
-    return first === undefined ? undefined : (this.#lastNow ?? 0) + first.due - this.#elapsed
+    const due = this.#strategy.due()
+    return due === undefined ? undefined : (this.#lastNow ?? 0) + due - this.#elapsed
   }
 
   /** Bytes of every packet of this network. */
@@ -185,14 +193,14 @@ export class MixEngine {
 
   counts (): MixCounts {
     return {
-      received: this.#received, forwarded: this.#forwarded, delivered: this.#delivered, queued: this.#queue.size,
+      received: this.#received, forwarded: this.#forwarded, delivered: this.#delivered, queued: this.#strategy.size,
       dropped: { ...this.#dropped }
     }
   }
 
   snapshot (): MixSnapshot {
-    const waiting = [...this.#queue].sort((a, b) => a.due - b.due || a.order - b.order)
-      .map(({ due, effect }) => ({ wait: due - this.#elapsed, effect }))
+    const waiting = this.#strategy.waiting()
+      .map(({ due, packet: { effect } }) => ({ wait: due === undefined ? undefined : due - this.#elapsed, effect }))
     return { counts: this.counts(), waiting, epochs: this.#keys.map(({ key }) => key.epoch) }
   }
 
@@ -208,24 +216,23 @@ export class MixEngine {
 
   /**
    * Add up what passes on the caller's clock. When that steps back, nothing has passed. When far more has passed than
-   * until the first deadline, of which the caller knew, then the clock has stepped forward or the machine has slept:
+   * until the next deadline, of which the caller knew, then the clock has stepped forward or the machine has slept:
    * what waits goes on waiting, for if all of it left at once, it would not be mixed.
    */
   #pass (now: Millis): void {
     const passed = Math.max(0, now - (this.#lastNow ?? now))
-    const first = this.#queue.peek()
-    this.#elapsed += first === undefined ? passed : Math.min(passed, Math.max(0, first.due - this.#elapsed) + LATEST_TIMER)
+    const due = this.#strategy.due()
+    this.#elapsed += due === undefined ? passed : Math.min(passed, Math.max(0, due - this.#elapsed) + LATEST_TIMER)
     this.#lastNow = now
   }
 
-  #release (): MixEffect[] {
-    const effects: MixEffect[] = []
-    for (let first = this.#queue.peek(); first !== undefined && first.due <= this.#elapsed + ROUNDING; first = this.#queue.peek()) {
-      this.#queue.pop()
-      this.#forwarded += 1
-      effects.push(first.effect)
-    }
-    return effects
+  #release (effects: MixEffect[], rng: Rng): void {
+    this.#forward(this.#strategy.leave(this.#elapsed + ROUNDING, rng), effects)
+  }
+
+  #forward (left: readonly Waiting[], effects: MixEffect[]): void {
+    this.#forwarded += left.length
+    for (const { effect } of left) effects.push(effect)
   }
 
   #take (from: LinkId, packet: Uint8Array, now: Millis, rng: Rng): MixEffect | undefined {
@@ -246,8 +253,8 @@ export class MixEngine {
         if (peeled.delay !== meanDelay) return this.#drop('delay')
         const effect = this.#route(from, peeled.next, peeled.packet)
         if (typeof effect === 'string') return this.#drop(effect)
-        if (this.#queue.size >= this.#options.parameters.queueLimit) return this.#drop('queue-full')
-        this.#queue.push({ due: this.#elapsed + poissonDelay(rng, meanDelay), order: this.#order++, effect })
+        if (this.#strategy.size >= this.#options.parameters.queueLimit) return this.#drop('queue-full')
+        this.#strategy.add({ mean: meanDelay, effect }, this.#elapsed, rng)
         return undefined
       }
     }

@@ -7,7 +7,7 @@ import { encode } from '@mixmint/core/kit/codec'
 import { asMixmintError, drive, scanAll, type BasePorts } from '@mixmint/core/kit/saga'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Meter, Millis } from '@mixmint/core/kit/ports'
-import { below, unit } from '@mixmint/core/kit/samplers'
+import { shuffle, unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { DirectoryClient } from '../directory/client.ts'
 import { decodeDocument, type Trust } from '../directory/document.ts'
@@ -140,7 +140,7 @@ export class DirectoryKeeper {
     }
     const wanted = newest !== null && ports.clock.now() < newest.signed.document.validUntil ? newest.epoch + 1 : null
     let failure = new MixmintError('document-unavailable', 'peer', 'no source has a newer document yet', { retry: true })
-    for (const ask of shuffled(sources, below.bind(null, ports.rng))) {
+    for (const ask of shuffle(ports.rng, [...sources])) {
       try {
         const { signed, source } = await fetchDocument(ask, wanted, ports.clock, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))
         const isNews = this.client.accept(signed, ports.clock.now(), source)
@@ -202,7 +202,7 @@ export class DirectoryKeeper {
     if (view !== null) return view.parameters
     const { sources, ports } = this.#options
     let failure: unknown = new MixmintError('directory-unavailable', 'operator', 'no source of the directory is configured')
-    for (const ask of shuffled(sources, below.bind(null, ports.rng))) {
+    for (const ask of shuffle(ports.rng, [...sources])) {
       try {
         return await fetchSchedule(ask, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))
       } catch (error) {
@@ -219,11 +219,6 @@ export class DirectoryKeeper {
     this.#options.meter.count('directory_equivocation')
     this.#options.log.error('authorities signed two documents of one epoch', { authorities: evidence[evidence.length - 1].authorities.length })
   }
-}
-
-function shuffled<T> (items: readonly T[], draw: (n: number) => number): T[] {
-  const left = [...items]
-  return items.map(() => left.splice(draw(left.length), 1)[0])
 }
 
 /** For sagas that have no effects of their own. */

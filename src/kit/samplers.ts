@@ -23,3 +23,14 @@ export function below (rng: Rng, n: number): number {
     if (value < fair) return value % n
   }
 }
+
+/** In place, every order equally likely (Fisher and Yates; Durstenfeld; Knuth, TAOCP 2, §3.4.2, algorithm P). Returns `items`. */
+export function shuffle<T> (rng: Rng, items: T[]): T[] {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = below(rng, i + 1)
+    const other = items[j]
+    items[j] = items[i]
+    items[i] = other
+  }
+  return items
+}

@@ -27,7 +27,7 @@ async function join (meanDelay: number, gateway?: Member, hook?: () => void): Pr
   const key: EpochKey = { epoch: 1, privateKey: systemRng.bytes(32), from: 0, until: Number.MAX_SAFE_INTEGER }
   const engine = new MixEngine({
     suite, self: host.peer,
-    parameters: { meanDelay, packetSize: 4608, queueLimit: 1000, replayLimit: 1000 },
+    parameters: { strategy: { kind: 'poisson' }, meanDelay, packetSize: 4608, queueLimit: 1000, replayLimit: 1000 },
     topology: { mayForward: () => gateway === undefined, mayReachWallet: () => gateway === undefined }
   })
   const mix = new MixNode({

@@ -74,7 +74,7 @@ describe('a mix', () => {
   async function start (seenLog: SeenLog): Promise<{ node: MixNode, host: Host, meter: CountingMeter }> {
     const host = await startHost()
     const meter = new CountingMeter()
-    const engine = new MixEngine({ suite, self: host.peer, parameters: { meanDelay: 1, packetSize: 4608, queueLimit: 10, replayLimit: 1000 }, topology: { mayForward: () => true, mayReachWallet: () => true } })
+    const engine = new MixEngine({ suite, self: host.peer, parameters: { strategy: { kind: 'poisson' }, meanDelay: 1, packetSize: 4608, queueLimit: 10, replayLimit: 1000 }, topology: { mayForward: () => true, mayReachWallet: () => true } })
     const node = new MixNode({ node: host.node, engine, neighbourhood: { addresses: () => [], accepts: () => true }, clock: systemClock, rng: systemRng, meter, seenLog })
     node.install({ epoch: 1, privateKey, from: 0, until: Infinity })
     await node.start()
@@ -84,7 +84,7 @@ describe('a mix', () => {
 
   async function send (to: Host, packets: readonly Uint8Array[]): Promise<void> {
     const host = await startHost()
-    const engine = new MixEngine({ suite, self: host.peer, parameters: { meanDelay: 1, packetSize: 4608, queueLimit: 10, replayLimit: 10 }, topology: { mayForward: () => true, mayReachWallet: () => true } })
+    const engine = new MixEngine({ suite, self: host.peer, parameters: { strategy: { kind: 'poisson' }, meanDelay: 1, packetSize: 4608, queueLimit: 10, replayLimit: 10 }, topology: { mayForward: () => true, mayReachWallet: () => true } })
     const node = new MixNode({ node: host.node, engine, neighbourhood: { addresses: () => to.addresses(), accepts: () => true }, clock: systemClock, rng: systemRng, meter: new CountingMeter() })
     nodes.push(node)
     for (const packet of packets) node.sendPacket(to.peer, packet)
