@@ -2,6 +2,7 @@
  * A service of the network (bank, merchant): a participant that is reached directly and through the mixnet, by the same
  * handler. What came which way is counted, not who asked.
  */
+import { mayReplyTo } from '@mixmint/mixnet/directory/topology'
 import type { MixnetHandler } from '@mixmint/mixnet/wire/responder'
 import { MixnetResponder } from '@mixmint/mixnet/wire/responder'
 import { serveRpc } from '@mixmint/mixnet/wire/rpc-server'
@@ -62,7 +63,8 @@ export class Service {
     if (options.unlisted !== true) {
       const node = await mixer.start(participant, view)
       responder = new MixnetResponder({
-        suite, clock: ports.clock, meter: counters, view: () => participant.keeper.view(),
+        suite, clock: ports.clock, meter: counters, parameters: () => participant.keeper.view()?.parameters ?? null,
+        mayReplyTo: firstHop => mayReplyTo(participant.keeper.view(), firstHop),
         sendPacket: (to, packet) => node.sendPacket(to, packet)
       })
       responder.handle(protocol, answer('mixnet'))

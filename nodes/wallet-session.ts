@@ -18,7 +18,7 @@ import { MerchantListing } from '@mixmint/core/cash/formats'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
-import { chooseGateway } from '@mixmint/mixnet/directory/route'
+import { chooseGateway, directoryPaths } from '@mixmint/mixnet/directory/route'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
@@ -206,8 +206,9 @@ export class WalletSession {
     await node.start()
     node.keep(gateway.peer)
     requester = new MixnetRequester({
-      suite, clock, rng, meter: this.#counters, view: () => participant.keeper.view(), gateway: gateway.peer, peer: host.peer,
-      mixKey: suite.x25519Base(privateKey), sendPacket: (to, packet) => node.sendPacket(to, packet)
+      suite, clock, rng, meter: this.#counters, parameters: () => participant.keeper.view()?.parameters ?? null,
+      paths: directoryPaths(() => participant.keeper.view(), { gateway: gateway.peer, peer: host.peer, mixKey: suite.x25519Base(privateKey) }, this.#counters),
+      sendPacket: (to, packet) => node.sendPacket(to, packet)
     })
     return { host, node, requester }
   }

@@ -6,15 +6,14 @@
  *
  * Within a layer every mix is as likely as any other. All hops but the last are told the mean delay of the network.
  */
-import { MixmintError } from '@mixmint/core/kit/errors'
-import type { Millis, Rng } from '@mixmint/core/kit/ports'
+import { fromHex } from '@mixmint/core/kit/bytes'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import { below } from '@mixmint/core/kit/samplers'
 import { addressBlock } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
+import type { Path, Paths } from '../session/engines.ts'
 import type { DirectoryNode, DirectoryView } from './view.ts'
-
-/** The hops in order, and until when all their mix keys live. */
-export interface Path { readonly hops: readonly Hop[], readonly expires: Millis }
 
 /** A hop to be, and until when its key lives. */
 interface Leg { readonly hop: Hop, readonly until: Millis }
@@ -49,6 +48,36 @@ export function chooseReturnPath (
   const node = gateway(view, ends.gateway)
   const wallet = { publicKey: ends.walletKey, address: addressBlock(node.addresses[0], node.peer, ends.walletPeer), delay: 0 }
   return path([...mixes(view, rng, now), leg(view, node, now), { hop: wallet, until: Infinity }])
+}
+
+/** Who a wallet's session is: attached to this gateway (39 bytes) as `peer` (39 bytes), with this X25519 public key (32 bytes). */
+export interface Attachment {
+  readonly gateway: Uint8Array
+  readonly peer: Uint8Array
+  readonly mixKey: Uint8Array
+}
+
+/**
+ * The paths of a wallet's session.
+ * @param view the document in force, or null while there is none
+ */
+export function directoryPaths (view: () => DirectoryView | null, { gateway, peer, mixKey }: Attachment, meter: Meter): Paths {
+  const find = (now: Millis, choose: (view: DirectoryView) => Path): Path | null => {
+    const known = view()
+    if (known === null || !known.isInForce(now)) return null
+    try {
+      return choose(known)
+    } catch (error) {
+      // The network has no such path at this time, or none that can be written down; a later draw or document may.
+      if (!isMixmintError(error)) throw error
+      meter.count('request_no_path', { code: error.code })
+      return null
+    }
+  }
+  return {
+    forward: ({ service }, now, rng) => find(now, known => choosePath(known, rng, now, { from: gateway, to: fromHex(service) })),
+    back: (_, now, rng) => find(now, known => chooseReturnPath(known, rng, now, { gateway, walletPeer: peer, walletKey: mixKey }))
+  }
 }
 
 /** A delay of zero is how the last hop knows that it is the last. */

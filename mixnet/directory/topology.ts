@@ -4,8 +4,14 @@
  */
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import type { LinkId, Topology } from '../mixing/engine.ts'
+import type { PacketAddress } from '../sphinx/address.ts'
 import { GATEWAY_LAYER, SERVICE_LAYER } from './document.ts'
 import type { DirectoryView } from './view.ts'
+
+/** May a service give replies to this first hop of a SURB? Return paths begin in layer 1. */
+export function mayReplyTo (view: DirectoryView | null, { peer, client }: PacketAddress): boolean {
+  return client === null && view?.byPeer(peer)?.layer === 1
+}
 
 /**
  * @param view the document in force, or null; asked at each packet

@@ -3,7 +3,7 @@
  * (event, now, rng) → effects, over private state; no socket, no timer, no clock of its own. DESIGN §2, §8. When a packet
  * leaves is up to the strategy (strategy.ts).
  *
- *   packet ─ peel ─┬─ exit, reply ────────────────────────────────▶ deliver, reply       (delivered)
+ *   packet ─ peel ─┬─ exit, reply ────────────────────────────────▶ deliver, exit, reply (delivered)
  *                  ├─ forward ─ delay? topology? room? ─ strategy ─▶ forward, to-wallet  (forwarded)
  *                  └─ anything else ───────────────────────────────▶ dropped, by reason
  *
@@ -13,7 +13,7 @@ import { equal, toHex, wipe } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { isHere, parseAddress, type PacketAddress } from '../sphinx/address.ts'
+import { isHere, nodeOf, parseAddress, type PacketAddress } from '../sphinx/address.ts'
 import { peel, type DropReason as PeelDropReason, type Peeled } from '../sphinx/peel.ts'
 import { SeenTags } from '../sphinx/replay.ts'
 import type { Strategy } from '../directory/formats.ts'
@@ -77,6 +77,8 @@ export type MixEffect =
   | { readonly kind: 'to-wallet', readonly wallet: Uint8Array, readonly packet: Uint8Array }
   /** A path ended here: a message, still padded. */
   | { readonly kind: 'deliver', readonly message: Uint8Array }
+  /** A path ended here with a message, still padded, for a node that knows nothing of mixing: as an exit we are to ask it. */
+  | { readonly kind: 'exit', readonly destination: PacketAddress, readonly message: Uint8Array }
   /** The path of one of our SURBs ended here: its id, 16 bytes, and the payload. */
   | { readonly kind: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
 
@@ -89,7 +91,7 @@ export type MixDropReason = PeelDropReason
   | 'address'
   /** The next hop may not be reached from here. */
   | 'topology'
-  /** An exit to somewhere else than this node. */
+  /** To a destination that this node is no exit for. */
   | 'exit-refused'
   | 'queue-full'
   /** Came after draining had begun. */
@@ -127,6 +129,8 @@ export interface MixEngineOptions {
   readonly self: Uint8Array
   readonly parameters: MixParameters
   readonly topology: Topology
+  /** Where this node is an exit: may it ask this node, which is another than itself? Without it, it is no exit. */
+  readonly exits?: (destination: PacketAddress) => boolean
 }
 
 export class MixEngine {
@@ -242,10 +246,7 @@ export class MixEngine {
     const [peeled, meanDelay] = this.#peel(packet, now)
     switch (peeled.kind) {
       case 'drop': return this.#drop(peeled.reason)
-      case 'exit':
-        if (!isHere(peeled.destination)) return this.#drop('exit-refused')
-        this.#delivered += 1
-        return { kind: 'deliver', message: peeled.message }
+      case 'exit': return this.#exit(peeled.destination, peeled.message)
       case 'reply':
         this.#delivered += 1
         return { kind: 'reply', surbId: peeled.surbId, payload: peeled.payload }
@@ -258,6 +259,19 @@ export class MixEngine {
         return undefined
       }
     }
+  }
+
+  #exit (block: Uint8Array, message: Uint8Array): MixEffect | undefined {
+    if (isHere(block)) {
+      this.#delivered += 1
+      return { kind: 'deliver', message }
+    }
+    const { self, exits } = this.#options
+    const destination = parseAddress(block)
+    if (destination === null) return this.#drop('address')
+    if (equal(nodeOf(destination), self) || exits?.(destination) !== true) return this.#drop('exit-refused')
+    this.#delivered += 1
+    return { kind: 'exit', destination, message }
   }
 
   /** The first key whose MAC fits decides; a packet that fits none was garbled, or is for an epoch long gone. */

@@ -20,40 +20,21 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
 import { decodeMessage, encodeMessage } from '../sphinx/message.ts'
 import { createSurb, openReply } from '../sphinx/surb.ts'
-import { wrap, type Hop } from '../sphinx/wrap.ts'
+import { wrap } from '../sphinx/wrap.ts'
 import { Alarms } from './alarms.ts'
 import { Assembly } from './assembly.ts'
+import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters, Target } from './engines.ts'
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, ID_LENGTH, readReply, writeRequest, type ReplyPart } from './fragment.ts'
 import { answerChunk, fits, plan, planFirst, type PartPlan } from './flight.ts'
 import { SurbLedger, wipeSecrets } from './surbs.ts'
 import { jittered, timingOf, type Timing } from './timing.ts'
-
-/** A path and until when all mix keys on it live. */
-export interface Path { readonly hops: readonly Hop[], readonly expires: Millis }
-
-/** Where paths come from; null when the directory known now has none. A fresh one at each call. */
-export interface Paths {
-  /** From this requester's gateway to the service, the last hop. */
-  readonly forward: (service: string, now: Millis, rng: Rng) => Path | null
-  /** From a mix to this requester, the last hop. */
-  readonly back: (now: Millis, rng: Rng) => Path | null
-}
-
-/** As in the directory's `Parameters`. */
-export interface RequesterParameters {
-  readonly pathLength: number
-  readonly packetSize: number
-  readonly meanDelay: Millis
-  readonly requestLimit: number
-  readonly surbsPerPacket: number
-}
 
 export interface RequesterConfig {
   readonly suite: Suite
   readonly paths: Paths
   readonly meter: Meter
   /** What the directory prescribes now. */
-  readonly parameters: () => RequesterParameters
+  readonly parameters: () => SessionParameters
   /** What links, queues and a service take beside the mixing, ms. */
   readonly base: Millis
   /** Most calls at once, and most SURBs remembered for all of them. */
@@ -61,25 +42,9 @@ export interface RequesterConfig {
   readonly surbLimit: number
 }
 
-export type RequesterEvent =
-  /** `call` is the caller's number for it, never used before; replySize a guess, in bytes. */
-  | { readonly is: 'start', readonly call: number, readonly service: string, readonly protocol: string, readonly content: Uint8Array, readonly deadline: Millis, readonly replySize: number }
-  /** A SURB of ours came home. */
-  | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
-  /** A packet of this call could not be handed to the gateway. */
-  | { readonly is: 'unsent', readonly call: number }
-  | { readonly is: 'cancel', readonly call: number }
-  | { readonly is: 'timer' }
-
-export type RequesterEffect =
-  /** `firstHop`: the address block of the gateway. */
-  | { readonly do: 'send', readonly call: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
-  | { readonly do: 'resolve', readonly call: number, readonly content: Uint8Array }
-  | { readonly do: 'reject', readonly call: number, readonly error: MixmintError }
-
 interface Call {
   readonly number: number
-  readonly service: string
+  readonly target: Target
   readonly protocol: string
   readonly content: Uint8Array
   readonly deadline: Millis
@@ -105,7 +70,7 @@ interface Call {
   silent: number
 }
 
-const DESTINATION_IS_LAST_HOP = new Uint8Array(ADDRESS_SIZE)
+const LAST_HOP = new Uint8Array(ADDRESS_SIZE)
 /** A flight that nobody has answered yet brings at most so many packets full of SURBs. */
 const BLIND_SURB_PACKETS = 2
 /** So many missing fragments are sent again unasked; of more, the service is first asked which. */
@@ -117,7 +82,7 @@ const MOST_DOUBLINGS_RUNNING = 2
 /** Answers of two runs of a handler can be on the way at once (the service was restarted). */
 const MOST_ANSWERS = 2
 
-export class Requester {
+export class Requester implements RequesterEngine {
   readonly #config: RequesterConfig
   readonly #surbs: SurbLedger
   readonly #calls = new Map<number, Call>()
@@ -159,7 +124,7 @@ export class Requester {
   }
 
   #start (event: RequesterEvent & { is: 'start' }, now: Millis, rng: Rng): RequesterEffect[] {
-    const { call: number, service, protocol, content, deadline } = event
+    const { call: number, target, protocol, content, deadline } = event
     const { callLimit, suite } = this.#config
     const size = this.#messageSize
     const { requestLimit, surbsPerPacket } = this.#config.parameters()
@@ -177,7 +142,7 @@ export class Requester {
     const { chunk, parts } = planFirst(size, protocol, content.length, expected + spare, surbsPerPacket)
     const id = rng.bytes(ID_LENGTH)
     const call: Call = {
-      number, service, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
+      number, target, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
       missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
       answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, sentAt: now, heard: false, tries: 0, silent: 0
     }
@@ -206,7 +171,7 @@ export class Requester {
   }
 
   #packet (call: Call, part: PartPlan, now: Millis, rng: Rng): RequesterEffect[] {
-    const path = this.#config.paths.forward(call.service, now, rng)
+    const path = this.#config.paths.forward(call.target, now, rng)
     if (path === null) return []
     const surbs: Uint8Array[] = []
     for (let i = 0; i < part.surbs; i++) surbs.push(...this.#surb(call, now, rng))
@@ -216,13 +181,13 @@ export class Requester {
       wants: part.wants.slice(0, surbs.length), data: part.index === null ? NOTHING : fragmentOf(call.content, call.chunk, part.index)
     })
     const message = encodeMessage(this.#messageSize, { codec: call.protocol, surbs, data, sequence: call.packets })
-    const packet = wrap(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, DESTINATION_IS_LAST_HOP, message)
+    const packet = wrap(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, call.target.destination ?? LAST_HOP, message)
     call.given += surbs.length
     return [{ do: 'send', call: call.number, firstHop: path.hops[0].address, packet }]
   }
 
   #surb (call: Call, now: Millis, rng: Rng): Uint8Array[] {
-    const path = this.#config.paths.back(now, rng)
+    const path = this.#config.paths.back(call.target, now, rng)
     if (path === null || path.expires <= now) return []
     const { surb, secrets } = createSurb(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
     return this.#surbs.give(call.number, secrets, path.expires) ? [surb] : []

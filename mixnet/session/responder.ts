@@ -5,7 +5,7 @@
  *              │ no part for a while: status                │ asked again: status     │ kept for `answerKept`; asked
  *              ▼ through a SURB, `missing`                  ▼ `running`               ▼ again: the fragments wanted
  *
- * A request is its id and its whole content. It is run once at a time, and once at all while its answer is kept; after
+ * A request is its id, its whole content and its destination (this node, or one that this node, as an exit, is to ask). It is run once at a time, and once at all while its answer is kept; after
  * eviction or a restart it may run again, so a handler that moves money must be idempotent itself. What is held is
  * bounded in bytes and number: answers already kept give way first, oldest first; then requests that are incomplete, for
  * else whoever sends first parts only would keep everybody out; then newcomers are refused (`busy`).
@@ -15,31 +15,24 @@ import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE, ALPHA_SIZE, geometryOf, SURB_SIZE } from '../sphinx/layout.ts'
 import { dataCapacity, decodeMessage, encodeMessage } from '../sphinx/message.ts'
 import { useSurb } from '../sphinx/surb.ts'
 import { Alarms } from './alarms.ts'
 import { Assembly, FRAGMENT_OVERHEAD } from './assembly.ts'
+import type { ResponderEffect, ResponderEngine, ResponderEvent, SessionParameters } from './engines.ts'
 import { answerChunk, bucket } from './flight.ts'
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, readRequest, writeReply, type Refusal, type ReplyPart, type RequestPart, type Tally } from './fragment.ts'
 import { timingOf } from './timing.ts'
 
-/** As in the directory's `Parameters`. */
-export interface ResponderParameters {
-  readonly pathLength: number
-  readonly packetSize: number
-  readonly meanDelay: Millis
-  readonly requestLimit: number
-  readonly answerKept: Millis
-}
-
 export interface ResponderConfig {
   readonly suite: Suite
   readonly meter: Meter
-  /** Does a handler for this protocol exist? */
-  readonly knows: (protocol: string) => boolean
+  /** Is this protocol answered: by this node (null), or asked of that destination? */
+  readonly knows: (protocol: string, destination: PacketAddress | null) => boolean
   /** What the directory prescribes now. */
-  readonly parameters: () => ResponderParameters
+  readonly parameters: () => SessionParameters
   /** An incomplete request is forgotten after so long without a new part. */
   readonly gatherFor: Millis
   /** Most bytes of memory for all requests, most requests remembered, and most handlers at work at once. */
@@ -48,24 +41,12 @@ export interface ResponderConfig {
   readonly runLimit: number
 }
 
-export type ResponderEvent =
-  /** A Sphinx message for this node. */
-  | { readonly is: 'delivered', readonly message: Uint8Array }
-  /** The handler of this run is done, well or not. */
-  | { readonly is: 'answered', readonly run: string, readonly content: Uint8Array }
-  | { readonly is: 'failed', readonly run: string, readonly error: MixmintError }
-  | { readonly is: 'timer' }
-
-export type ResponderEffect =
-  | { readonly do: 'run', readonly run: string, readonly protocol: string, readonly content: Uint8Array }
-  /** `firstHop`: an address block that the requester chose; to be used only if the directory lists that node. */
-  | { readonly do: 'send', readonly firstHop: Uint8Array, readonly packet: Uint8Array }
-
 type Answer = { readonly content: Uint8Array, readonly id: Uint8Array } | { readonly refusal: Refusal }
 
 interface Served {
   readonly run: string
   readonly protocol: string
+  readonly destination: PacketAddress | null
   readonly id: Uint8Array
   readonly binding: Uint8Array
   stage: 'gathering' | 'running' | 'answered'
@@ -92,7 +73,7 @@ const SURBS_PER_REQUEST = 128
 /** SURBs remembered for one request, used ones included; beyond it no more are taken. */
 const KNOWN_PER_REQUEST = 1024
 
-export class Responder {
+export class Responder implements ResponderEngine {
   readonly #config: ResponderConfig
   readonly #served = new Map<string, Served>()
   /** In the order in which they give way. */
@@ -130,24 +111,28 @@ export class Responder {
 
   step (event: ResponderEvent, now: Millis): ResponderEffect[] {
     switch (event.is) {
-      case 'delivered': return this.#delivered(event.message, now)
+      case 'delivered': return this.#delivered(event.message, event.destination, now)
       case 'answered': return this.#succeeded(event.run, event.content, now)
       case 'failed': return this.#failed(event.run, event.error, now)
       case 'timer': return this.#alarms.ring(now).flatMap(run => this.#timer(run, now))
     }
   }
 
-  #delivered (bytes: Uint8Array, now: Millis): ResponderEffect[] {
+  #delivered (bytes: Uint8Array, destination: PacketAddress | null, now: Millis): ResponderEffect[] {
     const message = decodeMessage(bytes)
     if (message === null) return this.#drop('bad-message')
     const part = readRequest(message.data)
     if (part === null) return this.#drop('bad-part')
     const refuse = (code: string, retry: boolean, why: string): ResponderEffect[] => this.#refuse(code, retry, why, message.codec, part, message.surbs)
-    if (!this.#config.knows(message.codec)) return refuse('unknown-protocol', false, 'this service does not speak this protocol')
+    if (!this.#config.knows(message.codec, destination)) {
+      return destination === null
+        ? refuse('unknown-protocol', false, 'this service does not speak this protocol')
+        : refuse('exit-refused', false, 'this exit does not carry this protocol to this destination')
+    }
     const { requestLimit } = this.#config.parameters()
     if (part.total > requestLimit) return refuse('too-large', false, `a request has at most ${requestLimit} bytes`)
 
-    const run = toHex(part.id) + toHex(part.binding)
+    const run = toHex(part.id) + toHex(part.binding) + (destination === null ? '' : toHex(addressBlock(destination.multiaddr, destination.peer, destination.client)))
     let served = this.#served.get(run)
     const cost = part.data.length + FRAGMENT_OVERHEAD + message.surbs.length * (SURB_WEIGHT + KNOWN_WEIGHT) + (served === undefined ? REQUEST_OVERHEAD : 0)
     if (!this.#makeRoom(cost, served)) {
@@ -156,7 +141,7 @@ export class Responder {
       return refuse('busy', true, BUSY)
     }
     if (served === undefined) {
-      served = this.#open(run, message.codec, part, now)
+      served = this.#open(run, message.codec, destination, part, now)
     } else if (served.protocol !== message.codec || served.assembly.total !== part.total || served.assembly.chunk !== part.chunk) {
       return this.#drop('conflict')
     }
@@ -170,9 +155,9 @@ export class Responder {
     }
   }
 
-  #open (run: string, protocol: string, part: RequestPart, now: Millis): Served {
+  #open (run: string, protocol: string, destination: PacketAddress | null, part: RequestPart, now: Millis): Served {
     const served: Served = {
-      run, protocol, id: part.id.slice(), binding: part.binding.slice(), stage: 'gathering', assembly: new Assembly(part.total, part.chunk),
+      run, protocol, destination, id: part.id.slice(), binding: part.binding.slice(), stage: 'gathering', assembly: new Assembly(part.total, part.chunk),
       answer: null, pending: [], surbs: [], known: new Set(), flight: part.flight, statusAt: Infinity,
       forgetAt: now + this.#config.gatherFor, weight: 0
     }
@@ -227,7 +212,7 @@ export class Responder {
     this.#weigh(served)
     this.#running += 1
     this.#alarms.delete(served.run)
-    return [{ do: 'run', run: served.run, protocol: served.protocol, content }]
+    return [{ do: 'run', run: served.run, protocol: served.protocol, content, destination: served.destination }]
   }
 
   #succeeded (run: string, content: Uint8Array, now: Millis): ResponderEffect[] {

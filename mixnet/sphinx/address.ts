@@ -70,6 +70,11 @@ export function parseAddress (block: Uint8Array): PacketAddress | null {
   return { multiaddr: multiaddrOf(block), peer, client }
 }
 
+/** Whom a packet for this address is for, 39 bytes: the client, or the peer itself. */
+export function nodeOf ({ peer, client }: PacketAddress): Uint8Array {
+  return client ?? peer
+}
+
 /** Does a packet for this destination end at the node that reads it? */
 export function isHere (block: Uint8Array): boolean {
   return isZero(block)

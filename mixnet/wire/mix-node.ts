@@ -6,7 +6,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { EpochKey, MixCounts, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
-import { parseAddress } from '../sphinx/address.ts'
+import { parseAddress, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
@@ -24,6 +24,8 @@ export interface MixNodeOptions {
   readonly seenLog?: SeenLog
   /** A message for this node, still padded. */
   readonly onDeliver?: (message: Uint8Array) => void
+  /** A message for this node as an exit: it is to ask the destination. */
+  readonly onExit?: (message: Uint8Array, destination: PacketAddress) => void
   /** A reply on one of this node's SURBs: its id, 16 bytes, and the payload. */
   readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
 }
@@ -157,6 +159,7 @@ export class MixNode {
       case 'forward': this.#links.send(toHex(effect.to.peer), effect.packet); break
       case 'to-wallet': this.#links.send(toHex(effect.wallet), effect.packet); break
       case 'deliver': this.#hook(() => this.#options.onDeliver?.(effect.message)); break
+      case 'exit': this.#hook(() => this.#options.onExit?.(effect.message, effect.destination)); break
       case 'reply': this.#hook(() => this.#options.onReply?.(effect.surbId, effect.payload)); break
     }
   }

@@ -2,13 +2,13 @@
  * Anonymous requests from a wallet: the Requester engine with a real clock and timers, over the wallet's own MixNode,
  * which is the last hop of every reply. `onReply` is to be that node's hook of the same name.
  */
-import { toHex, fromHex } from '@mixmint/core/kit/bytes'
-import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { choosePath, chooseReturnPath } from '../directory/route.ts'
-import type { DirectoryView } from '../directory/view.ts'
-import { Requester, type Path, type RequesterEffect, type RequesterEvent } from '../session/requester.ts'
+import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters } from '../session/engines.ts'
+import { Requester } from '../session/requester.ts'
+import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
 
@@ -17,13 +17,10 @@ export interface MixnetRequesterOptions {
   readonly clock: Clock
   readonly rng: Rng
   readonly meter: Meter
-  /** The document in force, or null while there is none. */
-  readonly view: () => DirectoryView | null
-  /** The gateway that this session is attached to: its peer id, 39 bytes. */
-  readonly gateway: Uint8Array
-  /** Who the gateway knows us as, for this session only: peer id 39 bytes, X25519 public key 32 bytes. */
-  readonly peer: Uint8Array
-  readonly mixKey: Uint8Array
+  /** What the network prescribes now, or null while that is not known: then nothing is sent. */
+  readonly parameters: () => SessionParameters | null
+  /** Paths to services, and back to the node that `sendPacket` belongs to. */
+  readonly paths: Paths
   /** `MixNode.sendPacket`. */
   readonly sendPacket: (to: Uint8Array, packet: Uint8Array) => SendResult
   readonly limits?: Partial<RequesterLimits>
@@ -45,6 +42,8 @@ export interface MixnetRequestOptions {
   readonly signal?: AbortSignal
   /** Unix milliseconds. */
   readonly deadline?: Millis
+  /** The node that `service`, as an exit, is to ask; without it, `service` answers itself. */
+  readonly destination?: PacketAddress
   /** A guess at the length of the answer, bytes: with it, the SURBs for a long one leave with the request. */
   readonly replySize?: number
 }
@@ -54,10 +53,10 @@ interface Waiting { readonly resolve: (content: Uint8Array) => void, readonly re
 export class MixnetRequester {
   readonly #options: MixnetRequesterOptions
   readonly #limits: RequesterLimits
-  readonly #engine: Requester
+  readonly #engine: RequesterEngine
   readonly #waiting = new Map<number, Waiting>()
   readonly #alarm: Alarm
-  #view: DirectoryView | null = null
+  #parameters: SessionParameters | null = null
   #calls = 0
   #closed = false
 
@@ -68,37 +67,35 @@ export class MixnetRequester {
     this.#engine = new Requester({
       suite: options.suite,
       meter: options.meter,
-      parameters: () => this.#known().parameters,
+      parameters: () => this.#known(),
       base: this.#limits.base,
       callLimit: this.#limits.calls,
       surbLimit: this.#limits.surbs,
-      paths: {
-        forward: (service, now, rng) => this.#path(now, view => choosePath(view, rng, now, { from: options.gateway, to: fromHex(service) })),
-        back: (now, rng) => this.#path(now, view => chooseReturnPath(view, rng, now, { gateway: options.gateway, walletPeer: options.peer, walletKey: options.mixKey }))
-      }
+      paths: options.paths
     })
   }
 
   /**
-   * @param service its peer id, 39 bytes
+   * @param service its peer id, 39 bytes: the last hop of the paths there
    * @returns what the service's handler of this protocol answered
    * @throws not-sent: no packet left this machine. refused: by the service; the cause is its own error. overdue: it was
    *   heard, but did not answer before the deadline; lost: it was not heard; after both, as after aborted (the signal
-   *   fired), the request may have been carried out. request-too-long, bad-argument (caller)
+   *   fired), the request may have been carried out. request-too-long, bad-argument, bad-address (caller)
    */
   async request (service: Uint8Array, protocol: string, content: Uint8Array, options: MixnetRequestOptions = {}): Promise<Uint8Array> {
-    const { signal, deadline = this.#options.clock.now() + this.#limits.patience, replySize = 0 } = options
+    const { signal, deadline = this.#options.clock.now() + this.#limits.patience, replySize = 0, destination } = options
     if (signal?.aborted === true) throw new MixmintError('aborted', 'caller', 'the request was aborted before it was sent', { cause: signal.reason })
-    if (this.#closed || this.#options.view() === null) {
-      throw new MixmintError('not-sent', 'peer', `the request was not sent: ${this.#closed ? 'this session is closed' : 'there is no directory document yet'}`, { retry: true })
+    if (this.#closed || this.#options.parameters() === null) {
+      throw new MixmintError('not-sent', 'peer', `the request was not sent: ${this.#closed ? 'this session is closed' : 'the network is not known yet'}`, { retry: true })
     }
+    const target = { service: toHex(service), destination: destination === undefined ? null : addressBlock(destination.multiaddr, destination.peer, destination.client) }
     const call = this.#calls++
     const abort = (): void => { this.#step({ is: 'cancel', call }) }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
     this.#waiting.set(call, { resolve, reject })
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      this.#step({ is: 'start', call, service: toHex(service), protocol, content, deadline, replySize })
+      this.#step({ is: 'start', call, target, protocol, content, deadline, replySize })
       return await promise
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -138,25 +135,10 @@ export class MixnetRequester {
     }
   }
 
-  /** The document in force, or the last one there was. */
-  #known (): DirectoryView {
-    this.#view = this.#options.view() ?? this.#view
-    if (this.#view === null) throw new MixmintError('internal', 'us', 'the requester was used before there was a directory document')
-    return this.#view
-  }
-
-  #path (now: Millis, choose: (view: DirectoryView) => Path): Path | null {
-    const view = this.#options.view()
-    if (view === null || !view.isInForce(now)) return null
-    try {
-      return choose(view)
-    } catch (error) {
-      // The network has no such path at this time, or none that can be written down; a later draw or document may.
-      if (isMixmintError(error)) {
-        this.#options.meter.count('request_no_path', { code: error.code })
-        return null
-      }
-      throw error
-    }
+  /** What is prescribed, or was last. */
+  #known (): SessionParameters {
+    this.#parameters = this.#options.parameters() ?? this.#parameters
+    if (this.#parameters === null) throw new MixmintError('internal', 'us', 'the requester was used before the network was known')
+    return this.#parameters
   }
 }

@@ -5,9 +5,9 @@
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import type { DirectoryView } from '../directory/view.ts'
-import { Responder, type ResponderEffect, type ResponderEvent } from '../session/responder.ts'
-import { parseAddress } from '../sphinx/address.ts'
+import type { ResponderEffect, ResponderEngine, ResponderEvent, SessionParameters } from '../session/engines.ts'
+import { Responder } from '../session/responder.ts'
+import { parseAddress, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
 
@@ -17,12 +17,24 @@ import type { SendResult } from './packets.ts'
  */
 export type MixnetHandler = (content: Uint8Array) => Promise<Uint8Array>
 
+/** Requests that are passed on to nodes which know nothing of mixing (LIP-99 §7.3.2). */
+export interface Exit {
+  /** Is this protocol asked of this destination? */
+  readonly carries: (protocol: string, destination: PacketAddress) => boolean
+  /** Ask. A MixmintError that it throws is sent to the requester; of any other only that it happened. */
+  readonly ask: (destination: PacketAddress, protocol: string, content: Uint8Array) => Promise<Uint8Array>
+}
+
 export interface MixnetResponderOptions {
   readonly suite: Suite
   readonly clock: Clock
   readonly meter: Meter
-  /** The document in force, or null while there is none: then nothing is answered. */
-  readonly view: () => DirectoryView | null
+  /** What the network prescribes now, or null while that is not known: then nothing is answered. */
+  readonly parameters: () => SessionParameters | null
+  /** May replies be given to this first hop of a SURB? A stranger's SURB must not make us talk to whomever it names. */
+  readonly mayReplyTo: (firstHop: PacketAddress) => boolean
+  /** Where this node is an exit: what it asks of others, and how. */
+  readonly exit?: Exit
   /** `MixNode.sendPacket`. */
   readonly sendPacket: (to: Uint8Array, packet: Uint8Array) => SendResult
   readonly limits?: Partial<ResponderLimits>
@@ -39,15 +51,12 @@ export interface ResponderLimits {
 
 const LIMITS: ResponderLimits = { memory: 1 << 28, requests: 1 << 16, running: 256, gatherFor: 120_000 }
 
-/** Where return paths begin. */
-const FIRST_MIX_LAYER = 1
-
 export class MixnetResponder {
   readonly #options: MixnetResponderOptions
   readonly #handlers = new Map<string, MixnetHandler>()
-  readonly #engine: Responder
+  readonly #engine: ResponderEngine
   readonly #alarm: Alarm
-  #view: DirectoryView | null = null
+  #parameters: SessionParameters | null = null
   #closed = false
 
   constructor (options: MixnetResponderOptions) {
@@ -57,8 +66,8 @@ export class MixnetResponder {
     this.#engine = new Responder({
       suite: options.suite,
       meter: options.meter,
-      knows: protocol => this.#handlers.has(protocol),
-      parameters: () => this.#known().parameters,
+      knows: (protocol, destination) => destination === null ? this.#handlers.has(protocol) : options.exit?.carries(protocol, destination) ?? false,
+      parameters: () => this.#known(),
       gatherFor: limits.gatherFor,
       memoryLimit: limits.memory,
       requestsLimit: limits.requests,
@@ -71,13 +80,13 @@ export class MixnetResponder {
     this.#handlers.set(protocol, handler)
   }
 
-  /** The hook for `MixNode.onDeliver`. */
-  readonly onDeliver = (message: Uint8Array): void => {
-    if (this.#closed || (this.#options.view() ?? this.#view) === null) {
+  /** The hook for `MixNode.onDeliver`, and with a destination for `onExit`. */
+  readonly onDeliver = (message: Uint8Array, destination: PacketAddress | null = null): void => {
+    if (this.#closed || (this.#options.parameters() ?? this.#parameters) === null) {
       this.#options.meter.count('responder_dropped', { reason: this.#closed ? 'closed' : 'no-directory' })
       return
     }
-    this.#step({ is: 'delivered', message })
+    this.#step({ is: 'delivered', message, destination })
   }
 
   /** What is held now. */
@@ -102,14 +111,15 @@ export class MixnetResponder {
       this.#send(effect.firstHop, effect.packet)
       return
     }
-    const { run, protocol, content } = effect
-    this.#answer(protocol, content).then(
+    const { run, protocol, content, destination } = effect
+    this.#answer(protocol, content, destination).then(
       answer => { this.#step({ is: 'answered', run, content: answer }) },
       (error: unknown) => { this.#step({ is: 'failed', run, error: this.#refusalOf(error) }) })
   }
 
-  async #answer (protocol: string, content: Uint8Array): Promise<Uint8Array> {
-    const handler = this.#handlers.get(protocol)
+  async #answer (protocol: string, content: Uint8Array, destination: PacketAddress | null): Promise<Uint8Array> {
+    const { exit } = this.#options
+    const handler: MixnetHandler | undefined = destination === null ? this.#handlers.get(protocol) : exit && (async asked => await exit.ask(destination, protocol, asked))
     if (handler === undefined) throw new MixmintError('unknown-protocol', 'caller', 'this service does not speak this protocol')
     return await handler(content)
   }
@@ -120,22 +130,20 @@ export class MixnetResponder {
     return new MixmintError('internal', 'us', 'the service failed on this request; its operator has to look', { cause: error })
   }
 
-  /** Only to mixes where return paths begin: a stranger's SURB must not make us talk to whomever it names. */
   #send (firstHop: Uint8Array, packet: Uint8Array): void {
     const address = parseAddress(firstHop)
-    const known = address !== null && address.client === null && this.#known().byPeer(address.peer)?.layer === FIRST_MIX_LAYER
-    if (!known) {
+    if (address === null || !this.#options.mayReplyTo(address)) {
       this.#options.meter.count('responder_dropped', { reason: 'first-hop' })
       return
     }
-    const result = this.#options.sendPacket(address.peer, packet)
+    const result = this.#options.sendPacket(firstHop, packet)
     if (result !== 'queued') this.#options.meter.count('responder_dropped', { reason: result })
   }
 
-  /** The document in force, or the last one there was. */
-  #known (): DirectoryView {
-    this.#view = this.#options.view() ?? this.#view
-    if (this.#view === null) throw new MixmintError('internal', 'us', 'the responder was used before there was a directory document')
-    return this.#view
+  /** What is prescribed, or was last. */
+  #known (): SessionParameters {
+    this.#parameters = this.#options.parameters() ?? this.#parameters
+    if (this.#parameters === null) throw new MixmintError('internal', 'us', 'the responder was used before the network was known')
+    return this.#parameters
   }
 }

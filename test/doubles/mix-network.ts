@@ -10,13 +10,14 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { SeenTags } from '@mixmint/mixnet/sphinx/replay'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
 import type { Hop } from '@mixmint/mixnet/sphinx/wrap'
-import { Requester, type Path, type RequesterConfig, type RequesterEffect, type RequesterEvent, type RequesterParameters } from '@mixmint/mixnet/session/requester'
-import { Responder, type ResponderConfig, type ResponderEffect, type ResponderEvent, type ResponderParameters } from '@mixmint/mixnet/session/responder'
+import type { Path, RequesterEffect, RequesterEvent, ResponderEffect, ResponderEvent, SessionParameters } from '@mixmint/mixnet/session/engines'
+import { Requester, type RequesterConfig } from '@mixmint/mixnet/session/requester'
+import { Responder, type ResponderConfig } from '@mixmint/mixnet/session/responder'
 import { CountingMeter } from './meter.ts'
 import { seededRng } from './rng.ts'
 
 export const PROTOCOL = '/test/echo/1.0.0'
-export const SERVICE = 'the service'
+const SERVICE = 'the service'
 
 export interface NetworkOptions {
   readonly suite: Suite
@@ -77,7 +78,7 @@ export class MixNetwork {
   get pathLength (): number { return this.#options.pathLength ?? 5 }
   get meanDelay (): number { return this.#options.meanDelay ?? 50 }
 
-  get parameters (): RequesterParameters & ResponderParameters {
+  get parameters (): SessionParameters {
     return { pathLength: this.pathLength, packetSize: this.#options.packetSize ?? 4608, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
   }
 
@@ -106,7 +107,7 @@ export class MixNetwork {
   /** Start a request; its outcome will be under the number returned. */
   request (content: Uint8Array, { deadline = 60_000, replySize = 0, protocol = PROTOCOL } = {}): number {
     const call = this.#calls++
-    this.ask({ is: 'start', call, service: SERVICE, protocol, content, deadline: this.now + deadline, replySize })
+    this.ask({ is: 'start', call, target: { service: SERVICE, destination: null }, protocol, content, deadline: this.now + deadline, replySize })
     return call
   }
 
@@ -196,7 +197,7 @@ export class MixNetwork {
         this.#after(exponential(this.#chance, delay), () => { this.#transmit('mix', next, inner) })
         break
       }
-      case 'exit': for (let i = 0; i < times; i++) this.serve({ is: 'delivered', message: peeled.message }); break
+      case 'exit': for (let i = 0; i < times; i++) this.serve({ is: 'delivered', message: peeled.message, destination: null }); break
       case 'reply': for (let i = 0; i < times; i++) this.ask({ is: 'reply', surbId: peeled.surbId, payload: peeled.payload }); break
     }
   }

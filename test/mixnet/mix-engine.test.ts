@@ -1,22 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import fc from 'fast-check'
 import { toHex } from '@mixmint/core/kit/bytes'
-import { MixEngine, type MixEffect, type MixEvent, type MixParameters, type Topology } from '@mixmint/mixnet/mixing/engine'
+import { MixEngine, type MixEffect, type MixEngineOptions, type MixEvent, type MixParameters, type Topology } from '@mixmint/mixnet/mixing/engine'
 import { longestDelay, poissonDelay } from '@mixmint/mixnet/mixing/poisson'
+import type { PacketAddress } from '@mixmint/mixnet/sphinx/address'
 import { seededRng } from '../doubles/rng.ts'
 import { ksOneSample } from '../reference/statistics.ts'
-import { MEAN, blockOf, chance, exitFor, keyOf, linkOf, packetFor, peerOf, replyFor, suite } from './mix-material.ts'
+import { HERE, MEAN, blockOf, chance, exitFor, keyOf, linkOf, packetFor, peerOf, replyFor, suite } from './mix-material.ts'
 
 const KEY = keyOf(1)
 const NEXT = blockOf('next')
 const rng = seededRng('engine')
 
-function engineWith (parameters: Partial<MixParameters> = {}, topology: Partial<Topology> = {}): MixEngine {
+function engineWith (parameters: Partial<MixParameters> = {}, topology: Partial<Topology> = {}, rest: Partial<MixEngineOptions> = {}): MixEngine {
   return new MixEngine({
     suite,
     self: peerOf('mix'),
     parameters: { strategy: { kind: 'poisson' }, meanDelay: MEAN, packetSize: 4608, queueLimit: 1000, replayLimit: 1000, ...parameters },
-    topology: { mayForward: () => true, mayReachWallet: () => true, ...topology }
+    topology: { mayForward: () => true, mayReachWallet: () => true, ...topology },
+    ...rest
   })
 }
 
@@ -111,6 +113,26 @@ describe('what becomes of a packet', () => {
       engine.handle(packet(exitFor(KEY, new Uint8Array(3968))), 0, rng)
       expect(engine.counts()).toMatchObject({ delivered: 1, dropped: { size: 1 } })
     }
+  })
+
+  test('an exit: to the destinations that it is one for, and never to itself', () => {
+    const asked: string[] = []
+    const exits = ({ peer, multiaddr }: PacketAddress): boolean => {
+      asked.push(multiaddr)
+      return toHex(peer) !== linkOf('refused')
+    }
+    const engine = engineWith({}, {}, { exits })
+    engine.handle({ kind: 'install', key: KEY }, 0, rng)
+    const to = (destination: Uint8Array): MixEffect[] => engine.handle(packet(exitFor(KEY, new Uint8Array(3968).fill(1), destination)), 0, rng)
+    expect(to(blockOf('elsewhere'))).toEqual([{ kind: 'exit', message: new Uint8Array(3968).fill(1), destination: { multiaddr: '/ip4/192.0.2.7/tcp/4001', peer: peerOf('elsewhere'), client: null } }])
+    expect(to(blockOf('relay', 'elsewhere'))).toMatchObject([{ kind: 'exit', destination: { peer: peerOf('relay'), client: peerOf('elsewhere') } }])
+    expect(asked).toHaveLength(2)
+    for (const self of [blockOf('mix'), blockOf('relay', 'mix')]) expect(to(self)).toEqual([])
+    expect(asked).toHaveLength(2)
+    expect(to(blockOf('refused'))).toEqual([])
+    expect(to(new Uint8Array(94).fill(1))).toEqual([])
+    expect(to(HERE)).toMatchObject([{ kind: 'deliver' }])
+    expect(engine.counts()).toMatchObject({ received: 7, delivered: 3, dropped: { 'exit-refused': 3, address: 1 } })
   })
 
   test('dropped when the topology has no such link', () => {
@@ -242,7 +264,7 @@ describe('waiting', () => {
   test('packets leave by deadline, not by arrival', () => {
     const engine = ready()
     const deadlines: number[] = []
-    for (let i = 0; i < 50; i++) engine.handle(packet(packetFor(KEY, NEXT)), i / 100, rng)
+    for (let i = 0; i < 50; i++) engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
     const waits = engine.snapshot().waiting.map(({ wait }) => wait as number)
     expect(waits).toEqual(waits.toSorted((a, b) => a - b))
     runOut(engine, (_effect, at) => deadlines.push(at))

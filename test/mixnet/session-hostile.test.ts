@@ -3,8 +3,9 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { concat, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { bindingOf, readReply, readRequest, writeReply, writeRequest, type ReplyPart, type RequestPart } from '@mixmint/mixnet/session/fragment'
-import { Requester, type RequesterEffect } from '@mixmint/mixnet/session/requester'
-import { Responder, type ResponderEffect } from '@mixmint/mixnet/session/responder'
+import type { RequesterEffect, ResponderEffect } from '@mixmint/mixnet/session/engines'
+import { Requester } from '@mixmint/mixnet/session/requester'
+import { Responder } from '@mixmint/mixnet/session/responder'
 import { decodeMessage, encodeMessage } from '@mixmint/mixnet/sphinx/message'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
 import { createSurb, openReply, useSurb, type SurbSecrets } from '@mixmint/mixnet/sphinx/surb'
@@ -50,7 +51,7 @@ class Prober {
   }
 
   deliver (message: Uint8Array): ReplyPart[] {
-    return this.read(this.responder.step({ is: 'delivered', message }, this.now))
+    return this.read(this.responder.step({ is: 'delivered', message, destination: null }, this.now))
   }
 
   answer (run: string, content: Uint8Array): ReplyPart[] {
@@ -246,7 +247,7 @@ describe('a responder', () => {
         })))
     fc.assert(fc.property(hostile, fc.nat(50), (message, ms) => {
       prober.now += ms
-      prober.responder.step({ is: 'delivered', message }, prober.now)
+      prober.responder.step({ is: 'delivered', message, destination: null }, prober.now)
       prober.responder.step({ is: 'timer' }, prober.now)
       expect(prober.responder.held.bytes).toBeLessThanOrEqual(MEMORY)
     }), { numRuns: 1000 })
@@ -271,7 +272,7 @@ class Impostor {
   })
 
   start (bytes: Uint8Array, replySize = 0): void {
-    this.take(this.requester.step({ is: 'start', call: 0, service: '', protocol: PROTOCOL, content: bytes, deadline: 10_000, replySize }, this.now, rng))
+    this.take(this.requester.step({ is: 'start', call: 0, target: { service: '', destination: null }, protocol: PROTOCOL, content: bytes, deadline: 10_000, replySize }, this.now, rng))
   }
 
   take (effects: readonly RequesterEffect[]): number {

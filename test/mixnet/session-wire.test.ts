@@ -4,11 +4,13 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Document } from '@mixmint/mixnet/directory/formats'
 import { profile } from '@mixmint/mixnet/directory/profiles'
+import { directoryPaths } from '@mixmint/mixnet/directory/route'
+import { mayReplyTo } from '@mixmint/mixnet/directory/topology'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
-import { parseAddress } from '@mixmint/mixnet/sphinx/address'
+import { parseAddress, type PacketAddress } from '@mixmint/mixnet/sphinx/address'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
 import { MixnetRequester, type MixnetRequesterOptions } from '@mixmint/mixnet/wire/requester'
-import { MixnetResponder } from '@mixmint/mixnet/wire/responder'
+import { MixnetResponder, type MixnetResponderOptions } from '@mixmint/mixnet/wire/responder'
 import type { SendResult } from '@mixmint/mixnet/wire/packets'
 import { CountingMeter } from '../doubles/meter.ts'
 import { seededRng } from '../doubles/rng.ts'
@@ -19,7 +21,7 @@ const clock = { now: () => Date.now() }
 const closing: Array<() => void> = []
 afterEach(() => { for (const close of closing.splice(0)) close() })
 
-function world (changes: Partial<MixnetRequesterOptions> = {}): {
+function world (changes: Partial<MixnetRequesterOptions> = {}, responding: Partial<MixnetResponderOptions> = {}): {
   requester: MixnetRequester, responder: MixnetResponder, service: Uint8Array, meter: CountingMeter, cut: (down: boolean) => void, layers: (layer: number) => void
 } {
   const rng = seededRng('wire')
@@ -67,13 +69,14 @@ function world (changes: Partial<MixnetRequesterOptions> = {}): {
       const next = parseAddress(peeled.next)
       setImmediate(() => { send(next?.client ?? next?.peer ?? to, peeled.packet) })
     }
-    if (peeled.kind === 'exit') responder.onDeliver(peeled.message)
+    if (peeled.kind === 'exit') responder.onDeliver(peeled.message, parseAddress(peeled.destination))
     if (peeled.kind === 'reply') requester.onReply(peeled.surbId, peeled.payload)
     return 'queued'
   }
-  const common = { suite, clock, rng, meter, view, sendPacket: send }
-  const requester = new MixnetRequester({ ...common, gateway, peer: wallet.peer, mixKey: suite.x25519Base(wallet.key), ...changes })
-  const responder = new MixnetResponder(common)
+  const common = { suite, clock, meter, parameters: () => view().parameters, sendPacket: send }
+  const paths = directoryPaths(view, { gateway, peer: wallet.peer, mixKey: suite.x25519Base(wallet.key) }, meter)
+  const requester = new MixnetRequester({ ...common, rng, paths, ...changes })
+  const responder = new MixnetResponder({ ...common, mayReplyTo: firstHop => mayReplyTo(view(), firstHop), ...responding })
   closing.push(() => { requester.close() }, () => { responder.close() })
   return { requester, responder, service, meter, cut: is => { down = is }, layers: layer => { mixLayer = layer } }
 }
@@ -112,7 +115,7 @@ it('not-sent: no gateway, no document, no such service, a closed session', async
   await expect(requester.request(service, PROTOCOL, new Uint8Array(9000))).rejects.toMatchObject({ code: 'not-sent' })
   cut(false)
   await expect(requester.request(new Uint8Array(39), PROTOCOL, new Uint8Array(1))).rejects.toMatchObject({ code: 'not-sent' })
-  await expect(world({ view: () => null }).requester.request(service, PROTOCOL, new Uint8Array(1))).rejects.toMatchObject({ code: 'not-sent' })
+  await expect(world({ parameters: () => null }).requester.request(service, PROTOCOL, new Uint8Array(1))).rejects.toMatchObject({ code: 'not-sent' })
   requester.close()
   await expect(requester.request(service, PROTOCOL, new Uint8Array(1))).rejects.toMatchObject({ code: 'not-sent' })
 })
@@ -135,6 +138,39 @@ it('a signal aborts, before and after sending, and frees everything', async () =
   controller.abort()
   await expect(asked).rejects.toMatchObject({ code: 'aborted' })
   expect(requester.held).toEqual({ calls: 0, surbs: 0 })
+})
+
+it('an exit asks the destination that the request names, where it carries the protocol there', async () => {
+  const destination: PacketAddress = { multiaddr: '/ip4/192.0.2.1/tcp/4001', peer: Uint8Array.of(0, 37, 8, 2, 18, 33, 2, ...new Uint8Array(32).fill(9)), client: null }
+  const asked: string[] = []
+  const { requester, responder, service } = world({}, {
+    exit: {
+      carries: (protocol, { multiaddr }) => protocol === PROTOCOL && multiaddr === destination.multiaddr,
+      ask: async ({ multiaddr, peer }, protocol, content) => {
+        asked.push(`${protocol} of ${toHex(peer).slice(-2)} at ${multiaddr}`)
+        if (content.length === 0) throw new MixmintError('exit-unreachable', 'peer', 'down', { retry: true })
+        return content.map(byte => byte + 1)
+      }
+    }
+  })
+  responder.handle(PROTOCOL, async () => new Uint8Array(1))
+  expect(await requester.request(service, PROTOCOL, new Uint8Array(9000), { destination })).toEqual(new Uint8Array(9000).fill(1))
+  expect(asked).toEqual([`${PROTOCOL} of 09 at /ip4/192.0.2.1/tcp/4001`])
+  expect(await requester.request(service, PROTOCOL, new Uint8Array(9000))).toHaveLength(1)
+  await expect(requester.request(service, PROTOCOL, new Uint8Array(0), { destination })).rejects.toMatchObject({ code: 'refused', retry: true, cause: { code: 'exit-unreachable' } })
+  for (const [protocol, multiaddr] of [['/test/2', destination.multiaddr], [PROTOCOL, '/ip4/192.0.2.2/tcp/4001']]) {
+    await expect(requester.request(service, protocol, new Uint8Array(1), { destination: { ...destination, multiaddr } })).rejects.toMatchObject({ code: 'refused', cause: { code: 'exit-refused' } })
+  }
+  await expect(requester.request(service, PROTOCOL, new Uint8Array(1), { destination: { ...destination, multiaddr: '/dns4/x/tcp/1' } })).rejects.toMatchObject({ code: 'bad-address' })
+  expect(requester.held).toEqual({ calls: 0, surbs: 0 })
+  expect(asked).toHaveLength(2)
+})
+
+it('a node that is no exit asks nobody', async () => {
+  const { requester, responder, service } = world()
+  responder.handle(PROTOCOL, async content => content)
+  const destination: PacketAddress = { multiaddr: '/ip4/192.0.2.1/tcp/4001', peer: Uint8Array.of(0, 37, 8, 2, 18, 33, 2, ...new Uint8Array(32).fill(9)), client: null }
+  await expect(requester.request(service, PROTOCOL, new Uint8Array(1), { destination })).rejects.toMatchObject({ code: 'refused', cause: { code: 'exit-refused' } })
 })
 
 it('a service sends replies only to mixes where return paths begin', async () => {

@@ -117,7 +117,7 @@ describe('how a request fails', () => {
 
   it('refused: with the reason of the service', () => {
     const net = network({
-      responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 5000, answerKept: 60_000 }) },
+      responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 5000, surbsPerPacket: 5, answerKept: 60_000 }) },
       handler: () => ({ answer: new MixmintError('store-full', 'operator', 'no room', { retry: true }), after: 0 })
     })
     const failed = net.request(content(10))
@@ -144,7 +144,7 @@ describe('how a request fails', () => {
   })
 
   it('refused: an answer that is too large to be sent', () => {
-    const net = network({ responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 1000, answerKept: 60_000 }) }, handler: () => ({ answer: content(1001), after: 0 }) })
+    const net = network({ responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 1000, surbsPerPacket: 5, answerKept: 60_000 }) }, handler: () => ({ answer: content(1001), after: 0 }) })
     const call = net.request(content(10))
     net.run()
     expect((errorOf(net, call).cause as MixmintError).code).toBe('answer-too-large')
