@@ -139,8 +139,29 @@ export function checkParameters (parameters: Parameters): void {
           ? 'clockSkew ≤ epochGrace ≤ epochLength is wanted'
           : LIMITS.find(name => parameters[name] < 1) ?? (carriesRequests(packetSize, requestLimit)
             ? undefined
-            : `packets of ${packetSize} bytes cannot carry requests and answers of up to ${requestLimit} bytes`)
+            : `packets of ${packetSize} bytes cannot carry requests and answers of up to ${requestLimit} bytes`) ??
+            wrongStrategy(parameters)
   if (wrong !== undefined) throw refuse('parameters', `the parameters cannot be used: ${wrong}`)
+}
+
+/** Why this strategy would not mix, or not let packets through in time. */
+function wrongStrategy ({ strategy, pathLength, meanDelay, cover, epochGrace, queueLimit }: Parameters): string | undefined {
+  // A path is taken while its keys live: for a grace after their epoch. `most`: how long a mix keeps packets, on average at most.
+  const hurries = (most: Millis, named: string): string | undefined => most * (pathLength - 1) <= epochGrace
+    ? undefined
+    : `${named} on ${pathLength - 1} hops is more than epochGrace: packets would be on their way until their keys are gone`
+  switch (strategy.kind) {
+    case 'poisson': return hurries(meanDelay, 'meanDelay')
+    case 'threshold':
+      if (strategy.batch < 2) return 'a batch of less than 2 packets hides nothing'
+      if (strategy.batch > queueLimit) return 'the batch is larger than queueLimit, so none would ever be full'
+      return cover.loop < 1 ? 'threshold without cover.loop: without cover traffic a batch may never be full, and what is in it never leaves' : undefined
+    case 'timed': return strategy.interval < 1 ? 'interval must be at least 1 ms' : hurries(strategy.interval, 'interval')
+    case 'pool':
+      if (strategy.interval < 1) return 'interval must be at least 1 ms'
+      if (strategy.pool < 1 || strategy.pool >= strategy.threshold) return '1 ≤ pool < threshold is wanted'
+      return strategy.threshold > queueLimit ? 'threshold is larger than queueLimit, so it would never be reached' : hurries(2 * strategy.interval, 'twice the interval')
+  }
 }
 
 const LIMITS = ['queueLimit', 'replayLimit', 'requestLimit', 'surbsPerPacket', 'answerKept'] as const

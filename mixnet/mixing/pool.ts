@@ -38,7 +38,7 @@ export class PoolMix<T> {
   }
 
   leave (now: Millis, rng: Rng): T[] {
-    const ticked = this.#ticks.pass(now)
+    const ticked = this.#ticks.pass(now, rng)
     return ticked || this.#inside.length >= this.#threshold ? this.#flush(Math.min(this.#pool, this.#inside.length >> 1), rng) : []
   }
 

@@ -29,7 +29,7 @@ export class TimedMix<T> {
   }
 
   leave (now: Millis, rng: Rng): T[] {
-    return this.#ticks.pass(now) ? this.drain(rng) : []
+    return this.#ticks.pass(now, rng) ? this.drain(rng) : []
   }
 
   /** The packets hide among those of a part of an interval. */
@@ -39,7 +39,7 @@ export class TimedMix<T> {
     return left
   }
 
-  waiting (): Array<{ packet: T, due: Millis }> {
+  waiting (): Array<{ packet: T, due: Millis | undefined }> {
     return this.#inside.map(packet => ({ packet, due: this.#ticks.next }))
   }
 }

@@ -6,6 +6,7 @@ import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { PacketAddress } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
+import type { MixingParameters } from './delay-law.ts'
 
 /** A path and until when all mix keys on it live. */
 export interface Path { readonly hops: readonly Hop[], readonly expires: Millis }
@@ -27,10 +28,8 @@ export interface Paths {
 }
 
 /** As in the directory's `Parameters`. */
-export interface SessionParameters {
-  readonly pathLength: number
+export interface SessionParameters extends MixingParameters {
   readonly packetSize: number
-  readonly meanDelay: Millis
   readonly requestLimit: number
   readonly surbsPerPacket: number
   readonly answerKept: Millis

@@ -5,7 +5,7 @@
  *      ◄── gathering: some fragments are missing  ──► those, with fresh SURBs
  *      ◄── running: all is there, the service works
  *      ◄── answer fragments; `unsent` of them wait for SURBs ──► a flight of SURBs
- *   silence for a round trip (the quantile of its Gamma law, jittered, doubled each time)
+ *   silence for a round trip (the quantile of the law of its delays, jittered, doubled each time)
  *             ──► what is known to be missing again, on fresh paths, in more copies the longer it was silent
  *
  * How a call ends: answered; `refused` by the service (cause: its own error, which says whether trying again may help;
@@ -27,7 +27,7 @@ import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionPa
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, ID_LENGTH, readReply, writeRequest, type ReplyPart } from './fragment.ts'
 import { answerChunk, fits, plan, planFirst, type PartPlan } from './flight.ts'
 import { SurbLedger, wipeSecrets } from './surbs.ts'
-import { jittered, timingOf, type Timing } from './timing.ts'
+import { jittered, timingsOf, type Timing } from './timing.ts'
 
 export interface RequesterConfig {
   readonly suite: Suite
@@ -87,15 +87,12 @@ export class Requester implements RequesterEngine {
   readonly #surbs: SurbLedger
   readonly #calls = new Map<number, Call>()
   readonly #alarms = new Alarms<number>()
+  readonly #timing: () => Timing
 
   constructor (config: RequesterConfig) {
     this.#config = config
+    this.#timing = timingsOf(config.parameters, config.base)
     this.#surbs = new SurbLedger(config.surbLimit)
-  }
-
-  get #timing (): Timing {
-    const { pathLength, meanDelay } = this.#config.parameters()
-    return timingOf(pathLength, meanDelay, this.#config.base)
   }
 
   /** Bytes of every message in this network. */
@@ -149,7 +146,7 @@ export class Requester implements RequesterEngine {
     this.#calls.set(number, call)
     const effects = this.#send(call, parts, now, rng)
     if (effects.length === 0) return this.#end(number, notSent('the directory has no path to this service and back'))
-    this.#wake(call, this.#timing.roundTrip, now, rng)
+    this.#wake(call, this.#timing().roundTrip, now, rng)
     return effects
   }
 
@@ -242,7 +239,7 @@ export class Requester implements RequesterEngine {
     const onTheWay = Math.max(0, call.given - part.seen)
     const wanting = Math.min(part.unsent, answer.missing().length)
     const more = wanting > onTheWay ? wanting - onTheWay + 1 : 0
-    const { roundTrip, oneWay } = this.#timing
+    const { roundTrip, oneWay } = this.#timing()
     const effects = more > 0 ? this.#send(call, this.#plan(call, [], more, []), now, rng) : []
     // What was wanted in the latest flight may come until its round trip is over.
     this.#wake(call, Math.max(oneWay, call.sentAt + roundTrip - now), now, rng)
@@ -256,14 +253,14 @@ export class Requester implements RequesterEngine {
     if (part.missing.length < call.missing.length) call.tries = 0
     call.missing = part.missing.slice()
     call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
-    this.#wake(call, this.#timing.roundTrip, now, rng)
+    this.#wake(call, this.#timing().roundTrip, now, rng)
     return this.#send(call, this.#plan(call, call.missing, Math.max(2, call.expected + 1 - part.held), []), now, rng)
   }
 
   #running (call: Call, part: ReplyPart & { kind: 'running' }, now: Millis, rng: Rng): RequesterEffect[] {
     if (call.missing.length > 0) call.tries = 0
     call.missing = []
-    this.#wake(call, this.#timing.roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS_RUNNING), now, rng)
+    this.#wake(call, this.#timing().roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS_RUNNING), now, rng)
     const onTheWay = Math.max(0, call.given - part.seen)
     const more = call.expected - part.held - onTheWay
     return more > 0 ? this.#send(call, this.#plan(call, [], more + 1, []), now, rng) : []
@@ -282,7 +279,7 @@ export class Requester implements RequesterEngine {
     call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
     for (let i = 0; i < copies; i++) effects.push(...this.#send(call, parts, now, rng))
     this.#config.meter.count('request_retransmitted', {}, effects.length)
-    this.#wake(call, this.#timing.roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS), now, rng)
+    this.#wake(call, this.#timing().roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS), now, rng)
     return effects
   }
 

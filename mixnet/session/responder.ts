@@ -24,7 +24,7 @@ import { Assembly, FRAGMENT_OVERHEAD } from './assembly.ts'
 import type { ResponderEffect, ResponderEngine, ResponderEvent, SessionParameters } from './engines.ts'
 import { answerChunk, bucket } from './flight.ts'
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, readRequest, writeReply, type Refusal, type ReplyPart, type RequestPart, type Tally } from './fragment.ts'
-import { timingOf } from './timing.ts'
+import { timingsOf, type Timing } from './timing.ts'
 
 export interface ResponderConfig {
   readonly suite: Suite
@@ -81,17 +81,13 @@ export class Responder implements ResponderEngine {
   /** Incomplete ones, likewise, the oldest first. */
   readonly #gathering = new Set<string>()
   readonly #alarms = new Alarms<string>()
+  readonly #timing: () => Timing
   #weight = 0
   #running = 0
 
   constructor (config: ResponderConfig) {
     this.#config = config
-  }
-
-  /** How long after the last part a status is due. */
-  get #spread (): Millis {
-    const { pathLength, meanDelay } = this.#config.parameters()
-    return timingOf(pathLength, meanDelay, 0).spread
+    this.#timing = timingsOf(config.parameters, 0)
   }
 
   /** Bytes of every message in this network. */
@@ -188,7 +184,7 @@ export class Responder implements ResponderEngine {
     }
     if (served.assembly.complete) return this.#run(served, now)
     served.forgetAt = now + this.#config.gatherFor
-    served.statusAt = served.surbs.length > 0 ? now + this.#spread : Infinity
+    served.statusAt = served.surbs.length > 0 ? now + this.#timing().spread : Infinity
     this.#wake(served)
     return []
   }

@@ -1,57 +1,41 @@
-/**
- * How long to wait before a packet counts as lost. Each hop but the last delays by Exp(mean), so k hops take a Gamma
- * (Erlang) distributed time of shape k; P(T ≤ t) = 1 − e^(−t/mean) · Σ_{i<k} (t/mean)^i / i!.
- */
-import type { Rng } from '@mixmint/core/kit/ports'
+/** How long to wait before a packet counts as lost: quantiles of the law of its delays. */
+import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import { unit } from '@mixmint/core/kit/samplers'
+import { delayQuantile, type MixingParameters } from './delay-law.ts'
 
 export interface Timing {
   /** Of the packets of one flight, all that will come have come within this time of the first, ms. */
-  readonly spread: number
+  readonly spread: Millis
   /** Forth and back, ms, with everything that is not mixing. */
-  readonly roundTrip: number
+  readonly roundTrip: Millis
   /** Back only. */
-  readonly oneWay: number
+  readonly oneWay: Millis
 }
 
-/**
- * @param pathLength hops of every path, the destination (which does not delay) included
- * @param meanDelay of one hop, ms
- * @param base what links, queues and the service itself take, ms
- */
-export function timingOf (pathLength: number, meanDelay: number, base: number): Timing {
-  const delaying = pathLength - 1
+/** @param base what links, queues and the service itself take, ms */
+export function timingOf (parameters: MixingParameters, base: Millis): Timing {
+  const delaying = parameters.pathLength - 1
+  const oneWay = delayQuantile(parameters, delaying, 0.99)
   return {
-    spread: Math.ceil(erlangQuantile(delaying, meanDelay, 0.99)),
-    oneWay: Math.ceil(erlangQuantile(delaying, meanDelay, 0.99) + base / 2),
-    roundTrip: Math.ceil(erlangQuantile(2 * delaying, meanDelay, 0.999) + base)
+    spread: Math.ceil(oneWay),
+    oneWay: Math.ceil(oneWay + base / 2),
+    roundTrip: Math.ceil(delayQuantile(parameters, 2 * delaying, 0.999) + base)
   }
 }
 
-/** The time before which a sum of k exponential times of this mean has passed with probability p < 1. */
-export function erlangQuantile (k: number, mean: number, p: number): number {
-  let low = 0
-  let high = 1
-  while (erlangCdf(k, high) < p) high *= 2
-  for (let i = 0; i < 60; i++) {
-    const middle = (low + high) / 2
-    if (erlangCdf(k, middle) < p) low = middle
-    else high = middle
+/** By the parameters that the directory prescribes at each time; computed when they change. */
+export function timingsOf (parameters: () => MixingParameters, base: Millis): () => Timing {
+  let known: MixingParameters | undefined
+  let timing: Timing
+  return () => {
+    const current = parameters()
+    if (current !== known) timing = timingOf(current, base)
+    known = current
+    return timing
   }
-  return high * mean
-}
-
-function erlangCdf (k: number, x: number): number {
-  let term = Math.exp(-x)
-  let sum = 0
-  for (let i = 0; i < k; i++) {
-    sum += term
-    term *= x / (i + 1)
-  }
-  return 1 - sum
 }
 
 /** A time drawn between `ms` and half as much again, so that retransmissions of two requests do not beat together. */
-export function jittered (ms: number, rng: Rng): number {
+export function jittered (ms: Millis, rng: Rng): Millis {
   return Math.round(ms * (1 + unit(rng) / 2))
 }

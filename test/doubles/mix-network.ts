@@ -1,12 +1,15 @@
 /**
- * A mix network on a virtual clock: real Sphinx packets, peeled at every hop, between real session engines; links that
- * lose, delay, duplicate and so reorder. One wallet, one gateway, layers of two mixes, one service.
+ * A mix network on a virtual clock: real Sphinx packets, peeled at every hop, that wait by the production strategies,
+ * between real session engines; links that lose, delay, duplicate and so reorder. One wallet, one gateway, layers of two
+ * mixes, one service. Cover traffic is only what fills batches: at each mix one dummy per mean time `cover.loop`.
  */
 import { Heap } from '@mixmint/core/kit/heap'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { exponential, unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import type { Strategy } from '@mixmint/mixnet/directory/formats'
+import { strategyOf, type MixStrategy } from '@mixmint/mixnet/mixing/strategy'
 import { SeenTags } from '@mixmint/mixnet/sphinx/replay'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
 import type { Hop } from '@mixmint/mixnet/sphinx/wrap'
@@ -25,6 +28,8 @@ export interface NetworkOptions {
   readonly pathLength?: number
   readonly packetSize?: number
   readonly meanDelay?: number
+  readonly strategy?: Strategy
+  readonly cover?: { readonly loop: number }
   /** Of each packet on each link: the chance that it is lost, that it comes twice. */
   readonly loss?: number
   readonly duplicates?: number
@@ -36,7 +41,8 @@ export interface NetworkOptions {
   readonly responder?: Partial<ResponderConfig>
 }
 
-interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags }
+interface Waiting { readonly mean: number, readonly go: () => void }
+interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags, readonly mix: MixStrategy<Waiting> }
 type Outcome = { readonly content: Uint8Array } | { readonly error: MixmintError }
 
 export class MixNetwork {
@@ -63,6 +69,7 @@ export class MixNetwork {
   readonly #timers = { wallet: Infinity, service: Infinity }
   #turn = 0
   #calls = 0
+  #covered = false
 
   constructor (options: NetworkOptions) {
     this.#options = options
@@ -79,7 +86,7 @@ export class MixNetwork {
   get meanDelay (): number { return this.#options.meanDelay ?? 50 }
 
   get parameters (): SessionParameters {
-    return { pathLength: this.pathLength, packetSize: this.#options.packetSize ?? 4608, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
+    return { pathLength: this.pathLength, packetSize: this.#options.packetSize ?? 4608, strategy: this.#options.strategy ?? { kind: 'poisson' }, cover: { loop: 0, ...this.#options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
   }
 
   get paths (): { forward: () => Path, back: () => Path } {
@@ -107,6 +114,7 @@ export class MixNetwork {
   /** Start a request; its outcome will be under the number returned. */
   request (content: Uint8Array, { deadline = 60_000, replySize = 0, protocol = PROTOCOL } = {}): number {
     const call = this.#calls++
+    this.#cover()
     this.ask({ is: 'start', call, target: { service: SERVICE, destination: null }, protocol, content, deadline: this.now + deadline, replySize })
     return call
   }
@@ -194,12 +202,37 @@ export class MixNetwork {
       case 'drop': this.meter.count('node_dropped', { reason: peeled.reason }); break
       case 'forward': {
         const { next, delay, packet: inner } = peeled
-        this.#after(exponential(this.#chance, delay), () => { this.#transmit('mix', next, inner) })
+        this.#mix(node, { mean: delay, go: () => { this.#transmit('mix', next, inner) } })
         break
       }
       case 'exit': for (let i = 0; i < times; i++) this.serve({ is: 'delivered', message: peeled.message, destination: null }); break
       case 'reply': for (let i = 0; i < times; i++) this.ask({ is: 'reply', surbId: peeled.surbId, payload: peeled.payload }); break
     }
+  }
+
+  #mix (node: Node, packet?: Waiting): void {
+    const leave = (): void => { for (const { go } of node.mix.leave(this.now, this.#chance)) go() }
+    leave()
+    if (packet !== undefined) {
+      node.mix.add(packet, this.now, this.#chance)
+      leave()
+    }
+    const due = node.mix.due()
+    if (due !== undefined) this.#after(due - this.now, () => { this.#mix(node) })
+  }
+
+  /** Dummies at every mix, until all calls are settled. */
+  #cover (): void {
+    const loop = this.#options.cover?.loop ?? 0
+    if (loop === 0 || this.#covered) return
+    this.#covered = true
+    const next = (node: Node): void => {
+      this.#covered = this.outcomes.size < this.#calls
+      if (!this.#covered) return
+      this.#mix(node, { mean: this.meanDelay, go: () => {} })
+      this.#after(exponential(this.#chance, loop), () => { next(node) })
+    }
+    for (const node of this.#layers.flat()) next(node)
   }
 
   #after (ms: number, act: () => void): void {
@@ -212,7 +245,7 @@ export class MixNetwork {
 
   #node (delay: number): Node {
     const key = this.#rng.bytes(32)
-    const node = { key, hop: { publicKey: this.#options.suite.x25519Base(key), address: this.#rng.bytes(94), delay }, seen: new SeenTags(1 << 20, this.#rng.bytes(16)) }
+    const node = { key, hop: { publicKey: this.#options.suite.x25519Base(key), address: this.#rng.bytes(94), delay }, seen: new SeenTags(1 << 20, this.#rng.bytes(16)), mix: strategyOf<Waiting>(this.parameters.strategy) }
     this.#nodes.set(toHex(node.hop.address), node)
     return node
   }

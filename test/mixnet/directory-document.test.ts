@@ -5,7 +5,7 @@ import { defaultSuite } from '@mixmint/core/crypto/choose'
 import {
   assemble, buildDocument, decodeDocument, equivocation, quorum, signDocument, verifyDocument
 } from '@mixmint/mixnet/directory/document'
-import { SignedDocument, type Document, type Parameters } from '@mixmint/mixnet/directory/formats'
+import { SignedDocument, type Document, type Parameters, type Strategy } from '@mixmint/mixnet/directory/formats'
 import { authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, signedBy, START, testDocument, testNetwork, testNode } from '../doubles/directory.ts'
 
 const suite = await defaultSuite()
@@ -108,6 +108,39 @@ describe('a document', () => {
   ]
   it.each(unusable)('with the parameter %o is refused', parameter => {
     expect(() => { verify(change({ parameters: { ...PARAMETERS, ...parameter } })) }).toThrow(refusedWith('document-parameters'))
+  })
+
+  const cover = { ...PARAMETERS.cover, loop: 1000 }
+  const { queueLimit, epochGrace } = PARAMETERS
+  const strategies: Array<[Strategy, Partial<Parameters>, RegExp | null]> = [
+    [{ kind: 'threshold', batch: 2 }, { cover }, null],
+    [{ kind: 'threshold', batch: 2 }, { cover: { ...cover, loop: 0, send: 10, pace: 10 } }, /without cover traffic a batch may never be full/],
+    [{ kind: 'threshold', batch: 1 }, { cover }, /less than 2/],
+    [{ kind: 'threshold', batch: queueLimit }, { cover }, null],
+    [{ kind: 'threshold', batch: queueLimit + 1 }, { cover }, /queueLimit/],
+    [{ kind: 'timed', interval: 0 }, {}, /at least 1 ms/],
+    [{ kind: 'timed', interval: 1 }, {}, null],
+    [{ kind: 'timed', interval: epochGrace / 4 }, {}, null],
+    [{ kind: 'timed', interval: epochGrace / 4 + 1 }, {}, /epochGrace/],
+    [{ kind: 'timed', interval: epochGrace / 2 }, { pathLength: 3 }, null],
+    [{ kind: 'pool', interval: 0, threshold: 9, pool: 3 }, {}, /at least 1 ms/],
+    [{ kind: 'pool', interval: 1, threshold: 2, pool: 1 }, {}, null],
+    [{ kind: 'pool', interval: 100, threshold: 9, pool: 0 }, {}, /pool/],
+    [{ kind: 'pool', interval: 100, threshold: 9, pool: 9 }, {}, /pool/],
+    [{ kind: 'pool', interval: 100, threshold: queueLimit, pool: 3 }, {}, null],
+    [{ kind: 'pool', interval: 100, threshold: queueLimit + 1, pool: 3 }, {}, /queueLimit/],
+    [{ kind: 'pool', interval: epochGrace / 8, threshold: 9, pool: 3 }, {}, null],
+    [{ kind: 'pool', interval: epochGrace / 8 + 1, threshold: 9, pool: 3 }, {}, /epochGrace/],
+    [{ kind: 'poisson' }, { meanDelay: epochGrace / 4 }, null],
+    [{ kind: 'poisson' }, { meanDelay: epochGrace / 4 + 1 }, /epochGrace/]
+  ]
+  it.each(strategies)('with the strategy %o and %o is taken, or refused for a reason: %o', (strategy, others, why) => {
+    const given = change({ nodes: [], parameters: { ...PARAMETERS, ...others, strategy } })
+    if (why === null) verify(given)
+    else {
+      expect(() => { verify(given) }).toThrow(refusedWith('document-parameters'))
+      expect(() => { verify(given) }).toThrow(why)
+    }
   })
 
   it('that lists a node twice, or out of order, is refused', () => {

@@ -14,7 +14,7 @@ import { seededRng } from '../doubles/rng.ts'
 import { bytesFrom, native as suite, pathOf, walk } from './sphinx-material.ts'
 
 const PROTOCOL = '/test/1'
-const PARAMETERS = { pathLength: 3, packetSize: 4608, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
+const PARAMETERS = { pathLength: 3, packetSize: 4608, strategy: { kind: 'poisson' as const }, cover: { loop: 0 }, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
 const MEMORY = 200_000
 const rng = seededRng('hostile')
 

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { pureSuite } from '@mixmint/core/crypto/pure'
-import { exponential } from '@mixmint/core/kit/samplers'
 import { Alarms } from '@mixmint/mixnet/session/alarms'
 import { Assembly } from '@mixmint/mixnet/session/assembly'
 import { answerChunk, bucket, carriesRequests, fits, plan, planFirst } from '@mixmint/mixnet/session/flight'
@@ -9,9 +8,7 @@ import {
   bindingOf, fragmentCount, fragmentLength, fragmentOf, MIN_ANSWER_CHUNK, MIN_REQUEST_CHUNK, readReply, readRequest, REQUEST_HEADER, writeReply, writeRequest,
   type ReplyPart, type RequestPart
 } from '@mixmint/mixnet/session/fragment'
-import { erlangQuantile, jittered, timingOf } from '@mixmint/mixnet/session/timing'
 import { dataCapacity } from '@mixmint/mixnet/sphinx/message'
-import { seededRng } from '../doubles/rng.ts'
 
 const bytesOf = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length })
 const u16 = fc.integer({ min: 0, max: 0xffff })
@@ -156,33 +153,6 @@ describe('flights', () => {
     expect([1572, 2048, 4608].map(size => carriesRequests(size, 1 << 20))).toEqual([false, false, true])
     expect(carriesRequests(1572, 512 * 826)).toBe(true)
     expect(carriesRequests(1572, 512 * 826 + 1)).toBe(false)
-  })
-})
-
-describe('timing', () => {
-  it('waits for the quantile of the sum of the delays', () => {
-    const rng = seededRng('gamma')
-    const sums = Array.from({ length: 5000 }, () => Array.from({ length: 8 }, () => exponential(rng, 50)).reduce((a, b) => a + b))
-    for (const p of [0.5, 0.9, 0.99]) {
-      const share = sums.filter(sum => sum <= erlangQuantile(8, 50, p)).length / sums.length
-      expect(Math.abs(share - p)).toBeLessThan(0.02)
-    }
-  })
-
-  it('is as the closed form of one hop says, and longer for more hops and certainty', () => {
-    expect(erlangQuantile(1, 100, 0.999)).toBeCloseTo(-100 * Math.log(0.001), 6)
-    const { spread, oneWay, roundTrip } = timingOf(5, 50, 100)
-    expect(spread).toBeLessThan(oneWay)
-    expect(oneWay).toBeLessThan(roundTrip)
-    expect(timingOf(5, 0, 100).roundTrip).toBe(100)
-  })
-
-  it('jitters between once and one and a half times', () => {
-    const rng = seededRng('jitter')
-    const times = Array.from({ length: 500 }, () => jittered(1000, rng))
-    expect(Math.min(...times)).toBeGreaterThanOrEqual(1000)
-    expect(Math.max(...times)).toBeLessThanOrEqual(1500)
-    expect(new Set(times).size).toBeGreaterThan(200)
   })
 })
 

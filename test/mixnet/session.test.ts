@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { concat } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { Strategy } from '@mixmint/mixnet/directory/formats'
 import { bucket } from '@mixmint/mixnet/session/flight'
 import { type MixNetwork, PROTOCOL } from '../doubles/mix-network.ts'
 import { content, expectNothingHeld, isAnswered, LIMIT, network } from './session-material.ts'
@@ -10,6 +11,28 @@ function errorOf (net: MixNetwork, call: number): MixmintError {
   if (outcome === undefined || !('error' in outcome)) throw new Error('no error')
   return outcome.error
 }
+
+describe('whatever the strategy', () => {
+  const strategies: Array<[Strategy, number]> = [
+    [{ kind: 'poisson' }, 0], [{ kind: 'timed', interval: 200 }, 0], [{ kind: 'pool', interval: 200, threshold: 10, pool: 3 }, 0], [{ kind: 'threshold', batch: 5 }, 40]
+  ]
+  it.each(strategies)('requests are answered under %o, and hardly one is sent again', (strategy, loop) => {
+    const net = network({ strategy, cover: { loop } })
+    const calls = Array.from({ length: 40 }, (_, i) => net.request(content(300, i), { replySize: 300 }))
+    net.run()
+    for (const [i, call] of calls.entries()) expect(isAnswered(net, call, content(300, i))).toBe(true)
+    expect(net.packetsSent).toBeLessThanOrEqual(41)
+    expectNothingHeld(net)
+  })
+
+  it.each(strategies)('losses are made up for under %o', (strategy, loop) => {
+    const net = network({ strategy, cover: { loop }, loss: 0.05 })
+    const calls = Array.from({ length: 10 }, (_, i) => net.request(content(9000, i), { replySize: 9000 }))
+    net.run()
+    for (const [i, call] of calls.entries()) expect(isAnswered(net, call, content(9000, i))).toBe(true)
+    expectNothingHeld(net)
+  })
+})
 
 describe('on links that lose nothing', () => {
   it.each([0, 1, 100, 2400, 3000, 3800, 3941, 4000, 20_000, 100_001, LIMIT])('a request of %i bytes is answered with as many', size => {
@@ -117,7 +140,7 @@ describe('how a request fails', () => {
 
   it('refused: with the reason of the service', () => {
     const net = network({
-      responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 5000, surbsPerPacket: 5, answerKept: 60_000 }) },
+      responder: { parameters: () => ({ ...network().parameters, requestLimit: 5000 }) },
       handler: () => ({ answer: new MixmintError('store-full', 'operator', 'no room', { retry: true }), after: 0 })
     })
     const failed = net.request(content(10))
@@ -144,7 +167,7 @@ describe('how a request fails', () => {
   })
 
   it('refused: an answer that is too large to be sent', () => {
-    const net = network({ responder: { parameters: () => ({ pathLength: 5, packetSize: 4608, meanDelay: 50, requestLimit: 1000, surbsPerPacket: 5, answerKept: 60_000 }) }, handler: () => ({ answer: content(1001), after: 0 }) })
+    const net = network({ responder: { parameters: () => ({ ...network().parameters, requestLimit: 1000 }) }, handler: () => ({ answer: content(1001), after: 0 }) })
     const call = net.request(content(10))
     net.run()
     expect((errorOf(net, call).cause as MixmintError).code).toBe('answer-too-large')
