@@ -6,13 +6,23 @@ export interface Row {
   readonly ratio: number | null
   readonly value: number
   readonly unit: string
-  readonly goal: number | null
+  readonly goal: string | null
   readonly met: boolean | null
 }
 
 /** A row with a goal for its ratio. */
 export function goal (name: string, ratio: number, value: number, unit: string, goal: number): Row {
-  return { name, ratio, value, unit, goal, met: ratio <= goal }
+  return { name, ratio, value, unit, goal: `≤ ${goal}`, met: ratio <= goal }
+}
+
+/** A row with a goal for an absolute figure: no more than this. */
+export function limit (name: string, value: number, unit: string, most: number): Row {
+  return { name, ratio: null, value, unit, goal: `≤ ${most}`, met: value <= most }
+}
+
+/** The other way round: no less. */
+export function atLeast (name: string, value: number, unit: string, least: number): Row {
+  return { name, ratio: null, value, unit, goal: `≥ ${least}`, met: value >= least }
 }
 
 /** A row for orientation. */
@@ -20,8 +30,12 @@ export function figure (name: string, value: number, unit: string): Row {
   return { name, ratio: null, value, unit, goal: null, met: null }
 }
 
+export function quantile (values: readonly number[], p: number): number {
+  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))]
+}
+
 export function median (values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]
+  return quantile(values, 0.5)
 }
 
 /** Microseconds of one of `count` calls, one after the other. */

@@ -6,6 +6,7 @@ import type { Row } from './harness.ts'
 const AREAS: Readonly<Record<string, () => Promise<Row[]>>> = {
   crypto: async () => await (await import('./crypto.bench.ts')).cryptoRows(),
   sphinx: async () => await (await import('./sphinx.bench.ts')).sphinxRows(),
+  mixnet: async () => await (await import('./mixnet.bench.ts')).mixnetRows(),
   center: async () => await (await import('./center.bench.ts')).centerRows(),
   bank: async () => await (await import('./bank.bench.ts')).bankRows(),
   merchant: async () => await (await import('./merchant.bench.ts')).merchantRows()
@@ -15,7 +16,7 @@ const HEAD = ['name', 'ratio', 'value', 'unit', 'goal', 'met']
 
 function cells ({ name, ratio, value, unit, goal, met }: Row): string[] {
   const digits = value >= 1000 ? 0 : value >= 10 ? 1 : 2
-  return [name, ratio?.toFixed(2) ?? '', value.toFixed(digits), unit, goal === null ? '' : `≤ ${goal}`, met === null ? '' : met ? 'yes' : 'NO']
+  return [name, ratio?.toFixed(2) ?? '', value.toFixed(digits), unit, goal ?? '', met === null ? '' : met ? 'yes' : 'NO']
 }
 
 function print (rows: readonly Row[]): void {

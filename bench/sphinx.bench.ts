@@ -11,7 +11,7 @@ import { createSurb, openReply, useSurb } from '@mixmint/mixnet/sphinx/surb'
 import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'
 import { compareWith, figure, goal, measure, time, type Row } from './harness.ts'
 
-const PEEL_GOAL = 1.5
+const PEEL_GOAL = 1.3
 const TAGS = 100_000
 
 function random (length: number): Uint8Array {
