@@ -3,6 +3,8 @@
  *
  *   there   gateway → a mix of layer 1 → … → a mix of layer pathLength − 2 → service
  *   back    a mix of layer 1 → … → a mix of layer pathLength − 2 → gateway → wallet
+ *   loop    of a mix of layer i: layers i + 1 … pathLength − 2 → gateway → layers 1 … i − 1 → itself, one hop fewer;
+ *           of a gateway or service: layers 1 … pathLength − 2 → itself
  *
  * Within a layer every mix is as likely as any other. All hops but the last are told the mean delay of the network.
  */
@@ -13,6 +15,7 @@ import { below } from '@mixmint/core/kit/samplers'
 import { addressBlock } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
 import type { Path, Paths } from '../session/engines.ts'
+import { GATEWAY_LAYER, SERVICE_LAYER } from './document.ts'
 import type { DirectoryNode, DirectoryView } from './view.ts'
 
 /** A hop to be, and until when its key lives. */
@@ -20,7 +23,7 @@ interface Leg { readonly hop: Hop, readonly until: Millis }
 
 /** A gateway for a wallet to keep to. @throws route-layer-empty (operator) */
 export function chooseGateway (view: DirectoryView, rng: Rng): DirectoryNode {
-  return choose(view, 0, rng)
+  return choose(view, GATEWAY_LAYER, rng)
 }
 
 /**
@@ -62,22 +65,61 @@ export interface Attachment {
  * @param view the document in force, or null while there is none
  */
 export function directoryPaths (view: () => DirectoryView | null, { gateway, peer, mixKey }: Attachment, meter: Meter): Paths {
-  const find = (now: Millis, choose: (view: DirectoryView) => Path): Path | null => {
+  const find = finder(view, code => { meter.count('request_no_path', { code }) })
+  return {
+    forward: ({ service }, now, rng) => find(now, known => choosePath(known, rng, now, { from: gateway, to: fromHex(service) })),
+    back: (_, now, rng) => find(now, known => chooseReturnPath(known, rng, now, { gateway, walletPeer: peer, walletKey: mixKey }))
+  }
+}
+
+/** Of a wallet's cover: to services at random, and back. */
+export function coverPaths (
+  view: () => DirectoryView | null, { gateway, peer, mixKey }: Attachment
+): Record<'forward' | 'back', (now: Millis, rng: Rng) => Path | null> {
+  const find = finder(view)
+  return {
+    forward: (now, rng) => find(now, known => choosePath(known, rng, now, { from: gateway, to: chooseService(known, rng).peer })),
+    back: (now, rng) => find(now, known => chooseReturnPath(known, rng, now, { gateway, walletPeer: peer, walletKey: mixKey }))
+  }
+}
+
+/** Of a node's loops. @param self its peer id, 39 bytes */
+export function loopPaths (view: () => DirectoryView | null, self: Uint8Array): (now: Millis, rng: Rng) => Path | null {
+  const find = finder(view)
+  return (now, rng) => find(now, known => chooseLoop(known, rng, now, self))
+}
+
+/** Null when the network has no such path at this time, or none that can be written down; a later draw or document may. */
+function finder (view: () => DirectoryView | null, failed: (code: string) => void = () => {}) {
+  return (now: Millis, choose: (view: DirectoryView) => Path): Path | null => {
     const known = view()
     if (known === null || !known.isInForce(now)) return null
     try {
       return choose(known)
     } catch (error) {
-      // The network has no such path at this time, or none that can be written down; a later draw or document may.
       if (!isMixmintError(error)) throw error
-      meter.count('request_no_path', { code: error.code })
+      failed(error.code)
       return null
     }
   }
-  return {
-    forward: ({ service }, now, rng) => find(now, known => choosePath(known, rng, now, { from: gateway, to: fromHex(service) })),
-    back: (_, now, rng) => find(now, known => chooseReturnPath(known, rng, now, { gateway, walletPeer: peer, walletKey: mixKey }))
-  }
+}
+
+/** A random one of the services that are reached through the mixnet. @throws route-layer-empty (operator) */
+export function chooseService (view: DirectoryView, rng: Rng): DirectoryNode {
+  return choose(view, SERVICE_LAYER, rng, ({ mixKeys }) => mixKeys.length > 0)
+}
+
+/**
+ * A path that ends where it begins, for a node's own loops.
+ * @param self the peer id of the node that sends it, 39 bytes
+ * @throws route-unlisted, route-no-key (caller), route-layer-empty (operator)
+ */
+export function chooseLoop (view: DirectoryView, rng: Rng, now: Millis, self: Uint8Array): Path {
+  const node = view.byPeer(self)
+  if (node === undefined) throw new MixmintError('route-unlisted', 'caller', 'this node is not in the directory\'s document of this epoch: no path leads back to it', { retry: true })
+  const layers = Array.from({ length: view.parameters.pathLength - 2 }, (_, i) => i + 1)
+  const between = node.role === 'mix' ? [...layers.slice(node.layer), GATEWAY_LAYER, ...layers.slice(0, node.layer - 1)] : layers
+  return path([...between.map(layer => leg(view, choose(view, layer, rng), now)), leg(view, node, now)])
 }
 
 /** A delay of zero is how the last hop knows that it is the last. */
@@ -99,8 +141,8 @@ function leg (view: DirectoryView, node: DirectoryNode, now: Millis): Leg {
   return { hop: { publicKey: key, address: addressBlock(node.addresses[0], node.peer), delay: view.parameters.meanDelay }, until }
 }
 
-function choose (view: DirectoryView, layer: number, rng: Rng): DirectoryNode {
-  const nodes = view.layer(layer)
+function choose (view: DirectoryView, layer: number, rng: Rng, fits: (node: DirectoryNode) => boolean = () => true): DirectoryNode {
+  const nodes = view.layer(layer).filter(fits)
   if (nodes.length === 0) {
     throw new MixmintError('route-layer-empty', 'operator', `no node stands in layer ${layer} of the network: no path can be made in this epoch`)
   }

@@ -1,6 +1,8 @@
 /**
  * Who may pass packets on to whom (DESIGN §3, stratified): from a wallet over its gateway into layer 1, then layer by
- * layer, and from the last layer of mixes to services and gateways. A service sends its replies into layer 1.
+ * layer, and from the last layer of mixes to services and gateways. A service sends its replies into layer 1. Loops of
+ * mixes go on from the last layer over a gateway into layer 1: round and round, but never past a layer, and never further
+ * than the five hops that a header has.
  */
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import type { LinkId, Topology } from '../mixing/engine.ts'
@@ -29,7 +31,7 @@ export function topologyOf (view: () => DirectoryView | null, self: Uint8Array):
       const [before, after] = [layerOf(now, from), layerOf(now, to)]
       const last = now.parameters.pathLength - 2
       const comes = here === GATEWAY_LAYER
-        ? before === null
+        ? before === null || before === last
         : here === 1 ? before === GATEWAY_LAYER || before === SERVICE_LAYER : before === here - 1
       const goes = here === last ? after === GATEWAY_LAYER || after === SERVICE_LAYER : after === here + 1
       return comes && goes

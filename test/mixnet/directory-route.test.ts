@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { signDocument } from '@mixmint/mixnet/directory/document'
-import { chooseGateway, choosePath, chooseReturnPath } from '@mixmint/mixnet/directory/route'
+import { chooseGateway, chooseLoop, choosePath, chooseReturnPath, chooseService } from '@mixmint/mixnet/directory/route'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { parseAddress } from '@mixmint/mixnet/sphinx/address'
@@ -48,6 +48,22 @@ describe.each([3, 4, 5])('with paths of %i hops', pathLength => {
     expect(last.publicKey).toEqual(walletKey)
   })
 
+  it('a loop passes every layer but its node\'s own, in the order that hops allow, and ends where it began', () => {
+    for (const { node, layer: own } of testNetwork(3, pathLength).filter(({ change }) => change.mixKeys === undefined)) {
+      const { hops, expires } = chooseLoop(view, rng, START, node.peer)
+      const mixes = [1, 2, 3].slice(0, pathLength - 2)
+      const between = own === 0 || own === 255 ? mixes : [...mixes.filter(each => each > own), 0, ...mixes.filter(each => each < own)]
+      expect(hops.map(({ address }) => layer(address))).toEqual([...between, own])
+      expect(hops.map(({ delay }) => delay)).toEqual([...between.map(() => 7), 0])
+      expect(parseAddress(hops[hops.length - 1].address)).toMatchObject({ peer: node.peer, client: null })
+      expect(expires).toBe(START + PARAMETERS.epochLength + PARAMETERS.epochGrace)
+      const peers = [node.peer, ...hops.map(({ address }) => parseAddress(address)?.peer as Uint8Array)].map(toHex)
+      for (let i = 1; i < peers.length - 1; i++) {
+        expect(topologyOf(() => view, parseAddress(hops[i - 1].address)?.peer as Uint8Array).mayForward(peers[i - 1], peers[i + 1])).toBe(true)
+      }
+    }
+  })
+
   it('a packet finds its way along it, and every hop is allowed to pass it on', () => {
     const { hops } = choosePath(view, rng, START, { from: gateway, to: bank })
     let packet = wrap(suite, rng.bytes(32), hops, new Uint8Array(94), encodeMessage(3968, { codec: '/test', surbs: [], data: new Uint8Array(3), sequence: 0 }))
@@ -90,6 +106,14 @@ describe('choosing', () => {
     for (const count of counts.values()) expect(Math.abs(count - n / 2)).toBeLessThan(6 * Math.sqrt(n / 2))
   })
 
+  it('is of those services only that are reached through the mixnet', () => {
+    const two = viewOf([...nodes, { node: testNode('merchant'), layer: 255, change: { role: 'service', kind: 'merchant' } }], 5)
+    const chosen = Array.from({ length: 200 }, () => toHex(chooseService(two, rng).peer))
+    const counts = ['bank', 'merchant', 'center'].map(name => chosen.filter(peer => peer === toHex(testNode(name).peer)).length)
+    expect(counts[0] + counts[1]).toBe(200)
+    expect(Math.min(counts[0], counts[1])).toBeGreaterThan(60)
+  })
+
   it('uses the next epoch\'s keys once that has begun', () => {
     const { hops, expires } = choosePath(view, rng, START + PARAMETERS.epochLength, { from: gateway, to: bank })
     expect(hops[0].publicKey).toEqual(suite.x25519Base(seed('gateway 0', EPOCH + 1)))
@@ -104,6 +128,9 @@ describe('choosing', () => {
     expect(() => choosePath(view, rng, START, { from: gateway, to: mix.node.peer })).toThrow(withCode('route-service-unknown'))
     expect(() => choosePath(view, rng, START, { from: gateway, to: center })).toThrow(withCode('route-no-key'))
     expect(() => chooseReturnPath(view, rng, START, { ...ends, gateway: bank })).toThrow(withCode('route-gateway-unknown'))
+    expect(() => chooseLoop(view, rng, START, wallet.peer)).toThrow(withCode('route-unlisted'))
+    expect(() => chooseLoop(view, rng, START, center)).toThrow(withCode('route-no-key'))
+    expect(() => chooseService(viewOf(nodes.filter(({ node }) => node.name !== 'bank'), 5), rng)).toThrow(withCode('route-layer-empty'))
     const gap = viewOf(nodes.filter(({ layer }) => layer !== 2), 5)
     expect(() => choosePath(gap, rng, START, { from: gateway, to: bank })).toThrow(withCode('route-layer-empty'))
     expect(() => chooseReturnPath(gap, rng, START, ends)).toThrow(withCode('route-layer-empty'))
@@ -124,7 +151,7 @@ describe('the topology', () => {
   }
 
   it('lets packets go on only layer by layer', () => {
-    expect(pairs(at(0)[0])).toEqual(['wallet → 1'])
+    expect(pairs(at(0)[0])).toEqual(['wallet → 1', '3 → 1'])
     expect(pairs(at(1)[1])).toEqual(['gateway → 2', 'service → 2'])
     expect(pairs(at(2)[1])).toEqual(['1 → 3'])
     expect(pairs(at(3)[1])).toEqual(['2 → gateway', '2 → service'])

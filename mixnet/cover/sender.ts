@@ -1,0 +1,217 @@
+/**
+ * Between a wallet and the link to its gateway (Loopix §4.1.1): packets leave at the times of a Poisson process of mean
+ * `cover.send`, a real one if one waits, else a *drop packet* for a random service, over a path of its own. So the link
+ * tells neither when there is something to say nor how much. Some of the drop packets are *echoes*: they bring a SURB,
+ * and the service answers; so packets for the wallet are no sign of a request either, and what does not come home is
+ * counted as lost (docs/decisions/0011-wallets-loop-through-services.md). An engine: `step(event, now, rng)` → effects.
+ *
+ *   packet ──► queue ──┐ (full: unsent)
+ *                      ├─ tick ──► send
+ *   drop packet, made ─┘
+ *   after the tick before
+ */
+import { toHex } from '@mixmint/core/kit/bytes'
+import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import { below } from '@mixmint/core/kit/samplers'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import type { Path } from '../session/engines.ts'
+import type { LinkId } from '../mixing/engine.ts'
+import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
+import { decodeMessage } from '../sphinx/message.ts'
+import { createSurb, openReply, type SurbSecrets } from '../sphinx/surb.ts'
+import { wrap } from '../sphinx/wrap.ts'
+import { wipeSecrets } from '../session/surbs.ts'
+import { LossMonitor, type LossEffect, type LossFigures } from './loss.ts'
+import { isCover, readCover, writeCover } from './message.ts'
+import { attempt, nodesOf } from './path.ts'
+import { earliest, PoissonProcess } from './process.ts'
+
+export interface CoverSenderConfig {
+  readonly suite: Suite
+  readonly meter: Meter
+  /** What the directory prescribes now: see `Cover`. send 0: packets leave at once, and there is no cover. */
+  readonly parameters: () => { readonly send: Millis, readonly echoes: number, readonly packetSize: number }
+  readonly paths: {
+    /** To a random service; null when there is none now. */
+    readonly forward: (now: Millis, rng: Rng) => Path | null
+    /** From a mix to this wallet, the last hop. */
+    readonly back: (now: Millis, rng: Rng) => Path | null
+  }
+  /** Can the link take a packet now? While it cannot, ticks pass and nothing leaves. */
+  readonly ready: () => boolean
+  /** Packets waiting at most. */
+  readonly queueLimit: number
+  /** An echo is lost if it is not home after so many ms. */
+  readonly homeWithin: () => Millis
+}
+
+export type CoverSenderEvent =
+  /** `owner`: whoever is told when it cannot be sent. */
+  | { readonly is: 'packet', readonly owner: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
+  /** Nothing of this owner that still waits is wanted any more. */
+  | { readonly is: 'forget', readonly owner: number }
+  /** A reply for which `awaits` was true. */
+  | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
+  /** Also when another document may be in force. */
+  | { readonly is: 'timer' }
+
+export type CoverSenderEffect =
+  /** `firstHop`: an address block; owner null: cover. */
+  | { readonly do: 'send', readonly owner: number | null, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
+  | { readonly do: 'unsent', readonly owner: number }
+  | LossEffect
+
+interface Outgoing { readonly owner: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
+interface Echo { readonly secrets: SurbSecrets, readonly nodes: readonly LinkId[] }
+interface DropPacket { readonly firstHop: Uint8Array, readonly packet: Uint8Array, readonly expires: Millis, readonly echo: Echo | null }
+
+const DESTINATION_IS_LAST_HOP = new Uint8Array(ADDRESS_SIZE)
+const PER_MILLE = 1000
+
+export class CoverSender {
+  readonly #config: CoverSenderConfig
+  readonly #process: PoissonProcess
+  readonly #loss = new LossMonitor()
+  readonly #echoes = new Map<string, SurbSecrets>()
+  #queue: Outgoing[] = []
+  /** Made ahead, so that making it does not show in the time at which it leaves. */
+  #next: DropPacket | null = null
+  /** When it is to be made. */
+  #makeAt: Millis | null = null
+
+  constructor (config: CoverSenderConfig) {
+    this.#config = config
+    this.#process = new PoissonProcess(() => config.parameters().send)
+  }
+
+  /** When the next `timer` event is wanted, or null. */
+  get due (): Millis | null {
+    return earliest(this.#process.due, this.#makeAt, this.#loss.due)
+  }
+
+  /** Packets that wait. */
+  get waiting (): number {
+    return this.#queue.length
+  }
+
+  /** Is a reply through this SURB for us? */
+  awaits (surbId: Uint8Array): boolean {
+    return this.#echoes.has(toHex(surbId))
+  }
+
+  step (event: CoverSenderEvent, now: Millis, rng: Rng): CoverSenderEffect[] {
+    switch (event.is) {
+      case 'packet': return this.#take(event)
+      case 'forget':
+        this.#queue = this.#queue.filter(({ owner }) => owner !== event.owner)
+        return []
+      case 'reply': return this.#reply(event.surbId, event.payload, now)
+      case 'timer': return this.#timer(now, rng)
+    }
+  }
+
+  figures (): LossFigures {
+    return this.#loss.figures()
+  }
+
+  #take ({ owner, firstHop, packet }: Outgoing): CoverSenderEffect[] {
+    const { parameters, queueLimit } = this.#config
+    if (parameters().send === 0) return [{ do: 'send', owner, firstHop, packet }]
+    if (this.#queue.length >= queueLimit) {
+      this.#config.meter.count('cover_unsent', { reason: 'queue-full' })
+      return [{ do: 'unsent', owner }]
+    }
+    this.#queue.push({ owner, firstHop, packet })
+    return []
+  }
+
+  #timer (now: Millis, rng: Rng): CoverSenderEffect[] {
+    const effects: CoverSenderEffect[] = this.#pass(now)
+    let ticks = this.#process.ticks(now, rng)
+    if (this.#process.due === null) {
+      this.#makeAt = null
+      return [...effects, ...this.#queue.splice(0).map(packet => ({ do: 'send' as const, ...packet }))]
+    }
+    // What is due leaves first; the next is made in a turn of its own.
+    if (ticks === 0 && this.#makeAt !== null && this.#makeAt <= now) this.#make(now, rng)
+    for (; ticks > 0; ticks--) effects.push(...this.#tick(now, rng))
+    if (this.#next === null && this.#makeAt === null) this.#makeAt = now
+    return effects
+  }
+
+  #tick (now: Millis, rng: Rng): CoverSenderEffect[] {
+    if (!this.#config.ready()) {
+      this.#config.meter.count('cover_unsent', { reason: 'link' })
+      return []
+    }
+    const real = this.#queue.shift()
+    if (real !== undefined) return [{ do: 'send', ...real }]
+    if (this.#next === null || this.#next.expires <= now) this.#make(now, rng)
+    if (this.#next === null) return []
+    const { firstHop, packet, echo } = this.#next
+    this.#next = null
+    if (echo !== null) {
+      const name = toHex(echo.secrets.id)
+      this.#echoes.set(name, echo.secrets)
+      this.#loss.sent(name, echo.nodes, this.#config.homeWithin(), now)
+    }
+    this.#config.meter.count('cover_sent', { kind: echo === null ? 'drop' : 'echo' })
+    return [{ do: 'send', owner: null, firstHop, packet }]
+  }
+
+  #make (now: Millis, rng: Rng): void {
+    this.#next = attempt(this.#config.meter, () => this.#dropPacket(now, rng))
+    // Where there is no path now there may be one at the tick.
+    this.#makeAt = this.#next === null ? this.#process.due : null
+  }
+
+  #dropPacket (now: Millis, rng: Rng): DropPacket | null {
+    const { suite, parameters, paths } = this.#config
+    const { echoes, packetSize } = parameters()
+    const there = paths.forward(now, rng)
+    const back = below(rng, PER_MILLE) < echoes ? paths.back(now, rng) : null
+    if (there === null) return null
+    const reply = back === null
+      ? null
+      : createSurb(suite, rng.bytes(KEY_SIZE), back.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
+    const message = writeCover(geometryOf(packetSize).messageSize, reply === null ? { is: 'drop' } : { is: 'echo', surb: reply.surb })
+    return {
+      firstHop: there.hops[0].address,
+      packet: wrap(suite, rng.bytes(KEY_SIZE), there.hops, DESTINATION_IS_LAST_HOP, message),
+      expires: Math.min(there.expires, back?.expires ?? Infinity),
+      // We ourselves are the last hop back.
+      echo: reply === null ? null : { secrets: reply.secrets, nodes: nodesOf([...there.hops, ...back?.hops.slice(0, -1) ?? []]) }
+    }
+  }
+
+  #reply (surbId: Uint8Array, payload: Uint8Array, now: Millis): CoverSenderEffect[] {
+    const name = toHex(surbId)
+    const secrets = this.#echoes.get(name)
+    if (secrets === undefined) return []
+    const message = openReply(this.#config.suite, secrets, payload)
+    const decoded = message === null ? null : decodeMessage(message)
+    if (decoded === null || !isCover(decoded) || readCover(decoded)?.is !== 'answer') {
+      // Changed on the way: as good as lost, which it will be when its time is over.
+      this.#config.meter.count('cover_dropped', { reason: 'changed' })
+      return this.#pass(now)
+    }
+    const effects = this.#loss.home(name, now)
+    this.#prune()
+    return effects
+  }
+
+  #pass (now: Millis): LossEffect[] {
+    const effects = this.#loss.pass(now)
+    this.#prune()
+    return effects
+  }
+
+  /** Secrets of echoes that are home or lost. */
+  #prune (): void {
+    for (const [name, secrets] of this.#echoes) {
+      if (this.#loss.isPending(name)) continue
+      wipeSecrets(secrets)
+      this.#echoes.delete(name)
+    }
+  }
+}
