@@ -9,12 +9,15 @@ import { createSurb } from '@mixmint/mixnet/sphinx/surb'
 import { encodeMessage } from '@mixmint/mixnet/sphinx/message'
 import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'
 import { atLeast, compareWith, figure, goal, limit, quantile, type Row } from './harness.ts'
+import { roundTrips } from './mixnet-round.ts'
 import { Ends, Line, type Made } from './mixnet-line.ts'
 
 const WRAP_GOAL = 1.5
 const THROUGHPUT_GOAL = 6000
 const LATENESS_GOAL = 10
 const MEMORY_GOAL = 256
+const ROUND_GOAL = 30
+const ROUND_TRIPS = 40
 const MEBIBYTE = 2 ** 20
 
 /** Packets of the throughput run, and of those not counted before it. */
@@ -40,12 +43,14 @@ export async function mixnetRows (): Promise<Row[]> {
     const rate = Math.min(throughput, THROUGHPUT_GOAL) * 0.7
     const late = await lateness(ends, made, rate)
     const memory = await memoryAt(ends, 2000, 1000)
+    const round = await roundTrips(ROUND_TRIPS)
     const soaked = await growth(ends, SOAK_SECONDS)
     return [
       wrapping(suite),
       atLeast('packets/s forwarded by one process, TCP, Noise, Yamux', throughput, 'packets/s', THROUGHPUT_GOAL),
       limit(`p99 of the delay beyond the drawn one, at ${Math.round(rate)} packets/s`, quantile(late, 0.99), 'ms', LATENESS_GOAL),
       figure('its median', quantile(late, 0.5), 'ms'),
+      limit('median of a round trip of 5 + 5 hops beyond its drawn delays, mean 50 ms', quantile(round, 0.5), 'ms', ROUND_GOAL),
       limit('anonymous memory at 2000 packets/s, mean delay 1 s', memory / MEBIBYTE, 'MiB', MEMORY_GOAL),
       figure(`its growth in the second half of a soak of ${SOAK_SECONDS} s, ${SOAK_RATE} packets/s, ${ROTATIONS} keys`, soaked / 1024, 'KiB/s')
     ]
