@@ -9,6 +9,7 @@ import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine, type MixCounts } from '@mixmint/mixnet/mixing/engine'
+import { MixKeyFiles } from '@mixmint/mixnet/wire/mix-key-files'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
 import type { LinkCounts } from '@mixmint/mixnet/wire/packets'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
@@ -21,29 +22,34 @@ export interface MixerHooks {
 }
 
 export class Mixer {
+  /** Where the keys are that `onKeys` gets. */
+  readonly keys: MixKeyFiles
   readonly #surroundings: Surroundings
   readonly #hooks: MixerHooks
   readonly #seenLog: SeenLog
-  /** Made, and not in the mixer yet. */
+  /** Not in the mixer yet. */
   #toInstall: MixKey[] = []
+  readonly #hasKeys = Promise.withResolvers<undefined>()
   #node: MixNode | null = null
   #view: () => DirectoryView | null = () => null
 
-  /** @param dir the node's folder; seen tags are kept in it */
+  /** @param dir the node's folder; mix keys and seen tags are kept in it */
   constructor (surroundings: Surroundings, dir: string, hooks: MixerHooks = {}) {
     this.#surroundings = surroundings
+    this.keys = new MixKeyFiles(surroundings.suite, join(dir, 'mix-keys'))
     this.#seenLog = new SeenLog(join(dir, 'seen'))
     this.#hooks = hooks
   }
 
-  onKeys = ({ made, destroyed }: Rotation): void => {
+  onKeys = ({ added, destroyed }: Rotation): void => {
     for (const { epoch } of destroyed) {
       this.#toInstall = this.#toInstall.filter(key => key.epoch !== epoch)
       if (this.#node === null) this.#seenLog.remove(epoch)
       else this.#node.retire(epoch)
     }
-    this.#toInstall.push(...made)
+    this.#toInstall.push(...added)
     this.#install()
+    this.#hasKeys.resolve(undefined)
   }
 
   onDocument = (view: DirectoryView): void => {
@@ -65,8 +71,9 @@ export class Mixer {
     }
   }
 
-  /** Take packets from now on. The participant has a document. */
+  /** Take packets from now on, once there are keys for them. The participant has a document. */
   async start (participant: Participant, view: DirectoryView): Promise<MixNode> {
+    await this.#hasKeys.promise
     const { suite, ports, counters } = this.#surroundings
     this.#view = () => participant.keeper.view()
     const self = participant.host.peer

@@ -13,7 +13,7 @@ import type { AskCenter } from '@mixmint/core/cash/certify'
 import { BankListing, CenterListing, MerchantListing } from '@mixmint/core/cash/formats'
 import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { Registry } from '@mixmint/core/cash/registry'
-import type { Rotation } from '@mixmint/mixnet/directory/keys'
+import type { MixKeyStore, Rotation } from '@mixmint/mixnet/directory/keys'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import { answerAsMirror, askOver, serveDirectory, type Ask } from '@mixmint/mixnet/wire/directory'
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
@@ -38,8 +38,8 @@ interface Listing {
   readonly role: 'gateway' | 'mix' | 'service'
   readonly kind: string
   readonly body: () => Promise<Uint8Array>
-  /** Is it reached through the mixnet? */
-  readonly mixKeys: boolean
+  /** Where its mix keys are kept; null: it is not reached through the mixnet. */
+  readonly mixKeys: MixKeyStore | null
   readonly onKeys?: (rotation: Rotation) => void
 }
 
@@ -93,7 +93,7 @@ export class Participant {
     })
   }
 
-  /** Listen, and begin to fetch and publish. @throws listen-failed, identity-kind */
+  /** Listen, and begin to fetch and publish. @throws listen-failed, identity-kind, and what the store of mix keys refuses with */
   static async start (options: ParticipantOptions): Promise<Participant> {
     const known: { view: () => DirectoryView | null } = { view: () => null }
     const host = await createHost({
@@ -106,7 +106,12 @@ export class Participant {
       const { client } = participant.keeper
       await serveDirectory(host.node, async request => await answerAsMirror(client, options.ports.clock, request), options.counters)
     }
-    await participant.keeper.start()
+    try {
+      await participant.keeper.start()
+    } catch (error) {
+      await host.stop()
+      throw error
+    }
     return participant
   }
 

@@ -52,7 +52,7 @@ export class Service {
       hostRole: 'service',
       ...(options.unlisted === true
         ? {}
-        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, mixKeys: true, onKeys: mixer.onKeys } }),
+        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, mixKeys: mixer.keys, onKeys: mixer.onKeys } }),
       onDocument: mixer.onDocument
     })
     const view = await participant.ready(PATIENCE)

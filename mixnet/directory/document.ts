@@ -32,10 +32,14 @@ export interface Trust {
   readonly authorities: readonly Uint8Array[]
 }
 
+/** How many of n authorities may lie. */
+export function tolerated (n: number): number {
+  return Math.floor((n - 1) / 3)
+}
+
 /** Signatures that make a document of n authorities valid. */
 export function quorum (n: number): number {
-  const faulty = Math.floor((n - 1) / 3)
-  return Math.floor((n + faulty) / 2) + 1
+  return Math.floor((n + tolerated(n)) / 2) + 1
 }
 
 /** Deterministic: equal nodes, in any order, give equal bytes. */

@@ -1,12 +1,14 @@
 /**
  * A node's mix keys (DESIGN §3): an X25519 key pair for each epoch, made ahead, kept until the epoch's grace is over, then
- * destroyed, so that packets recorded before cannot be peeled by whoever takes the node later. A saga engine.
+ * destroyed, so that packets recorded before cannot be peeled by whoever takes the node later. A saga engine; the keys are
+ * on a disk behind `MixKeyStore`.
  *
- *   store   directory/mix-key/<u64 epoch>    the 32 secret bytes; so a restart loses no packet
+ *   made ── published ── its epoch ── grace ──┬─ opens nothing any more (the mixer looks at `until`)
+ *                                             └─ destroyed, once it is certain what time it is: decision 21
  */
-import { concat, u64, utf8, wipe } from '@mixmint/core/kit/bytes'
+import { wipe } from '@mixmint/core/kit/bytes'
 import type { Millis } from '@mixmint/core/kit/ports'
-import { batch, now as clock, random, scanAll, type Saga } from '@mixmint/core/kit/saga'
+import { now as clock, random, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { epochAt, epochEnd, epochStart, type Schedule } from './epoch.ts'
 
@@ -15,7 +17,23 @@ import { epochAt, epochEnd, epochStart, type Schedule } from './epoch.ts'
  * epoch and the one after.
  */
 const AHEAD = 2
-const KEYS = utf8('directory/mix-key/')
+
+/** The secret of an epoch, 32 bytes. */
+export interface KeptKey { readonly epoch: number, readonly secret: Uint8Array }
+
+/** Where mix keys outlive a restart, each apart from the others, so that it can be destroyed for good. */
+export interface MixKeyStore {
+  readonly load: () => Promise<readonly KeptKey[]>
+  /** Resolves when the key survives a loss of power; when it rejects, the key is not to be used. The secret is copied. */
+  readonly keep: (key: KeptKey) => Promise<void>
+  /** Resolves when nothing is left of the key of this epoch, or nothing was there. */
+  readonly destroy: (epoch: number) => Promise<void>
+}
+
+/** What a `MixKeyStore` is asked for. */
+export type KeyEffect =
+  | { readonly do: 'keep-key', readonly key: KeptKey }
+  | { readonly do: 'destroy-key', readonly epoch: number }
 
 export interface MixKey {
   readonly epoch: number
@@ -29,9 +47,12 @@ export interface MixKey {
 }
 
 export interface Rotation {
-  readonly made: readonly MixKey[]
+  /** To be used from now on: at first those that were kept, then those that were made. */
+  readonly added: readonly MixKey[]
   /** Their secrets are zeros by now; whatever was kept for a key (seen tags) can go. */
   readonly destroyed: readonly MixKey[]
+  /** What the store refused with, or null: some key could not be made, or not be destroyed on the disk. It is tried again next time. */
+  readonly failure: unknown
   /** When to rotate again. */
   readonly next: Millis
 }
@@ -39,11 +60,18 @@ export interface Rotation {
 export class MixKeys {
   readonly #suite: Suite
   readonly #schedule: Schedule
-  #keys: MixKey[] = []
+  #keys: MixKey[]
+  /** Not shown in a `Rotation` yet. */
+  #fresh: readonly MixKey[]
+  /** Epochs whose keys are gone from here, and may still be on the disk. */
+  readonly #doomed = new Set<number>()
 
-  constructor (suite: Suite, schedule: Schedule) {
+  /** @param kept what the store holds */
+  constructor (suite: Suite, schedule: Schedule, kept: readonly KeptKey[]) {
     this.#suite = suite
     this.#schedule = schedule
+    this.#keys = kept.map(key => this.#pair(key))
+    this.#fresh = this.#keys
   }
 
   /** All that are not destroyed, by rising epoch. */
@@ -51,45 +79,70 @@ export class MixKeys {
     return this.#keys
   }
 
-  /** Load what the store holds. Once, before anything else; then `rotate`. */
-  * open (): Saga<void> {
-    const entries = yield * scanAll(KEYS)
-    this.#keys = entries.map(({ key, value }) => this.#pair(Number(new DataView(key.buffer, key.byteOffset + KEYS.length).getBigUint64(0)), value.slice()))
-  }
-
-  /** Make the keys that are missing, durably before they are shown; destroy those whose grace is over. */
-  * rotate (): Saga<Rotation> {
+  /**
+   * Make the keys that are missing, durably before they are shown; destroy those whose grace is over.
+   * @param reached a time that has certainly come, whatever the clock says; −Infinity: nothing is certain. A clock that
+   *   is set forward would destroy keys that packets still come under, for good.
+   */
+  * rotate (reached: Millis): Saga<Rotation, KeyEffect> {
     const now = yield * clock()
     const epoch = epochAt(this.#schedule, now)
-    const made: MixKey[] = []
-    for (let each = epoch; each <= epoch + AHEAD; each++) {
-      if (this.#keys.some(key => key.epoch === each)) continue
-      const secret = yield * random(32)
-      yield * batch([{ op: 'insert', key: storeKey(each), value: secret }])
-      made.push(this.#pair(each, secret))
+    // First those that go: this needs no room on the disk.
+    const { destroyed, failure } = yield * this.#destroy(Math.min(now, reached))
+    const notMade = yield * this.#make(epoch)
+    const added = this.#fresh
+    this.#fresh = []
+    const oldest = this.#keys.at(0)?.until ?? Infinity
+    return {
+      added, destroyed, failure: notMade ?? failure,
+      next: Math.min(epochStart(this.#schedule, epoch + 1), Math.max(oldest, now + oldest - reached) + 1)
     }
-    this.#keys = [...this.#keys, ...made].sort((a, b) => a.epoch - b.epoch)
-    const destroyed = yield * this.#destroy(now)
-    return { made, destroyed, next: Math.min(this.#keys[0].until + 1, epochStart(this.#schedule, epoch + 1)) }
   }
 
   /** What to put into a descriptor: keys of the current and later epochs. */
   published (now: Millis): Array<{ epoch: number, key: Uint8Array }> {
-    return this.#keys.filter(({ epoch }) => epoch >= epochAt(this.#schedule, now)).map(({ epoch, publicKey }) => ({ epoch, key: publicKey }))
+    const current = epochAt(this.#schedule, now)
+    return this.#keys.filter(({ epoch }) => epoch >= current && epoch <= current + AHEAD).map(({ epoch, publicKey }) => ({ epoch, key: publicKey }))
   }
 
-  * #destroy (now: Millis): Saga<MixKey[]> {
-    const over = this.#keys.filter(({ until }) => now > until)
-    if (over.length === 0) return []
-    // Zeros first, for stores that write in place; then not even they.
-    yield * batch(over.map(({ epoch }) => ({ op: 'put', key: storeKey(epoch), value: new Uint8Array(32) })))
-    yield * batch(over.map(({ epoch }) => ({ op: 'delete', key: storeKey(epoch) })))
-    wipe(...over.map(({ secret }) => secret))
-    this.#keys = this.#keys.filter(key => !over.includes(key))
-    return over
+  * #make (epoch: number): Saga<unknown, KeyEffect> {
+    for (let each = epoch; each <= epoch + AHEAD; each++) {
+      if (this.#doomed.has(each) || this.#keys.some(key => key.epoch === each)) continue
+      const secret: Uint8Array = yield * random(32)
+      try {
+        yield { do: 'keep-key', key: { epoch: each, secret } }
+      } catch (error) {
+        wipe(secret)
+        return error
+      }
+      const key = this.#pair({ epoch: each, secret })
+      this.#keys = [...this.#keys, key].sort((a, b) => a.epoch - b.epoch)
+      this.#fresh = [...this.#fresh, key]
+    }
+    return null
   }
 
-  #pair (epoch: number, secret: Uint8Array): MixKey {
+  * #destroy (certain: Millis): Saga<Pick<Rotation, 'destroyed' | 'failure'>, KeyEffect> {
+    const destroyed = this.#keys.filter(({ until }) => certain > until)
+    this.#keys = this.#keys.filter(key => !destroyed.includes(key))
+    this.#fresh = this.#fresh.filter(key => !destroyed.includes(key))
+    for (const { epoch, secret } of destroyed) {
+      wipe(secret)
+      this.#doomed.add(epoch)
+    }
+    let failure: unknown = null
+    for (const epoch of this.#doomed) {
+      try {
+        yield { do: 'destroy-key', epoch }
+        this.#doomed.delete(epoch)
+      } catch (error) {
+        failure = error
+      }
+    }
+    return { destroyed, failure }
+  }
+
+  #pair ({ epoch, secret }: KeptKey): MixKey {
     return {
       epoch,
       secret,
@@ -98,8 +151,4 @@ export class MixKeys {
       until: epochEnd(this.#schedule, epoch)
     }
   }
-}
-
-function storeKey (epoch: number): Uint8Array {
-  return concat(KEYS, u64(epoch))
 }

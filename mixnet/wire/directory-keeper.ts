@@ -21,7 +21,7 @@ import { Backoff, Loop } from './loop.ts'
 export interface KeeperOptions {
   readonly suite: Suite
   readonly trust: Trust
-  /** The store keeps documents and mix keys over restarts; a wallet session may give one in memory. */
+  /** The store keeps documents over restarts; a wallet session may give one in memory. */
   readonly ports: BasePorts
   readonly log: Log
   readonly meter: Meter
@@ -79,7 +79,7 @@ export class DirectoryKeeper {
       : new NodePublisher({ suite, network: trust.network, ports, log, node, schedule: async signal => await this.#schedule(signal) })
   }
 
-  /** Load what is stored, then begin. */
+  /** Load what is stored, then begin. @throws what the store of mix keys refuses with */
   async start (): Promise<void> {
     const { clock } = this.#options.ports
     for (const { value } of await drive(scanAll(SEEN), this.#options.ports, noEffects)) {
@@ -89,9 +89,9 @@ export class DirectoryKeeper {
         // Expired, or of other authorities: fetched anew.
       }
     }
+    await this.#publisher?.start()
     this.#changing.start()
     this.#fetching.start()
-    this.#publisher?.start()
   }
 
   async stop (): Promise<void> {

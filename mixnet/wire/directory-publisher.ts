@@ -1,13 +1,13 @@
 /** A node's own part in the directory: its mix keys over the epochs, and its descriptor at every authority. */
-import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import { unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { peerIdOf, signDescriptor } from '../directory/descriptor.ts'
+import { tolerated } from '../directory/document.ts'
 import { epochAt, epochStart, type Schedule } from '../directory/epoch.ts'
 import type { Descriptor, SignedDescriptor } from '../directory/formats.ts'
-import { MixKeys, type MixKey, type Rotation } from '../directory/keys.ts'
+import { MixKeys, type KeptKey, type KeyEffect, type MixKeyStore, type Rotation } from '../directory/keys.ts'
 import { publishDescriptor, type Ask } from './directory.ts'
 import { Backoff, Loop } from './loop.ts'
 
@@ -16,11 +16,11 @@ export interface NodePart {
   readonly secret: Uint8Array
   /** Asked before each publication. */
   readonly describe: () => Promise<Pick<Descriptor, 'role' | 'kind' | 'addresses' | 'entry' | 'body'>>
-  /** Is it reached through the mixnet, and so has mix keys? */
-  readonly mixKeys: boolean
+  /** Where its mix keys are kept; null: it is not reached through the mixnet, and has none. */
+  readonly mixKeys: MixKeyStore | null
   /** Every authority. */
   readonly publishTo: readonly Ask[]
-  /** First with all keys there are as `made`, then at each change; before these keys are published. */
+  /** First with all keys there are, then at each change; before these keys are published. */
   readonly onKeys?: (rotation: Rotation) => void
   /** All authorities have taken the descriptor. */
   readonly onPublished?: () => void
@@ -45,7 +45,13 @@ export class NodePublisher {
   readonly #options: NodePublisherOptions
   readonly #loop: Loop
   readonly #backoff = new Backoff(SHORTEST, LONGEST)
+  readonly #keyBackoff = new Backoff(SHORTEST, LONGEST)
+  #kept: readonly KeptKey[] = []
   #keys: MixKeys | null = null
+  /** Some key could not be made the last time. */
+  #keyMissing = false
+  /** The word of the authorities that a time had come, and when, on a clock that nobody sets, they gave it. */
+  #reached: { readonly time: Millis, readonly heard: Millis } | null = null
   #publishAt: Millis = 0
   #wanted = false
   /**
@@ -53,7 +59,8 @@ export class NodePublisher {
    * else they would make different documents.
    */
   #round: { readonly signed: SignedDescriptor, readonly pending: Set<Ask> } | null = null
-  #lastPublished: Millis = 0
+  /** The date of the newest descriptor that some authority has taken. */
+  #lastTaken: Millis = 0
 
   constructor (options: NodePublisherOptions) {
     this.#options = options
@@ -68,7 +75,9 @@ export class NodePublisher {
     })
   }
 
-  start (): void {
+  /** @throws what the store of mix keys refuses with: without them the node would lose what comes to it */
+  async start (): Promise<void> {
+    this.#kept = await this.#options.node.mixKeys?.load() ?? []
     this.#loop.start()
   }
 
@@ -85,13 +94,15 @@ export class NodePublisher {
   async #step (signal: AbortSignal): Promise<Millis> {
     const { clock, rng } = this.#options.ports
     const schedule = await this.#options.schedule(signal)
-    const rotateAt = await this.#rotate(schedule)
-    if (clock.now() >= this.#publishAt) {
+    let rotateAt = await this.#rotate(schedule)
+    const next = epochStart(schedule, epochAt(schedule, clock.now()) + 1)
+    const spread = schedule.epochLength / 4
+    // Or the clock was ahead when this time was chosen.
+    if (clock.now() >= this.#publishAt || this.#publishAt > next + spread + 1) {
       this.#wanted = true
       this.#round = null
       // In the first quarter of the next epoch, well before the document after it is made; not all nodes at once.
-      const next = epochStart(schedule, epochAt(schedule, clock.now()) + 1)
-      this.#publishAt = Math.ceil(next + unit(rng) * schedule.epochLength / 4)
+      this.#publishAt = Math.ceil(next + unit(rng) * spread)
     }
     if (this.#wanted) {
       this.#wanted = false // `republish` may want it again meanwhile
@@ -102,26 +113,32 @@ export class NodePublisher {
         throw error
       }
       this.#backoff.succeeded()
+      // What was waiting for the authorities' word can go.
+      rotateAt = await this.#rotate(schedule)
     }
     return Math.min(rotateAt, this.#publishAt)
   }
 
-  /** Returns when to rotate again. */
+  /** Returns when to rotate again. @throws what the key of this epoch could not be made for */
   async #rotate (schedule: Schedule): Promise<Millis> {
-    const { suite, node } = this.#options
-    if (!node.mixKeys) return Infinity
-    let loaded: readonly MixKey[] = []
-    if (this.#keys === null) {
-      const keys = new MixKeys(suite, schedule)
-      await this.#drive(keys.open())
-      loaded = keys.all
-      this.#keys = keys
+    const { suite, node, log, ports: { clock, rng } } = this.#options
+    if (node.mixKeys === null) return Infinity
+    this.#keys ??= new MixKeys(suite, schedule, this.#kept)
+    const { time, heard } = this.#reached ?? { time: -Infinity, heard: 0 }
+    const rotation = await this.#drive(this.#keys.rotate(time + performance.now() - heard), node.mixKeys)
+    const { added, destroyed, failure, next } = rotation
+    if (added.length > 0 || destroyed.length > 0) node.onKeys?.(rotation)
+    if (failure === null) {
+      this.#keyBackoff.succeeded()
+      if (this.#keyMissing) this.republish()
+      this.#keyMissing = false
+      return next
     }
-    const { made, destroyed, next } = await this.#drive(this.#keys.rotate())
-    const gone = new Set(destroyed.map(({ epoch }) => epoch))
-    const rotation = { made: [...loaded.filter(({ epoch }) => !gone.has(epoch)), ...made], destroyed, next }
-    if (rotation.made.length > 0 || destroyed.length > 0) node.onKeys?.(rotation)
-    return next
+    this.#keyMissing = true
+    const { code, message } = asMixmintError(failure)
+    log.error(message, { code })
+    if (!this.#keys.published(clock.now()).some(({ epoch }) => epoch === epochAt(schedule, clock.now()))) throw failure
+    return Math.min(next, clock.now() + this.#keyBackoff.failed(unit(rng)))
   }
 
   /** @throws what an authority that did not take it refused with */
@@ -131,6 +148,7 @@ export class NodePublisher {
     const results = await Promise.allSettled([...round.pending].map(async ask => {
       await publishDescriptor(ask, round.signed, AbortSignal.any([signal, AbortSignal.timeout(PUBLISH_TIMEOUT)]))
       round.pending.delete(ask)
+      this.#taken(round.signed.descriptor.published, this.#options.node.publishTo.length - round.pending.size)
     }))
     for (const result of results) {
       if (result.status === 'fulfilled') continue
@@ -141,19 +159,28 @@ export class NodePublisher {
     this.#options.node.onPublished?.()
   }
 
+  /**
+   * An authority takes no descriptor of a date that its own clock has not reached, within the network's clock skew: so
+   * once more of them have taken it than may lie, that date has come.
+   */
+  #taken (date: Millis, by: number): void {
+    this.#lastTaken = Math.max(this.#lastTaken, date)
+    if (by > tolerated(this.#options.node.publishTo.length)) this.#reached = { time: date, heard: performance.now() }
+  }
+
   async #sign (): Promise<SignedDescriptor> {
     const { network, node, ports: { clock } } = this.#options
     const described = await node.describe()
     const now = clock.now()
-    this.#lastPublished = Math.max(now, this.#lastPublished + 1)
     return signDescriptor(node.secret, {
-      ...described, network, peer: peerIdOf(node.secret), mixKeys: this.#keys?.published(now) ?? [], published: this.#lastPublished
+      ...described, network, peer: peerIdOf(node.secret), mixKeys: this.#keys?.published(now) ?? [], published: Math.max(now, this.#lastTaken + 1)
     })
   }
 
-  async #drive<T> (saga: Saga<T>): Promise<T> {
-    return await drive(saga, this.#options.ports, async () => {
-      throw new MixmintError('internal', 'us', 'this saga has no effects of its own')
+  async #drive<T> (saga: Saga<T, KeyEffect>, store: MixKeyStore): Promise<T> {
+    return await drive(saga, this.#options.ports, async effect => {
+      if (effect.do === 'keep-key') await store.keep(effect.key)
+      else await store.destroy(effect.epoch)
     })
   }
 }

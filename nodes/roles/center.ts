@@ -23,7 +23,7 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
   let center = new Uint8Array(0)
   const participant = await Participant.start({
     ...daemon, hostRole: 'service', listen: [config.listen],
-    listing: { role: 'service', kind: 'center', body: async () => encode(CenterListing, { center: centerId(suite, daemon.peer) }), mixKeys: false }
+    listing: { role: 'service', kind: 'center', body: async () => encode(CenterListing, { center: centerId(suite, daemon.peer) }), mixKeys: null }
   })
   center = new Uint8Array(centerId(suite, daemon.peer))
   const engine = new CenterEngine({ suite, id: center, voteKey, registry: participant.registry, meter: counters })

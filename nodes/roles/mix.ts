@@ -13,7 +13,7 @@ export async function startMix (daemon: Daemon): Promise<Role> {
   const mixer = new Mixer(daemon, config.dir)
   const participant = await Participant.start({
     ...daemon, hostRole: role, listen: [config.listen],
-    listing: { role, kind: '', body: async () => new Uint8Array(0), mixKeys: true, onKeys: mixer.onKeys },
+    listing: { role, kind: '', body: async () => new Uint8Array(0), mixKeys: mixer.keys, onKeys: mixer.onKeys },
     onDocument: mixer.onDocument
   })
   await mixer.start(participant, await participant.ready(PATIENCE))

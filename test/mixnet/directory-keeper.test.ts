@@ -15,6 +15,7 @@ import { answerAsMirror, answerDirectory, fetchDocument, fetchSchedule, publishD
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
 import { DirectoryKeeper, type KeeperOptions } from '@mixmint/mixnet/wire/directory-keeper'
 import { admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testDocument, testNetwork, type Placed } from '../doubles/directory.ts'
+import { MemoryKeys } from '../doubles/memory-keys.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
 import { seededRng } from '../doubles/rng.ts'
@@ -29,7 +30,7 @@ const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} }
 const running: Array<{ stop: () => Promise<void> }> = []
 let seeds = 0
 
-beforeEach(() => { vi.useFakeTimers({ now: NOW, toFake: ['setTimeout', 'clearTimeout', 'Date'] }) })
+beforeEach(() => { vi.useFakeTimers({ now: NOW, toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] }) })
 afterEach(async () => {
   await Promise.all(running.splice(0).map(async part => { await part.stop() }))
   vi.useRealTimers()
@@ -68,7 +69,7 @@ async function nodeKeeper ({ node, change }: Placed, asks: readonly Ask[], more:
     ...more,
     node: {
       secret: node.secret,
-      mixKeys: change.mixKeys === undefined,
+      mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null,
       publishTo: asks,
       describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body: change.body ?? new Uint8Array(0) }),
       ...part
@@ -223,17 +224,17 @@ describe('a keeper', () => {
 describe('a node in the directory', () => {
   it('hands over its keys before it publishes them, and after a restart the same ones', async () => {
     const [ask] = await authorities(1)
-    const store = new MemoryStore()
+    const mixKeys = new MemoryKeys()
     const [mix] = nodes.filter(({ layer }) => layer === 1)
     const seen: Array<readonly MixKey[]> = []
-    const onKeys = ({ made }: Rotation): void => { seen.push(made) }
+    const onKeys = ({ added }: Rotation): void => { seen.push(added) }
     let published = 0
     const onPublished = (): void => { published += 1; expect(seen).toHaveLength(published) }
-    const first = await nodeKeeper(mix, [ask], { ports: portsOn(store) }, { onKeys, onPublished })
+    const first = await nodeKeeper(mix, [ask], {}, { mixKeys, onKeys, onPublished })
     await pass(100)
     await first.stop()
     await pass(10)
-    await nodeKeeper(mix, [ask], { ports: portsOn(store) }, { onKeys, onPublished })
+    await nodeKeeper(mix, [ask], {}, { mixKeys, onKeys, onPublished })
     await pass(100)
     expect(published).toBe(2)
     expect(seen[0].map(({ epoch }) => epoch - EPOCH)).toEqual([0, 1, 2])

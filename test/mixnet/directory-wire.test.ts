@@ -11,6 +11,7 @@ import type { Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
 import { createHost, type Host, type HostRole } from '../../nodes/host.ts'
 import { admissionOf, authorityKeys, NETWORK, PARAMETERS, testNetwork, testNode, type TestNode } from '../doubles/directory.ts'
+import { MemoryKeys } from '../doubles/memory-keys.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
 import { seededRng } from '../doubles/rng.ts'
@@ -50,7 +51,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
     const keeper = new DirectoryKeeper({
       suite, trust, ports: portsOf(node.name), log: quiet, meter, sources: [ask],
       node: {
-        secret: node.secret, mixKeys: change.mixKeys === undefined, publishTo: [ask],
+        secret: node.secret, mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null, publishTo: [ask],
         describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: [...own.target.addresses], entry: [], body: change.body ?? new Uint8Array(0) })
       }
     })
