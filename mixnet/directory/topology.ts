@@ -24,7 +24,9 @@ export function topologyOf (view: () => DirectoryView | null, self: Uint8Array):
   /** Null: not in the document, as wallets are. */
   const layerOf = (now: DirectoryView, link: LinkId): number | null => now.byPeer(fromHex(link))?.layer ?? null
   return {
-    mayForward: (from, to) => {
+    mayForward: (from, to, relay) => {
+      // Listed nodes are reached at their own addresses; another way to write them would be a mark.
+      if (relay !== null) return false
       const now = view()
       const here = now === null ? null : layerOf(now, me)
       if (now === null || here === null || here === SERVICE_LAYER) return false

@@ -22,11 +22,17 @@ import { strategyOf, type MixStrategy } from './strategy.ts'
 /** A neighbour: its 39-byte peer id in lower-case hexadecimal. */
 export type LinkId = string
 
+/**
+ * The mean delay, ms, that every packet must ask for. Where nobody prescribes one, any from 1 up to `most`, and each packet
+ * has its own: it then tells the mix something of its sender.
+ */
+export type MeanDelay = Millis | { readonly most: Millis }
+
 /** What the directory prescribes to a mixer. */
 export interface MixParameters {
   readonly strategy: Strategy
-  /** The mean delay, ms, that every packet must ask for at this hop. */
-  readonly meanDelay: Millis
+  /** What packets must ask for at this hop. */
+  readonly meanDelay: MeanDelay
   /** Bytes of every packet. */
   readonly packetSize: number
   /** Packets waiting at most. */
@@ -35,10 +41,10 @@ export interface MixParameters {
   readonly replayLimit: number
 }
 
-/** Who may send where: the next layer, as the directory has it now. */
+/** Who may send where: the next layer, as the directory has it now; in a network without one, the nodes of the pool. */
 export interface Topology {
-  /** May a packet that came over the link `from` go on to the node `to`? */
-  readonly mayForward: (from: LinkId, to: LinkId) => boolean
+  /** May a packet that came over the link `from` go on to the node `to`, which is named as one behind the circuit relay `relay` (null: as one of its own address)? */
+  readonly mayForward: (from: LinkId, to: LinkId, relay: LinkId | null) => boolean
   /** May a packet that came over the link `from` go to `wallet`, attached here? Only at gateways, and to no listed node. */
   readonly mayReachWallet: (from: LinkId, wallet: LinkId) => boolean
 }
@@ -51,7 +57,7 @@ export interface EpochKey {
   readonly from: Millis
   readonly until: Millis
   /** Where this epoch's document prescribes another mean than `parameters.meanDelay`. */
-  readonly meanDelay?: Millis
+  readonly meanDelay?: MeanDelay
   /** Tags seen under this key before a restart, 32 bytes each. */
   readonly seen?: Iterable<Uint8Array>
 }
@@ -85,7 +91,7 @@ export type MixEffect =
 export type MixDropReason = PeelDropReason
   /** No key is valid now. */
   | 'no-key'
-  /** Another mean delay than the directory prescribes. */
+  /** Another mean delay than is prescribed, or allowed. */
   | 'delay'
   /** The next hop is not an address. */
   | 'address'
@@ -121,7 +127,7 @@ const LATEST_TIMER: Millis = 1000
 const ROUNDING: Millis = 0.001
 
 interface Waiting { readonly mean: Millis, readonly effect: MixEffect }
-interface LiveKey { readonly key: EpochKey, readonly meanDelay: Millis, readonly seen: SeenTags, readonly see: (tag: Uint8Array) => 'new' | 'seen' | 'full' }
+interface LiveKey { readonly key: EpochKey, readonly meanDelay: MeanDelay, readonly seen: SeenTags, readonly see: (tag: Uint8Array) => 'new' | 'seen' | 'full' }
 
 export interface MixEngineOptions {
   readonly suite: Suite
@@ -251,11 +257,11 @@ export class MixEngine {
         this.#delivered += 1
         return { kind: 'reply', surbId: peeled.surbId, payload: peeled.payload }
       case 'forward': {
-        if (peeled.delay !== meanDelay) return this.#drop('delay')
+        if (typeof meanDelay === 'number' ? peeled.delay !== meanDelay : peeled.delay < 1 || peeled.delay > meanDelay.most) return this.#drop('delay')
         const effect = this.#route(from, peeled.next, peeled.packet)
         if (typeof effect === 'string') return this.#drop(effect)
         if (this.#strategy.size >= this.#options.parameters.queueLimit) return this.#drop('queue-full')
-        this.#strategy.add({ mean: meanDelay, effect }, this.#elapsed, rng)
+        this.#strategy.add({ mean: peeled.delay, effect }, this.#elapsed, rng)
         return undefined
       }
     }
@@ -275,7 +281,7 @@ export class MixEngine {
   }
 
   /** The first key whose MAC fits decides; a packet that fits none was garbled, or is for an epoch long gone. */
-  #peel (packet: Uint8Array, now: Millis): [peeled: Peeled | { kind: 'drop', reason: 'no-key' }, meanDelay: Millis] {
+  #peel (packet: Uint8Array, now: Millis): [peeled: Peeled | { kind: 'drop', reason: 'no-key' }, meanDelay: MeanDelay] {
     let tried = false
     for (const { key, meanDelay, see } of this.#keys) {
       if (now < key.from || now >= key.until) continue
@@ -290,9 +296,10 @@ export class MixEngine {
     const { self, topology } = this.#options
     const to = parseAddress(next)
     if (to === null) return 'address'
-    if (to.client === null) return topology.mayForward(from, toHex(to.peer)) ? { kind: 'forward', to, packet } : 'topology'
-    if (!equal(to.peer, self) || !topology.mayReachWallet(from, toHex(to.client))) return 'topology'
-    return { kind: 'to-wallet', wallet: to.client, packet }
+    if (to.client !== null && equal(to.peer, self)) {
+      return topology.mayReachWallet(from, toHex(to.client)) ? { kind: 'to-wallet', wallet: to.client, packet } : 'topology'
+    }
+    return topology.mayForward(from, toHex(nodeOf(to)), to.client === null ? null : toHex(to.peer)) ? { kind: 'forward', to, packet } : 'topology'
   }
 
   #drop (reason: MixDropReason): undefined {

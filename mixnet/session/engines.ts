@@ -22,9 +22,14 @@ export interface Target {
 /** Where paths come from; null when there is none now. A fresh one at each call. */
 export interface Paths {
   /** From this requester to the last hop. */
-  readonly forward: (target: Target, now: Millis, rng: Rng) => Path | null
+  forward (target: Target, now: Millis, rng: Rng): Path | null
   /** From a neighbour of the target's last hop to this requester, the last hop. */
-  readonly back: (target: Target, now: Millis, rng: Rng) => Path | null
+  back (target: Target, now: Millis, rng: Rng): Path | null
+  /**
+   * A packet came home over this path; or none did in the time that all but a few take, so that it was lost on its way or
+   * its answer was. For those who keep to nodes that serve well.
+   */
+  learned? (path: Path, arrived: boolean, now: Millis): void
 }
 
 /** As in the directory's `Parameters`. */

@@ -23,7 +23,7 @@ import { createSurb, openReply } from '../sphinx/surb.ts'
 import { wrap } from '../sphinx/wrap.ts'
 import { Alarms } from './alarms.ts'
 import { Assembly } from './assembly.ts'
-import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters, Target } from './engines.ts'
+import type { Path, Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters, Target } from './engines.ts'
 import { answerIdOf, bindingOf, fragmentCount, fragmentOf, ID_LENGTH, readReply, writeRequest, type ReplyPart } from './fragment.ts'
 import { answerChunk, fits, plan, planFirst, type PartPlan } from './flight.ts'
 import { SurbLedger, wipeSecrets } from './surbs.ts'
@@ -64,6 +64,8 @@ interface Call {
   unsent: number
   /** When the latest flight left. */
   sentAt: Millis
+  /** While nothing has come home since: its paths there, and back for the SURB that is used first. */
+  tried: { there: Path[], back: Path | null }
   heard: boolean
   /** Timeouts since the last progress (doubles the wait), and since anything was heard (more copies). */
   tries: number
@@ -141,7 +143,7 @@ export class Requester implements RequesterEngine {
     const call: Call = {
       number, target, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
       missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
-      answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, sentAt: now, heard: false, tries: 0, silent: 0
+      answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, sentAt: now, tried: { there: [], back: null }, heard: false, tries: 0, silent: 0
     }
     this.#calls.set(number, call)
     const effects = this.#send(call, parts, now, rng)
@@ -153,6 +155,7 @@ export class Requester implements RequesterEngine {
   /** The packets of a flight. Parts for which there is no path now are left out; a timeout will repeat them. */
   #send (call: Call, parts: readonly PartPlan[], now: Millis, rng: Rng): RequesterEffect[] {
     const effects: RequesterEffect[] = []
+    call.tried = { there: [], back: null }
     for (const part of parts) {
       try {
         effects.push(...this.#packet(call, part, now, rng))
@@ -171,7 +174,7 @@ export class Requester implements RequesterEngine {
     const path = this.#config.paths.forward(call.target, now, rng)
     if (path === null) return []
     const surbs: Uint8Array[] = []
-    for (let i = 0; i < part.surbs; i++) surbs.push(...this.#surb(call, now, rng))
+    for (let i = 0; i < part.surbs; i++) surbs.push(...this.#surb(call, path, now, rng))
     if (part.surbs > 0 && surbs.length === 0) return []
     const data = writeRequest({
       id: call.id, binding: call.binding, total: call.content.length, chunk: call.chunk, index: part.index, flight: call.flight,
@@ -180,14 +183,17 @@ export class Requester implements RequesterEngine {
     const message = encodeMessage(this.#messageSize, { codec: call.protocol, surbs, data, sequence: call.packets })
     const packet = wrap(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, call.target.destination ?? LAST_HOP, message)
     call.given += surbs.length
+    call.tried.there.push(path)
     return [{ do: 'send', call: call.number, firstHop: path.hops[0].address, packet }]
   }
 
-  #surb (call: Call, now: Millis, rng: Rng): Uint8Array[] {
+  /** One that leaves with a packet on the path `there`. */
+  #surb (call: Call, there: Path, now: Millis, rng: Rng): Uint8Array[] {
     const path = this.#config.paths.back(call.target, now, rng)
     if (path === null || path.expires <= now) return []
+    call.tried.back = path
     const { surb, secrets } = createSurb(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
-    return this.#surbs.give(call.number, secrets, path.expires) ? [surb] : []
+    return this.#surbs.give(call.number, secrets, path.expires, [path, there]) ? [surb] : []
   }
 
   #reply (surbId: Uint8Array, payload: Uint8Array, now: Millis, rng: Rng): RequesterEffect[] {
@@ -202,6 +208,8 @@ export class Requester implements RequesterEngine {
     if (part === null) return this.#drop('bad-reply')
     call.heard = true
     call.silent = 0
+    call.tried = { there: [], back: null }
+    for (const path of surb.paths) this.#config.paths.learned?.(path, true, now)
     switch (part.kind) {
       case 'answer': return this.#answer(call, part, now, rng)
       case 'gathering': return this.#gathering(call, part, now, rng)
@@ -273,6 +281,9 @@ export class Requester implements RequesterEngine {
     this.#surbs.prune(number, now)
     call.tries += 1
     call.silent += 1
+    // To the first flight a service that works on the answer says nothing, to later ones it does.
+    const { there, back } = call.silent > 1 ? call.tried : { there: [], back: null }
+    for (const path of back === null ? there : [...there, back]) this.#config.paths.learned?.(path, false, now)
     const effects: RequesterEffect[] = []
     const parts = this.#planAgain(call)
     const copies = parts.length > BLIND_FRAGMENTS ? 1 : Math.min(1 + call.silent, MOST_COPIES)

@@ -2,8 +2,10 @@
 import { toHex, wipe } from '@mixmint/core/kit/bytes'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { SurbSecrets } from '../sphinx/surb.ts'
+import type { Path } from './engines.ts'
 
-interface Given { readonly call: number, readonly secrets: SurbSecrets, readonly expires: Millis }
+/** `paths`: the one that it returns by, and the one that the packet with it went. */
+interface Given { readonly call: number, readonly secrets: SurbSecrets, readonly expires: Millis, readonly paths: readonly Path[] }
 
 export class SurbLedger {
   readonly #limit: number
@@ -18,14 +20,14 @@ export class SurbLedger {
   get size (): number { return this.#given.size }
 
   /** Remember a SURB. When full, the oldest of the same call is forgotten for it; false if it has none. */
-  give (call: number, secrets: SurbSecrets, expires: Millis): boolean {
+  give (call: number, secrets: SurbSecrets, expires: Millis, paths: readonly Path[]): boolean {
     if (this.#given.size >= this.#limit) {
       const oldest = this.#ofCall.get(call)?.values().next().value
       if (oldest === undefined) return false
       this.#forget(oldest)
     }
     const name = toHex(secrets.id)
-    this.#given.set(name, { call, secrets, expires })
+    this.#given.set(name, { call, secrets, expires, paths })
     const own = this.#ofCall.get(call)
     if (own === undefined) this.#ofCall.set(call, new Set([name]))
     else own.add(name)
@@ -33,7 +35,7 @@ export class SurbLedger {
   }
 
   /** The SURB of this id, which from now on is used; null if there is none, or no longer. The caller wipes the secrets. */
-  take (surbId: Uint8Array, now: Millis): { call: number, secrets: SurbSecrets } | null {
+  take (surbId: Uint8Array, now: Millis): Given | null {
     const name = toHex(surbId)
     const given = this.#given.get(name)
     if (given === undefined) return null

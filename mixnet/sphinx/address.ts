@@ -16,7 +16,7 @@ const IP_SIZE = 4
 const TRANSPORT = IP_SIZE
 const PORT = TRANSPORT + 1
 const PEER = PORT + 2
-const PEER_ID_SIZE = 39
+export const PEER_ID_SIZE = 39
 const CLIENT = PEER + PEER_ID_SIZE
 const REST = CLIENT + PEER_ID_SIZE
 

@@ -3,6 +3,7 @@
  *
  *   padding length 2 ‖ zero padding ‖ data ‖ sequence number 4
  *   data = codec length (unsigned LEB128) ‖ codec (UTF-8) ‖ SURB count 1 ‖ SURBs, 734 each ‖ bytes
+ *   data of a bare reply (below) = codec length 0 ‖ bytes
  *
  * Decoding takes exactly what encoding writes: padding of zeros, the shortest length, valid UTF-8. A second encoding of
  * the same message would be a mark.
@@ -14,6 +15,7 @@ import { SURB_SIZE } from './layout.ts'
 const PADDING_LENGTH_SIZE = 2
 const SEQUENCE_SIZE = 4
 const SURB_COUNT_SIZE = 1
+const NO_CODEC = Uint8Array.of(0)
 const FRAME_SIZE = PADDING_LENGTH_SIZE + SEQUENCE_SIZE
 /** Two LEB128 bytes are the most a codec that fits into a message can need. */
 const TWO_BYTES_FROM = 0x80
@@ -75,32 +77,65 @@ function bad (message: string): MixmintError {
   return new MixmintError('bad-message', 'caller', message)
 }
 
+/** How many bytes a bare reply holds, in a message of `size` bytes. */
+export function bareCapacity (size: number): number {
+  return size - FRAME_SIZE - NO_CODEC.length
+}
+
+/**
+ * A message that is nothing but bytes, as the reference implementation answers through a SURB (LIP-99 §8.7.3): who asked
+ * knows which request the SURB belongs to.
+ * @throws bad-message (caller) when it does not fit
+ */
+export function encodeBare (size: number, data: Uint8Array, sequence: number): Uint8Array {
+  const padding = bareCapacity(size) - data.length
+  if (padding < 0) throw bad(`the reply is ${-padding} bytes too long; see bareCapacity`)
+  const out = new Uint8Array(size)
+  const view = new DataView(out.buffer)
+  view.setUint16(0, padding)
+  out.set(NO_CODEC, PADDING_LENGTH_SIZE + padding)
+  out.set(data, PADDING_LENGTH_SIZE + padding + NO_CODEC.length)
+  view.setUint32(size - SEQUENCE_SIZE, sequence)
+  return out
+}
+
+/** The bytes, as a view; null for anything that `encodeBare` does not write. Never throws. */
+export function decodeBare (message: Uint8Array): Uint8Array | null {
+  const body = unpadded(message)
+  return body === null || body[0] !== 0 ? null : body.subarray(NO_CODEC.length)
+}
+
+/** What stands behind the padding, and before the sequence number: not empty. Null: there is none, or the padding is not of zeros. */
+function unpadded (message: Uint8Array): Uint8Array | null {
+  if (message.length < FRAME_SIZE) return null
+  const padding = message[0] << 8 | message[1]
+  const [at, end] = [PADDING_LENGTH_SIZE + padding, message.length - SEQUENCE_SIZE]
+  return at >= end || !isZero(message.subarray(PADDING_LENGTH_SIZE, at)) ? null : message.subarray(at, end)
+}
+
 /** The parts of a message, as views of its bytes; null for anything that `encodeMessage` does not write. Never throws. */
 export function decodeMessage (message: Uint8Array): Message | null {
-  if (message.length < FRAME_SIZE) return null
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
-  const padding = view.getUint16(0)
-  const end = message.length - SEQUENCE_SIZE
-  let at = PADDING_LENGTH_SIZE + padding
-  if (at >= end || !isZero(message.subarray(PADDING_LENGTH_SIZE, at))) return null
-
-  let length = message[at++]
+  const body = unpadded(message)
+  if (body === null) return null
+  let at = 0
+  let length = body[at++]
   if (length >= TWO_BYTES_FROM) {
-    if (at >= end) return null
-    const high = message[at++]
+    if (at >= body.length) return null
+    const high = body[at++]
     if (high === 0 || high >= TWO_BYTES_FROM) return null
     length = length & 0x7f | high << 7
   }
-  if (at + length + SURB_COUNT_SIZE > end) return null
-  const codec = text(message.subarray(at, at + length))
+  if (at + length + SURB_COUNT_SIZE > body.length) return null
+  const codec = text(body.subarray(at, at + length))
   if (codec === null) return null
   at += length
 
-  const count = message[at++]
-  if (at + count * SURB_SIZE > end) return null
+  const count = body[at++]
+  if (at + count * SURB_SIZE > body.length) return null
   const surbs: Uint8Array[] = []
-  for (let i = 0; i < count; i++, at += SURB_SIZE) surbs.push(message.subarray(at, at + SURB_SIZE))
-  return { codec, surbs, data: message.subarray(at, end), sequence: view.getUint32(end) }
+  for (let i = 0; i < count; i++, at += SURB_SIZE) surbs.push(body.subarray(at, at + SURB_SIZE))
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
+  return { codec, surbs, data: body.subarray(at), sequence: view.getUint32(message.length - SEQUENCE_SIZE) }
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -6,7 +6,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { EpochKey, MixCounts, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
-import { parseAddress, type PacketAddress } from '../sphinx/address.ts'
+import { nodeOf, parseAddress, PEER_ID_SIZE, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
@@ -87,8 +87,9 @@ export class MixNode {
    */
   sendPacket (to: Uint8Array, packet: Uint8Array): SendResult {
     const { packetSize } = this.#options.engine
-    const peer = to.length === ADDRESS_SIZE ? parseAddress(to)?.peer : to
-    if (peer === undefined || peer.length !== 39 || packet.length !== packetSize) {
+    const address = to.length === ADDRESS_SIZE ? parseAddress(to) : null
+    const peer = address === null ? to : nodeOf(address)
+    if (peer.length !== PEER_ID_SIZE || packet.length !== packetSize) {
       throw new MixmintError('bad-argument', 'caller', `a packet of ${packetSize} bytes, and the address block or peer id of its first hop, are wanted`)
     }
     return this.#links.send(toHex(peer), packet)
@@ -156,7 +157,7 @@ export class MixNode {
 
   #perform (effect: MixEffect): void {
     switch (effect.kind) {
-      case 'forward': this.#links.send(toHex(effect.to.peer), effect.packet); break
+      case 'forward': this.#links.send(toHex(nodeOf(effect.to)), effect.packet); break
       case 'to-wallet': this.#links.send(toHex(effect.wallet), effect.packet); break
       case 'deliver': this.#hook(() => this.#options.onDeliver?.(effect.message)); break
       case 'exit': this.#hook(() => this.#options.onExit?.(effect.message, effect.destination)); break

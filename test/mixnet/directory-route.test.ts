@@ -79,7 +79,7 @@ describe.each([3, 4, 5])('with paths of %i hops', pathLength => {
       }
       expect(peeled.delay).toBe(7)
       const to = parseAddress(peeled.next)?.peer as Uint8Array
-      expect(topologyOf(() => view, peer).mayForward(toHex(from), toHex(to))).toBe(true)
+      expect(topologyOf(() => view, peer).mayForward(toHex(from), toHex(to), null)).toBe(true)
       packet = peeled.packet
       from = peer
     }
@@ -147,7 +147,7 @@ describe('the topology', () => {
   const pairs = (self: string): string[] => {
     const topology = topologyOf(() => view, view.nodes.find(({ peer }) => toHex(peer) === self)?.peer ?? wallet.peer)
     const name = ['wallet', 'gateway', '1', '2', '3', 'service']
-    return all.flatMap((from, i) => all.map((to, k) => topology.mayForward(from, to) ? [`${name[i]} → ${name[k]}`] : []).flat())
+    return all.flatMap((from, i) => all.map((to, k) => topology.mayForward(from, to, null) ? [`${name[i]} → ${name[k]}`] : []).flat())
   }
 
   it('lets packets go on only layer by layer', () => {
@@ -157,7 +157,8 @@ describe('the topology', () => {
     expect(pairs(at(3)[1])).toEqual(['2 → gateway', '2 → service'])
     expect(pairs(service)).toEqual([])
     expect(pairs(stranger)).toEqual([])
-    expect(topologyOf(() => null, view.gateways[0].peer).mayForward(stranger, mix1)).toBe(false)
+    expect(topologyOf(() => null, view.gateways[0].peer).mayForward(stranger, mix1, null)).toBe(false)
+    expect(topologyOf(() => view, view.gateways[0].peer).mayForward(stranger, mix1, mix2)).toBe(false)
   })
 
   it('lets only gateways reach wallets, with what the last mixes send', () => {

@@ -79,7 +79,7 @@ describe('what becomes of a packet', () => {
     }
     const engine = ready({}, { mayForward: () => false })
     expect(wallet(engine, 'mix')).toMatchObject([{ kind: 'to-wallet', wallet: peerOf('wallet') }])
-    expect(wallet(ready(), 'another gateway')).toEqual([])
+    expect(wallet(engine, 'another gateway')).toEqual([])
     const closed = ready({}, { mayReachWallet: from => from !== linkOf('before') })
     expect(wallet(closed, 'mix')).toEqual([])
     expect(closed.counts().dropped).toEqual({ topology: 1 })
@@ -103,6 +103,34 @@ describe('what becomes of a packet', () => {
     const engine = ready()
     expect(engine.handle(packet(make()), 0, rng)).toEqual([])
     expect(engine.counts()).toEqual({ received: 1, forwarded: 0, delivered: 0, queued: 0, dropped: { [reason]: 1 } })
+  })
+
+  test('where no mean is prescribed, waits with the mean that it asks for, up to the most', () => {
+    const engine = ready({ meanDelay: { most: 400 } })
+    const own = seededRng('own means')
+    for (const delay of [0, 401, 65535]) expect(engine.handle(packet(packetFor(KEY, NEXT, { delay })), 0, own)).toEqual([])
+    expect(engine.counts()).toMatchObject({ queued: 0, dropped: { delay: 3 } })
+    const means = [1, 40, 400]
+    const waits = means.map(delay => Array.from({ length: 150 }, () => {
+      const one = ready({ meanDelay: { most: 400 } })
+      one.handle(packet(packetFor(KEY, NEXT, { delay })), 0, own)
+      return one.nextDeadline() ?? 0
+    }))
+    means.forEach((mean, i) => { expect(ksOneSample(waits[i], x => 1 - Math.exp(-x / mean))).toBeGreaterThan(0.001) })
+  })
+
+  test('for a node behind a relay goes to that node, where the topology has it so', () => {
+    const asked: Array<[string, string | null]> = []
+    const engine = ready({}, { mayForward: (_, to, relay) => { asked.push([to, relay]); return relay !== null }, mayReachWallet: () => false })
+    engine.handle(packet(packetFor(KEY, blockOf('relay', 'next'))), 0, rng)
+    engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)
+    expect(asked).toEqual([[linkOf('next'), linkOf('relay')], [linkOf('next'), null]])
+    expect(engine.counts()).toMatchObject({ queued: 1, dropped: { topology: 1 } })
+    const effects: MixEffect[] = []
+    runOut(engine, effect => effects.push(effect))
+    expect(effects).toMatchObject([{ kind: 'forward', to: { peer: peerOf('relay'), client: peerOf('next') } }])
+    engine.handle(packet(packetFor(KEY, blockOf('mix', 'next'))), 0, rng)
+    expect(asked).toHaveLength(2)
   })
 
   test('of the size of its network, whichever that is', () => {
