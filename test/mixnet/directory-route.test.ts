@@ -59,7 +59,7 @@ describe.each([3, 4, 5])('with paths of %i hops', pathLength => {
       expect(expires).toBe(START + PARAMETERS.epochLength + PARAMETERS.epochGrace)
       const peers = [node.peer, ...hops.map(({ address }) => parseAddress(address)?.peer as Uint8Array)].map(toHex)
       for (let i = 1; i < peers.length - 1; i++) {
-        expect(topologyOf(() => view, parseAddress(hops[i - 1].address)?.peer as Uint8Array).mayForward(peers[i - 1], peers[i + 1])).toBe(true)
+        expect(topologyOf(() => view, parseAddress(hops[i - 1].address)?.peer as Uint8Array).mayForward(peers[i - 1], peers[i + 1], null)).toBe(true)
       }
     }
   })
