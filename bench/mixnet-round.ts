@@ -51,15 +51,14 @@ export async function roundTrips (count: number): Promise<number[]> {
   const keys = hosts.map(() => systemRng.bytes(32))
   const [gateway, , , , service, wallet] = hosts
   const addresses = new Map(hosts.map(host => [toHex(host.peer), host.addresses()]))
-  let requester: MixnetRequester | undefined
-  let responder: MixnetResponder | undefined
+  const ends: { requester?: MixnetRequester, responder?: MixnetResponder } = {}
   const nodes = hosts.map((host, i) => {
     const node = new MixNode({
       node: host.node, clock: systemClock, rng, meter: { count: () => {} },
       engine: new MixEngine({ suite, self: host.peer, parameters, topology: { mayForward: () => true, mayReachWallet: () => true } }),
       neighbourhood: { addresses: peer => addresses.get(peer) ?? [], accepts: () => true },
-      onDeliver: message => { responder?.onDeliver(message) },
-      onReply: (id, payload) => { requester?.onReply(id, payload) }
+      onDeliver: message => { ends.responder?.onDeliver(message) },
+      onReply: (id, payload) => { ends.requester?.onReply(id, payload) }
     })
     node.install({ epoch: 0, privateKey: keys[i], from: 0, until: ALWAYS })
     return node
@@ -69,7 +68,7 @@ export async function roundTrips (count: number): Promise<number[]> {
     address: hosts[i] === wallet ? addressBlock(gateway.addresses()[0], gateway.peer, wallet.peer) : addressBlock(hosts[i].addresses()[0], hosts[i].peer)
   })
   const common = { suite, clock: systemClock, meter: { count: () => {} }, parameters: () => parameters }
-  requester = new MixnetRequester({
+  const requester = ends.requester = new MixnetRequester({
     ...common, rng: systemRng,
     paths: {
       forward: () => ({ hops: [0, 1, 2, 3].map(i => hop(i, MEAN)).concat(hop(4, 0)), expires: ALWAYS }),
@@ -77,7 +76,7 @@ export async function roundTrips (count: number): Promise<number[]> {
     },
     sendPacket: (to, packet) => nodes[5].sendPacket(to, packet)
   })
-  responder = new MixnetResponder({ ...common, mayReplyTo: () => true, sendPacket: (to, packet) => nodes[4].sendPacket(to, packet) })
+  const responder = ends.responder = new MixnetResponder({ ...common, mayReplyTo: () => true, sendPacket: (to, packet) => nodes[4].sendPacket(to, packet) })
   responder.handle(PROTOCOL, async content => content)
   for (const node of nodes) await node.start()
   nodes[5].keep(gateway.peer)
