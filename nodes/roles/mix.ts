@@ -30,7 +30,8 @@ export async function startMix (daemon: Daemon): Promise<Role> {
         delivered: counts?.mix.delivered ?? 0,
         queued: counts?.mix.queued ?? 0,
         dropped: { ...counts?.mix.dropped },
-        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } }
+        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } },
+        loops: { ...mixer.loops() }
       }
     },
     stop: async () => {
