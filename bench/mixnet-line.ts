@@ -139,7 +139,7 @@ export class Line {
 }
 
 async function startHost (): Promise<Host> {
-  return await createHost({ privateKey: await freshIdentity(), role: 'mix', listen: ['/ip4/127.0.0.1/tcp/0'] })
+  return await createHost({ privateKey: await freshIdentity(), role: 'node', isKnown: () => true, listen: ['/ip4/127.0.0.1/tcp/0'], meter: { count: () => {} } })
 }
 
 function nameOf (packet: Uint8Array): string {

@@ -44,21 +44,27 @@ export async function roundTrips (count: number): Promise<number[]> {
   const suite = await defaultSuite()
   const rng = new RecordedRng()
   const parameters = { ...profile('default', new Uint8Array(0)), meanDelay: MEAN }
-  const listening = ['gateway', 'mix', 'mix', 'mix', 'service'] as const
-  const hosts = await Promise.all([...listening, 'wallet' as const].map(async role => await createHost({
-    privateKey: await freshIdentity(), role, listen: role === 'wallet' ? [] : ['/ip4/127.0.0.1/tcp/0']
+  const meter = { count: () => {} }
+  const listen = ['/ip4/127.0.0.1/tcp/0']
+  // A gateway, three mixes, a service; a wallet, and the gateway's other host, for it.
+  const identities = await Promise.all(Array.from({ length: 6 }, async () => await freshIdentity()))
+  const hosts = await Promise.all(identities.map(async (privateKey, i) => await createHost({
+    privateKey, meter, isKnown: () => true, ...(i === 5 ? { role: 'wallet', listen: [] } : { role: 'node', listen })
   })))
+  const entry = await createHost({ privateKey: identities[0], role: 'entry', listen, meter })
   const keys = hosts.map(() => systemRng.bytes(32))
   const [gateway, , , , service, wallet] = hosts
   const addresses = new Map(hosts.map(host => [toHex(host.peer), host.addresses()]))
-  const ends: { requester?: MixnetRequester, responder?: MixnetResponder } = {}
+  let requester: MixnetRequester | null = null
+  let responder: MixnetResponder | null = null
   const nodes = hosts.map((host, i) => {
     const node = new MixNode({
-      node: host.node, clock: systemClock, rng, meter: { count: () => {} },
+      node: host.node, clock: systemClock, rng, meter,
       engine: new MixEngine({ suite, self: host.peer, parameters, topology: { mayForward: () => true, mayReachWallet: () => true } }),
-      neighbourhood: { addresses: peer => addresses.get(peer) ?? [], accepts: () => true },
-      onDeliver: message => { ends.responder?.onDeliver(message) },
-      onReply: (id, payload) => { ends.requester?.onReply(id, payload) }
+      neighbourhood: { addresses: peer => (i === 5 ? entry.addresses() : addresses.get(peer)) ?? [], accepts: () => true },
+      ...(i === 0 ? { wallets: { host: entry.node, accepts: () => true, grace: () => 0, admit: { admit: () => 0, forget: () => {} } } } : {}),
+      onDeliver: message => { responder?.onDeliver(message) },
+      onReply: (id, payload) => { requester?.onReply(id, payload) }
     })
     node.install({ epoch: 0, privateKey: keys[i], from: 0, until: ALWAYS })
     return node
@@ -67,8 +73,8 @@ export async function roundTrips (count: number): Promise<number[]> {
     publicKey: suite.x25519Base(keys[i]), delay,
     address: hosts[i] === wallet ? addressBlock(gateway.addresses()[0], gateway.peer, wallet.peer) : addressBlock(hosts[i].addresses()[0], hosts[i].peer)
   })
-  const common = { suite, clock: systemClock, meter: { count: () => {} }, parameters: () => parameters }
-  const requester = ends.requester = new MixnetRequester({
+  const common = { suite, clock: systemClock, meter, parameters: () => parameters }
+  requester = new MixnetRequester({
     ...common, rng: systemRng,
     paths: {
       forward: () => ({ hops: [0, 1, 2, 3].map(i => hop(i, MEAN)).concat(hop(4, 0)), expires: ALWAYS }),
@@ -76,7 +82,7 @@ export async function roundTrips (count: number): Promise<number[]> {
     },
     sendPacket: (to, packet) => nodes[5].sendPacket(to, packet)
   })
-  const responder = ends.responder = new MixnetResponder({ ...common, mayReplyTo: () => true, sendPacket: (to, packet) => nodes[4].sendPacket(to, packet) })
+  responder = new MixnetResponder({ ...common, mayReplyTo: () => true, sendPacket: (to, packet) => nodes[4].sendPacket(to, packet) })
   responder.handle(PROTOCOL, async content => content)
   for (const node of nodes) await node.start()
   nodes[5].keep(gateway.peer)
@@ -96,6 +102,6 @@ export async function roundTrips (count: number): Promise<number[]> {
   requester.close()
   responder.close()
   await Promise.all(nodes.map(async node => { await node.stop(500) }))
-  for (const host of hosts) await host.stop()
+  for (const host of [entry, ...hosts]) await host.stop()
   return late
 }

@@ -31,7 +31,10 @@ export interface NodeConfig {
   readonly dir: string
   readonly role: Role
   readonly network: NetworkConfig
+  /** Where the network's nodes come in; at an authority, everybody. */
   readonly listen: string
+  /** Where wallets come in: multiaddrs of TCP, or of WebSocket (…/ws). */
+  readonly entry: readonly string[]
   /** Settings of the role, under a table of its name. */
   readonly profile: string
   readonly admit: readonly Admission[]
@@ -48,7 +51,7 @@ export interface NodeConfig {
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
 }
 
-type Kind = 'text' | 'uint' | 'flag' | 'tables'
+type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'tables'
 type Shape = Record<string, Kind>
 
 const SHAPES: Record<Role, Shape> = {
@@ -83,7 +86,10 @@ export function readNode (dir: string): NodeConfig {
   const raw = readToml(file, 'no-such-node')
   const role = ROLES.find(r => r === raw.role)
   if (role === undefined) throw bad(file, `role: one of ${ROLES.join(', ')} wanted`)
-  check(file, raw, { role: 'text', network: 'text', listen: 'text', [role]: 'tables' })
+  check(file, raw, { role: 'text', network: 'text', listen: 'text', entry: 'texts', [role]: 'tables' })
+  const entry = texts(file, raw, 'entry')
+  if (role === 'gateway' && entry.length === 0) throw bad(file, 'entry: where wallets attach is wanted, such as ["/ip4/0.0.0.0/tcp/4002", "/ip4/0.0.0.0/tcp/4003/ws"]')
+  if ((role === 'mix' || role === 'authority') && entry.length > 0) throw bad(file, `entry: wallets do not come to ${role === 'mix' ? 'a mix' : 'an authority by another way'}`)
   const own = (raw[role] ?? {}) as Record<string, unknown>
   check(file, own, SHAPES[role], role)
   const bank = role === 'merchant' ? key(file, 'merchant.bank', text(file, own, 'bank')) : new Uint8Array(0)
@@ -92,6 +98,7 @@ export function readNode (dir: string): NodeConfig {
     role,
     network: readNetwork(resolve(dir, text(file, raw, 'network', '../network.toml'))),
     listen: text(file, raw, 'listen'),
+    entry,
     profile: text(file, own, 'profile', 'default'),
     admit: tables(file, own.admit, { peer: 'text', role: 'text', kind: 'text', layer: 'uint' }, 'admit').map(a => {
       const as = (['gateway', 'mix', 'service'] as const).find(r => r === a.role)
@@ -139,6 +146,12 @@ function check (file: string, table: Record<string, unknown>, shape: Shape, unde
 function text (file: string, table: Record<string, unknown>, name: string, otherwise?: string): string {
   const value = table[name] ?? otherwise
   if (typeof value !== 'string') throw bad(file, `${name}: a text is wanted`)
+  return value
+}
+
+function texts (file: string, table: Record<string, unknown>, name: string): string[] {
+  const value = table[name] ?? []
+  if (!Array.isArray(value) || !value.every(item => typeof item === 'string')) throw bad(file, `${name}: a list of texts is wanted`)
   return value
 }
 

@@ -18,14 +18,14 @@ export interface ShownDirectory {
   readonly validUntil: string
   readonly signatures: number
   readonly authorities: number
-  readonly nodes: ReadonlyArray<{ readonly layer: number, readonly role: string, readonly peer: string, readonly address: string }>
+  readonly nodes: ReadonlyArray<{ readonly layer: number, readonly role: string, readonly peer: string, readonly address: string, readonly entry: readonly string[] }>
 }
 
 export async function showDirectory (net: string): Promise<ShownDirectory> {
   const suite = await defaultSuite()
   const network = readNetwork(join(net, 'network.toml'))
   const participant = await Participant.start({
-    suite, network, log: createLog('client', 'silent'), counters: new Counters(), identity: await freshIdentity(), hostRole: 'wallet', listen: [],
+    suite, network, log: createLog('client', 'silent'), counters: new Counters(), identity: await freshIdentity(),
     ports: { clock: systemClock, rng: systemRng, store: noStore, wait: sleep }
   })
   try {
@@ -38,7 +38,7 @@ export async function showDirectory (net: string): Promise<ShownDirectory> {
       signatures: signers(suite, view.signed, authorities).length,
       authorities: authorities.length,
       nodes: view.nodes.map(node => ({
-        layer: node.layer, role: node.kind === '' ? node.role : node.kind, peer: formatTarget(node).split('/p2p/')[1], address: node.addresses[0]
+        layer: node.layer, role: node.kind === '' ? node.role : node.kind, peer: formatTarget(node).split('/p2p/')[1], address: node.addresses[0], entry: node.entry
       }))
     }
   } finally {

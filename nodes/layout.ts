@@ -46,6 +46,12 @@ export function nodeNames (plan: NetworkPlan): { authority: string[], mixnet: st
   }
 }
 
+/** Where wallets come in besides: at a gateway to attach, at the bank to withdraw, at a center with what a till took. */
+function entryTransports (name: string): readonly string[] {
+  const [kind] = name.split('-')
+  return kind === 'gateway' || kind === 'bank' ? ['', '/ws'] : kind === 'center' ? [''] : []
+}
+
 export function isNetwork (dir: string): boolean {
   return existsSync(join(dir, 'network.toml'))
 }
@@ -55,8 +61,9 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
   if (isNetwork(dir)) throw new MixmintError('folder-not-empty', 'caller', `${dir} holds a network already`)
   const names = nodeNames(plan)
   const all = [...names.authority, ...names.mixnet, ...names.money]
-  const ports = await freePorts(all.length)
-  const address = new Map(all.map((name, i) => [name, `/ip4/127.0.0.1/tcp/${ports[i]}`]))
+  const ports = await freePorts(all.length + all.flatMap(entryTransports).length)
+  const listen = (): string => `/ip4/127.0.0.1/tcp/${ports.pop()}`
+  const address = new Map(all.map(name => [name, listen()]))
   const peers = new Map<string, { bytes: Uint8Array, text: string }>()
   for (const name of all) {
     mkdirSync(join(dir, name), { recursive: true, mode: 0o700 })
@@ -72,7 +79,8 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
     return { peer: peers.get(name)?.text ?? '', role, kind: role === 'service' ? kind : '', ...(kind === 'mix' ? { layer: Number(layer) } : {}) }
   })
   const write = (name: string, role: string, settings: Record<string, unknown> = {}): void => {
-    writeFileSync(join(dir, name, 'config.toml'), `${stringify({ role, listen: address.get(name), ...(Object.keys(settings).length > 0 ? { [role]: settings } : {}) })}\n`)
+    const entry = entryTransports(name).map(transport => `${listen()}${transport}`)
+    writeFileSync(join(dir, name, 'config.toml'), `${stringify({ role, listen: address.get(name), ...(entry.length > 0 ? { entry } : {}), ...(Object.keys(settings).length > 0 ? { [role]: settings } : {}) })}\n`)
   }
   write('authority', 'authority', { profile: plan.profile, bootstrapWait: 60_000, admit })
   for (const name of names.mixnet) write(name, name.split('-')[0])

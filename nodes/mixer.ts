@@ -5,17 +5,23 @@
 import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { asMixmintError } from '@mixmint/core/kit/saga'
+import { RateLimit, walletRate, type Rate } from '@mixmint/mixnet/abuse/rate-limit'
+import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
-import { MixEngine, type MixCounts } from '@mixmint/mixnet/mixing/engine'
-import { LoopSender, type LoopFigures } from '@mixmint/mixnet/wire/loops'
+import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { MixKeyFiles } from '@mixmint/mixnet/wire/mix-key-files'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
-import type { LinkCounts } from '@mixmint/mixnet/wire/packets'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
+import type { Host } from './host.ts'
 import type { Participant, Surroundings } from './participant.ts'
+
+/** What a gateway takes from all its wallets together: some 20 % of a processor for the first hop of each. */
+const ALL_WALLETS: Rate = { perSecond: 2000, burst: 4000 }
+/** A wallet that would send more than its rate for so long has nothing to do here. */
+const FLOOD_PATIENCE: Millis = 60_000
 
 export interface MixerHooks {
   readonly onDeliver?: (message: Uint8Array) => void
@@ -32,7 +38,6 @@ export class Mixer {
   #toInstall: MixKey[] = []
   readonly #hasKeys = Promise.withResolvers<undefined>()
   #node: MixNode | null = null
-  #loops: LoopSender | null = null
   #view: () => DirectoryView | null = () => null
 
   /** @param dir the node's folder; mix keys and seen tags are kept in it */
@@ -57,7 +62,6 @@ export class Mixer {
   onDocument = (view: DirectoryView): void => {
     this.#install()
     this.#node?.setEpoch(view.epoch)
-    this.#loops?.onDocument()
   }
 
   /** Keys are made epochs ahead: one whose tags cannot be kept now, for want of disk, is tried again until it is needed. */
@@ -74,50 +78,47 @@ export class Mixer {
     }
   }
 
-  /** Take packets from now on, once there are keys for them. The participant has a document. */
-  async start (participant: Participant, view: DirectoryView): Promise<MixNode> {
+  /**
+   * Take packets from now on, once there are keys for them. The participant has a document.
+   * @param wallets where wallets attach, at a gateway
+   */
+  async start (participant: Participant, view: DirectoryView, wallets: Host | null = null): Promise<MixNode> {
     await this.#hasKeys.promise
-    const { suite, ports, counters, log } = this.#surroundings
+    const { suite, ports, counters } = this.#surroundings
     this.#view = () => participant.keeper.view()
+    const parameters = (): Parameters => (this.#view() ?? view).parameters
     const self = participant.host.peer
-    // Asked each time: the first document may be one that does not list this node.
-    const isGateway = (): boolean => this.#view()?.byPeer(self)?.role === 'gateway'
     const engine = new MixEngine({ suite, self, parameters: view.parameters, topology: topologyOf(this.#view, self) })
-    const node = new MixNode({
+    this.#node = new MixNode({
       node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
       neighbourhood: {
         addresses: peer => this.#view()?.byPeer(fromHex(peer))?.addresses ?? [],
-        // Strangers are wallets, and only gateways and wallets' own gateways speak with them.
-        accepts: peer => isGateway() || this.#view()?.byPeer(fromHex(peer)) !== undefined
+        accepts: peer => participant.isListed(peer)
       },
+      ...(wallets === null
+        ? {}
+        : {
+            wallets: {
+              host: wallets.node,
+              accepts: peer => !participant.isListed(peer),
+              admit: new RateLimit(() => ({ each: walletRate(parameters().cover), all: ALL_WALLETS, patience: FLOOD_PATIENCE })),
+              grace: () => parameters().walletGrace
+            }
+          }),
       seenLog: this.#seenLog,
-      ...this.#hooks,
-      onDeliver: message => { if (!loops.onDeliver(message)) this.#hooks.onDeliver?.(message) }
+      ...this.#hooks
     })
-    const loops = new LoopSender({
-      suite, clock: ports.clock, rng: ports.rng, meter: counters, log, view: this.#view, self,
-      sendPacket: (to, packet) => node.sendPacket(to, packet)
-    })
-    this.#node = node
-    this.#loops = loops
     this.#install()
-    node.setEpoch(view.epoch)
-    await node.start()
-    loops.onDocument()
-    return node
+    this.#node.setEpoch(view.epoch)
+    await this.#node.start()
+    return this.#node
   }
 
-  /** What became of this node's loops; null before it has begun. */
-  loops (): LoopFigures | null {
-    return this.#loops?.figures() ?? null
-  }
-
-  counts (): { readonly mix: MixCounts, readonly links: LinkCounts } | null {
+  counts (): ReturnType<MixNode['counts']> | null {
     return this.#node?.counts() ?? null
   }
 
   async stop (ms: Millis): Promise<void> {
-    this.#loops?.stop()
     await this.#node?.stop(ms)
   }
 }

@@ -1,9 +1,9 @@
 /**
- * A node or wallet on the network: its libp2p host, the directory it keeps up with, and what the directory says of money.
+ * A node or wallet on the network: its libp2p hosts, the directory it keeps up with, and what the directory says of money.
  * Every role but the authority stands on one.
  */
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
-import { toHex } from '@mixmint/core/kit/bytes'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Millis } from '@mixmint/core/kit/ports'
@@ -15,12 +15,14 @@ import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/
 import { Registry } from '@mixmint/core/cash/registry'
 import type { MixKeyStore, Rotation } from '@mixmint/mixnet/directory/keys'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
+import type { LinkId } from '@mixmint/mixnet/mixing/engine'
 import { answerAsMirror, askOver, serveDirectory, type Ask } from '@mixmint/mixnet/wire/directory'
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
-import { parseTarget } from '@mixmint/mixnet/wire/peers'
-import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
+import { entryOf, parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
+import { RpcClient, type RequestOptions } from '@mixmint/mixnet/wire/rpc-client'
+import { serveRpc, type RpcServerLimits } from '@mixmint/mixnet/wire/rpc-server'
 import type { NetworkConfig } from './config.ts'
-import { createHost, type Host, type HostRole } from './host.ts'
+import { createHost, type Host } from './host.ts'
 import { readMoneyParameters } from './money-profiles.ts'
 import type { Counters } from './observe.ts'
 
@@ -40,13 +42,15 @@ interface Listing {
   readonly body: () => Promise<Uint8Array>
   /** Where its mix keys are kept; null: it is not reached through the mixnet. */
   readonly mixKeys: MixKeyStore | null
+  /** Where it listens for the network's nodes, and where for wallets; a mix has no such. */
+  readonly listen: string
+  readonly entry: readonly string[]
   readonly onKeys?: (rotation: Rotation) => void
 }
 
 export interface ParticipantOptions extends Surroundings {
   readonly identity: Secp256k1PrivateKey
-  readonly hostRole: HostRole
-  readonly listen: readonly string[]
+  /** Without it: a wallet, or a till that serves its counter only. It asks where wallets ask, and is not asked. */
   readonly listing?: Listing
   /** After the participant itself has taken it up. */
   readonly onDocument?: (view: DirectoryView) => void
@@ -61,19 +65,23 @@ interface Money {
 }
 
 export class Participant {
+  /** For the network's nodes, and for asking anybody. */
   readonly host: Host
-  readonly rpc: RpcClient
+  /** For wallets; null where none come. */
+  readonly entry: Host | null
   readonly keeper: DirectoryKeeper
   readonly #options: ParticipantOptions
+  readonly #rpc: RpcClient
   #money: Money | null = null
   #onListed: (() => void) | undefined
 
-  private constructor (options: ParticipantOptions, host: Host) {
+  private constructor (options: ParticipantOptions, host: Host, entry: Host | null) {
     const { suite, network, ports, log, counters, identity, listing } = options
     this.#options = options
     this.host = host
-    this.rpc = new RpcClient({ node: host.node, meter: counters })
-    const authorities: Ask[] = network.authorities.map(({ address }) => askOver(this.rpc, parseTarget(address)))
+    this.entry = entry
+    this.#rpc = new RpcClient({ node: host.node, meter: counters })
+    const authorities: Ask[] = network.authorities.map(({ address }) => askOver(this.#rpc, parseTarget(address)))
     this.keeper = new DirectoryKeeper({
       suite,
       trust: { network: network.network, authorities: network.authorities.map(({ key }) => key) },
@@ -83,7 +91,7 @@ export class Participant {
         : {
             node: {
               secret: identity.raw,
-              describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), entry: [], body: await listing.body() }),
+              describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), entry: entry?.addresses() ?? [], body: await listing.body() }),
               mixKeys: listing.mixKeys,
               publishTo: authorities,
               ...(listing.onKeys === undefined ? {} : { onKeys: listing.onKeys })
@@ -95,20 +103,26 @@ export class Participant {
 
   /** Listen, and begin to fetch and publish. @throws listen-failed, identity-kind, and what the store of mix keys refuses with */
   static async start (options: ParticipantOptions): Promise<Participant> {
-    const known: { view: () => DirectoryView | null } = { view: () => null }
-    const host = await createHost({
-      privateKey: options.identity, role: options.hostRole, listen: options.listen,
-      isKnown: peer => known.view()?.nodes.some(node => toHex(node.peer) === peer) === true
-    })
-    const participant = new Participant(options, host)
-    known.view = () => participant.keeper.view()
-    if (options.hostRole !== 'wallet') {
-      const { client } = participant.keeper
-      await serveDirectory(host.node, async request => await answerAsMirror(client, options.ports.clock, request), options.counters)
-    }
+    const { identity, listing, counters, network: { authorities }, ports: { clock } } = options
+    const base = { privateKey: identity, meter: counters }
+    const self: { now: Participant | null } = { now: null }
+    const isKnown = (peer: LinkId): boolean => self.now?.isListed(peer) === true || authorities.some(({ address }) => toHex(parseTarget(address).peer) === peer)
+    const host = await createHost({ ...base, isKnown, role: listing === undefined ? 'wallet' : 'node', listen: listing === undefined ? [] : [listing.listen] })
+    let entry: Host | null = null
     try {
+      if (listing !== undefined && listing.entry.length > 0) entry = await createHost({ ...base, role: 'entry', listen: listing.entry })
+    } catch (error) {
+      await host.stop()
+      throw error
+    }
+    const participant = new Participant(options, host, entry)
+    self.now = participant
+    const answer = async (request: Uint8Array): Promise<Uint8Array> => await answerAsMirror(participant.keeper.client, clock, request)
+    try {
+      for (const { node } of participant.#doors()) await serveDirectory(node, answer, counters)
       await participant.keeper.start()
     } catch (error) {
+      await entry?.stop()
       await host.stop()
       throw error
     }
@@ -156,7 +170,26 @@ export class Participant {
   askCenter = async ({ center, request, timeout }: AskCenter): Promise<CenterReply> => {
     const node = this.#known().centers.get(toHex(center))
     if (node === undefined) throw new MixmintError('unknown-center', 'peer', 'this center is not in the directory document', { retry: true })
-    return decode(CenterReply, await this.rpc.request(node, CENTER_PROTOCOL, encode(CenterRequest, request), { timeout }))
+    return decode(CenterReply, await this.ask(node, CENTER_PROTOCOL, encode(CenterRequest, request), { timeout }))
+  }
+
+  /** Answer this protocol, asked directly by nodes and wallets. Returns how to stop that. */
+  async serve (protocol: string, answer: (body: Uint8Array) => Promise<Uint8Array>, limits: Partial<RpcServerLimits> = {}): Promise<() => Promise<void>> {
+    const servers = await Promise.all(this.#doors().map(async ({ node }) =>
+      await serveRpc(node, protocol, async (_from, _protocol, body) => await answer(body), { meter: this.#options.counters, limits })))
+    return async () => { await Promise.all(servers.map(async server => { await server.close() })) }
+  }
+
+  /** Ask a service directly, by which it learns who asks. @throws no-entry (peer), and those of a request */
+  async ask (node: DirectoryNode, protocol: string, body: Uint8Array, options: RequestOptions = {}): Promise<Uint8Array> {
+    const target: Target = this.#options.listing === undefined ? entryOf(node) : node
+    if (target.addresses.length === 0) throw new MixmintError('no-entry', 'peer', 'this service takes no direct requests but from the network\'s own nodes')
+    return await this.#rpc.request(target, protocol, body, options)
+  }
+
+  /** Is this a node of the network, by the document in force or one that is about to be? Other clocks may be ahead of ours. */
+  isListed (peer: LinkId): boolean {
+    return [this.keeper.view(), this.keeper.client.newest].some(view => view?.byPeer(fromHex(peer)) !== undefined)
   }
 
   isAuthority (peerId: string): boolean {
@@ -165,8 +198,14 @@ export class Participant {
 
   async stop (): Promise<void> {
     await this.keeper.stop()
-    this.rpc.close()
+    this.#rpc.close()
+    await this.entry?.stop()
     await this.host.stop()
+  }
+
+  /** Where others come in. */
+  #doors (): Host[] {
+    return this.#options.listing === undefined ? [] : [this.host, ...(this.entry === null ? [] : [this.entry])]
   }
 
   #known (): Money {

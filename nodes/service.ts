@@ -5,7 +5,6 @@
 import { mayReplyTo } from '@mixmint/mixnet/directory/topology'
 import type { MixnetHandler } from '@mixmint/mixnet/wire/responder'
 import { MixnetResponder } from '@mixmint/mixnet/wire/responder'
-import { serveRpc } from '@mixmint/mixnet/wire/rpc-server'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { Mixer } from './mixer.ts'
 import { Participant, type Surroundings } from './participant.ts'
@@ -16,7 +15,8 @@ export interface ServiceOptions extends Surroundings {
   readonly identity: Secp256k1PrivateKey
   /** The node's folder. */
   readonly dir: string
-  readonly listen: readonly string[]
+  readonly listen: string
+  readonly entry: readonly string[]
   readonly kind: string
   readonly body: () => Promise<Uint8Array>
   readonly protocol: string
@@ -49,10 +49,9 @@ export class Service {
     const mixer = new Mixer(options, options.dir, { onDeliver: message => { responder?.onDeliver(message) } })
     const participant = await Participant.start({
       ...options,
-      hostRole: 'service',
       ...(options.unlisted === true
         ? {}
-        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, mixKeys: mixer.keys, onKeys: mixer.onKeys } }),
+        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, listen: options.listen, entry: options.entry, mixKeys: mixer.keys, onKeys: mixer.onKeys } }),
       onDocument: mixer.onDocument
     })
     const view = await participant.ready(PATIENCE)
@@ -69,7 +68,7 @@ export class Service {
       })
       responder.handle(protocol, answer('mixnet'))
       const direct = answer('direct')
-      await serveRpc(participant.host.node, protocol, async (_from, _protocol, body) => await direct(body), { meter: counters })
+      await participant.serve(protocol, direct)
       await participant.listed(PATIENCE)
     }
     return new Service(participant, mixer, () => responder)

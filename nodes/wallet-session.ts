@@ -22,7 +22,7 @@ import { chooseGateway, directoryPaths } from '@mixmint/mixnet/directory/route'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
-import { dialable, linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
+import { dialable, entryOf, linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
 import { MixnetRequester } from '@mixmint/mixnet/wire/requester'
 import { sleep, systemClock, systemRng } from './clock.ts'
 import { readNetwork } from './config.ts'
@@ -99,7 +99,7 @@ export class WalletSession {
       undo.push(async () => { await lock.release() })
       const ports: BasePorts = { clock: systemClock, rng: systemRng, store, wait: sleep }
       const surroundings: Surroundings = { suite, network, ports, log: createLog('wallet', 'silent'), counters: new Counters() }
-      const participant = await Participant.start({ ...surroundings, identity: await freshIdentity(), hostRole: 'wallet', listen: [] })
+      const participant = await Participant.start({ ...surroundings, identity: await freshIdentity() })
       undo.push(async () => { await participant.stop() })
       const view = await participant.ready(DIRECTORY_PATIENCE)
       const { bank, unit } = await chooseBank(ports, participant)
@@ -160,7 +160,7 @@ export class WalletSession {
     if (effect.do === 'ask-merchant') return await this.askMerchant(effect.payee, effect.request)
     const request = encode(BankRequest, effect.request)
     if (effect.via === 'mixnet') return decode(BankReply, await this.#ask(this.bank, BANK_PROTOCOL, request))
-    return decode(BankReply, await this.participant.rpc.request(this.participant.service(this.bank), BANK_PROTOCOL, request, { timeout: REQUEST_PATIENCE }))
+    return decode(BankReply, await this.participant.ask(this.participant.service(this.bank), BANK_PROTOCOL, request, { timeout: REQUEST_PATIENCE }))
   }
 
   async #ask (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
@@ -180,7 +180,7 @@ export class WalletSession {
     const { participant } = this
     const privateKey = rng.bytes(32)
     const view = participant.view()
-    const host = await createHost({ privateKey: this.#alias, role: 'wallet', listen: [] })
+    const host = await createHost({ privateKey: this.#alias, role: 'wallet', listen: [], meter: this.#counters })
     let gateway: DirectoryNode
     try {
       gateway = await reach(host, [this.#guard, ...others(view, this.#guard, rng)])
@@ -195,7 +195,7 @@ export class WalletSession {
     const node = new MixNode({
       node: host.node, engine, clock, rng, meter: this.#counters,
       neighbourhood: {
-        addresses: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer)) ? gateway.addresses : [],
+        addresses: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer)) ? participant.keeper.view()?.byPeer(gateway.peer)?.entry ?? gateway.entry : [],
         accepts: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer))
       },
       onReply: (surbId, payload) => { requester?.onReply(surbId, payload) }
@@ -223,7 +223,7 @@ function others (view: DirectoryView, guard: DirectoryNode, rng: Rng): Directory
 async function reach (host: Host, gateways: readonly DirectoryNode[]): Promise<DirectoryNode> {
   for (const gateway of gateways) {
     try {
-      await host.node.dial(dialable(gateway), { signal: AbortSignal.timeout(DIAL_PATIENCE) })
+      await host.node.dial(dialable(entryOf(gateway)), { signal: AbortSignal.timeout(DIAL_PATIENCE) })
       return gateway
     } catch {
       // Down, or not reached from here: the next.

@@ -75,7 +75,9 @@ function checkAddresses ({ role, addresses, entry, peer }: Descriptor): void {
   if (addresses.length === 0) throw refuse('address', 'no address is given')
   if (!isPacketAddress(addresses[0], peer)) throw refuse('address', 'the first address must be /ip4/…/tcp/…, to be reached by packets')
   if (role === 'mix' && entry.length > 0) throw refuse('address', 'wallets do not attach to mixes')
-  if (![...addresses, ...entry].every(isMultiaddr)) throw refuse('address', 'every address must be a multiaddr without /p2p')
+  if (role === 'gateway' && entry.length === 0) throw refuse('address', 'a gateway says where wallets attach')
+  if (!entry.every(isEntryAddress)) throw refuse('address', 'every entry must be a multiaddr of TCP or WebSocket, without /p2p: /…/tcp/…, /…/tcp/…/ws')
+  if (!addresses.every(isMultiaddr)) throw refuse('address', 'every address must be a multiaddr without /p2p')
 }
 
 function checkKeys ({ role, mixKeys }: Descriptor): void {
@@ -98,6 +100,16 @@ function isPacketAddress (address: string, peer: Uint8Array): boolean {
 function isMultiaddr (address: string): boolean {
   try {
     return !multiaddr(address).getComponents().some(part => part.name === 'p2p')
+  } catch {
+    return false
+  }
+}
+
+/** Such as /ip4/192.0.2.1/tcp/4001, /ip6/2001:db8::1/tcp/4002/ws, /dns/gateway.example/tcp/443/tls/ws. */
+function isEntryAddress (address: string): boolean {
+  try {
+    const parts = multiaddr(address).getComponents().map(({ name }) => name)
+    return /^(ip4|ip6|dns|dns4|dns6) tcp( ws| wss| tls ws)?$/.test(parts.join(' '))
   } catch {
     return false
   }

@@ -4,6 +4,7 @@ import type { Parameters } from './formats.ts'
 export type ProfileName = 'default' | 'demo'
 
 const MINUTE = 60_000
+const NO_COVER = { send: 0, echoes: 0, pace: 0, loop: 0 }
 
 const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
   /** Public networks over the Internet. */
@@ -12,7 +13,7 @@ const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
     packetSize: 4608,
     strategy: { kind: 'poisson' },
     meanDelay: 50,
-    cover: { send: 0, echoes: 0, pace: 0, loop: 1000 },
+    cover: NO_COVER,
     walletGrace: 30_000,
     epochLength: 20 * MINUTE,
     epochGrace: 4 * MINUTE,
@@ -30,7 +31,7 @@ const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
     packetSize: 4608,
     strategy: { kind: 'poisson' },
     meanDelay: 5,
-    cover: { send: 0, echoes: 0, pace: 0, loop: 1000 },
+    cover: NO_COVER,
     walletGrace: 30_000,
     epochLength: 20 * MINUTE,
     epochGrace: 2 * MINUTE,

@@ -10,8 +10,6 @@ import { FrameWriter } from './frames.ts'
 
 export interface LinkOptions {
   readonly open: () => Promise<Stream>
-  /** Try again when opening fails? Otherwise what waits is dropped, and the link is over. */
-  readonly lasting: boolean
   /** Packets waiting at most. */
   readonly queue: number
   /** A packet that has waited so long for the stream to be opened is dropped. */
@@ -34,6 +32,7 @@ const WORKED: Millis = 10_000
 export class PacketLink {
   readonly #options: LinkOptions
   readonly #queue: Array<{ readonly packet: Uint8Array, readonly since: Millis }> = []
+  #stream: Stream | undefined
   #writer: FrameWriter | undefined
   #opening = false
   #retry: NodeJS.Timeout | undefined
@@ -64,6 +63,20 @@ export class PacketLink {
     return true
   }
 
+  /** Drop the packet that has waited longest. The caller knows; it is not told of it. */
+  shed (): void {
+    this.#queue.shift()
+  }
+
+  /** There is a new way to the neighbour: if anything waits, open the stream now. */
+  wake (): void {
+    if (this.#retry === undefined) return
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    this.#failures = 0
+    this.#open()
+  }
+
   /** Keep the stream open also when there is nothing to send. */
   keep (): void {
     this.#kept = true
@@ -75,7 +88,18 @@ export class PacketLink {
     clearTimeout(this.#retry)
     this.#kept = false
     await this.#writer?.close(signal)
-    this.#end()
+    this.end()
+  }
+
+  /** Drop what waits, and break off the stream: the link is over. */
+  end (): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#retry)
+    this.#stream?.abort(new MixmintError('link-over', 'us', 'this link is not needed any more'))
+    const left = this.#queue.splice(0).length
+    if (left > 0) this.#options.onDropped(left)
+    this.#options.onOver()
   }
 
   #open (): void {
@@ -98,6 +122,7 @@ export class PacketLink {
       return next?.packet
     }, this.#options.stall)
     this.#writer = writer
+    this.#stream = stream
     stream.addEventListener('message', () => {
       stream.abort(new MixmintError('frame-malformed', 'peer', 'the receiver of packets has nothing to say on their stream'))
     })
@@ -113,7 +138,7 @@ export class PacketLink {
 
   #closed (writer: FrameWriter): void {
     if (this.#writer !== writer) return
-    this.#writer = undefined
+    this.#writer = this.#stream = undefined
     if (performance.now() - this.#openedAt >= WORKED) this.#failures = 0
     this.#again()
   }
@@ -121,19 +146,18 @@ export class PacketLink {
   #failed (): void {
     this.#opening = false
     if (this.#over) return
-    const { lasting, hold, onDropped } = this.#options
+    const { hold, onDropped } = this.#options
     const oldest = performance.now() - hold
     const fresh = this.#queue.findIndex(({ since }) => since > oldest)
     const stale = this.#queue.splice(0, fresh === -1 ? this.#queue.length : fresh)
     if (stale.length > 0) onDropped(stale.length)
-    if (lasting) this.#again()
-    else this.#end()
+    this.#again()
   }
 
   #again (): void {
     if (this.#over) return
     if (this.#queue.length === 0 && !this.#kept) {
-      if (!this.#options.lasting) this.#end()
+      this.end()
       return
     }
     const { first, most } = this.#options.backoff
@@ -144,14 +168,5 @@ export class PacketLink {
       this.#retry = undefined
       this.#open()
     }, longest * (1 + unit(this.#options.rng)) / 2)
-  }
-
-  #end (): void {
-    if (this.#over) return
-    this.#over = true
-    clearTimeout(this.#retry)
-    const left = this.#queue.splice(0).length
-    if (left > 0) this.#options.onDropped(left)
-    this.#options.onOver()
   }
 }

@@ -5,12 +5,13 @@
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
-import type { EpochKey, MixCounts, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
+import type { EpochKey, LinkId, MixCounts, MixDropReason, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
 import { nodeOf, parseAddress, PEER_ID_SIZE, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
 import type { StreamHost } from './stream-host.ts'
+import { WalletLinks, type WalletCounts, type WalletLinksOptions } from './wallets.ts'
 
 export interface MixNodeOptions {
   readonly node: StreamHost
@@ -20,6 +21,8 @@ export interface MixNodeOptions {
   readonly rng: Rng
   readonly meter: Meter
   readonly limits?: Partial<LinkLimits>
+  /** For a gateway: how it serves wallets, on a host other than `node`. */
+  readonly wallets?: Omit<WalletLinksOptions, 'packetSize' | 'onPacket' | 'rng' | 'meter'>
   /** Where seen tags are kept over a restart; without it they are not, as suits keys that live no longer than the process. */
   readonly seenLog?: SeenLog
   /** A message for this node, still padded. */
@@ -30,9 +33,16 @@ export interface MixNodeOptions {
   readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
 }
 
+/**
+ * Of these a stranger is guilty. Not of others: a mix that is full or stops drops good packets, and at the change of
+ * epochs clocks differ.
+ */
+const BAD_PACKET: readonly MixDropReason[] = ['size', 'alpha', 'mac', 'replay', 'block', 'payload', 'address', 'topology', 'delay', 'exit-refused']
+
 export class MixNode {
   readonly #options: MixNodeOptions
   readonly #links: PacketLinks
+  readonly #wallets: WalletLinks | null
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Infinity
   #onEmpty: (() => void) | undefined
@@ -41,21 +51,27 @@ export class MixNode {
 
   constructor (options: MixNodeOptions) {
     this.#options = options
-    const { node, neighbourhood, rng, meter, limits } = options
+    const { node, neighbourhood, rng, meter, limits, wallets } = options
     const { packetSize } = options.engine
     this.#links = new PacketLinks({
-      node, neighbourhood, packetSize, rng, meter, limits,
-      onPacket: (from, packet) => {
-        // While the log is behind, for want of disk, a packet that was taken could be taken again after a crash.
-        if (this.#log()) this.#handle({ kind: 'packet', from, packet })
-        else meter.count('mix_shed', { reason: 'seen-log' })
-      }
+      node, neighbourhood, packetSize, rng, meter, limits, onPacket: (from, packet) => { this.#take(from, packet) }
     })
+    this.#wallets = wallets === undefined
+      ? null
+      : new WalletLinks({
+        ...wallets, packetSize, rng, meter,
+        onPacket: (from, packet) => {
+          const before = this.#bad()
+          this.#take(from, packet)
+          return this.#bad() === before
+        }
+      })
   }
 
   /** Take packets from now on. */
   async start (): Promise<void> {
     await this.#links.start()
+    await this.#wallets?.start()
   }
 
   /** @throws seen-log-failed (operator): then the key is not used */
@@ -105,8 +121,9 @@ export class MixNode {
     return this.#links.isUp(toHex(peer))
   }
 
-  counts (): { readonly mix: MixCounts, readonly links: LinkCounts } {
-    return { mix: this.#options.engine.counts(), links: this.#links.counts() }
+  /** `wallets` is null where none attach. */
+  counts (): { readonly mix: MixCounts, readonly links: LinkCounts, readonly wallets: WalletCounts | null } {
+    return { mix: this.#options.engine.counts(), links: this.#links.counts(), wallets: this.#wallets?.counts() ?? null }
   }
 
   /**
@@ -115,7 +132,7 @@ export class MixNode {
    */
   async stop (ms: Millis): Promise<void> {
     const signal = AbortSignal.timeout(ms)
-    await this.#links.refuse(signal)
+    await Promise.all([this.#links.refuse(signal), this.#wallets?.refuse(signal)])
     this.#handle({ kind: 'drain' })
     if (this.#options.engine.counts().queued > 0 && !signal.aborted) {
       await new Promise<void>(resolve => {
@@ -125,8 +142,20 @@ export class MixNode {
     }
     this.#handle({ kind: 'abandon' })
     clearTimeout(this.#timer)
-    await this.#links.stop(signal)
+    await Promise.all([this.#links.stop(signal), this.#wallets?.stop(signal)])
     this.#options.seenLog?.close()
+  }
+
+  #take (from: LinkId, packet: Uint8Array): void {
+    // While the log is behind, for want of disk, a packet that was taken could be taken again after a crash.
+    if (this.#log()) this.#handle({ kind: 'packet', from, packet })
+    else this.#options.meter.count('mix_shed', { reason: 'seen-log' })
+  }
+
+  /** How many bad packets there have been. */
+  #bad (): number {
+    const { dropped } = this.#options.engine.counts()
+    return BAD_PACKET.reduce((sum, reason) => sum + (dropped[reason] ?? 0), 0)
   }
 
   #handle (event: MixEvent): void {
@@ -158,7 +187,7 @@ export class MixNode {
   #perform (effect: MixEffect): void {
     switch (effect.kind) {
       case 'forward': this.#links.send(toHex(nodeOf(effect.to)), effect.packet); break
-      case 'to-wallet': this.#links.send(toHex(effect.wallet), effect.packet); break
+      case 'to-wallet': this.#wallets?.send(toHex(effect.wallet), effect.packet); break
       case 'deliver': this.#hook(() => this.#options.onDeliver?.(effect.message)); break
       case 'exit': this.#hook(() => this.#options.onExit?.(effect.message, effect.destination)); break
       case 'reply': this.#hook(() => this.#options.onReply?.(effect.surbId, effect.payload)); break

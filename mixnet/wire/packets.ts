@@ -3,13 +3,13 @@
  * every packet a frame of exactly the network's size.
  *
  * Nodes of the network are dialled at the addresses that the directory gives; a packet that names another address does
- * not make us dial it. A wallet has no address: packets for it go over the connection that it opened.
+ * not make us dial it. A wallet dials its gateway like any node; how a gateway serves wallets is in wallets.ts.
  */
 import type { Connection, Stream } from '@libp2p/interface'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { LinkId } from '../mixing/engine.ts'
-import { readFrames } from './frames.ts'
+import { InboundStreams } from './inbound.ts'
 import { PacketLink } from './link.ts'
 import { dialable, isMixPeer, linkIdOf, peerBytes, peerIdOfLink } from './peers.ts'
 import type { StreamHost } from './stream-host.ts'
@@ -18,16 +18,15 @@ export const MIX_PROTOCOL = '/mix/1.0.0'
 
 /** The network around us, as the directory has it now. */
 export interface Neighbourhood {
-  /** Where a node listens, multiaddrs without /p2p; empty for a peer that is not in the directory, such as a wallet. */
+  /** Where to dial a node, multiaddrs without /p2p; empty for a peer that is not in the directory: nothing is sent to it. */
   readonly addresses: (peer: LinkId) => readonly string[]
   /** May this peer send us packets at all? */
   readonly accepts: (peer: LinkId) => boolean
 }
 
 export interface LinkLimits {
-  /** Packets waiting for one node of the network, and for one wallet. */
+  /** Packets waiting for one neighbour. */
   readonly queue: number
-  readonly walletQueue: number
   /** Neighbours that may send to us at one time. */
   readonly inbound: number
   /** A neighbour that sends nothing for so long loses its stream (and opens another when it has something to send). */
@@ -41,7 +40,7 @@ export interface LinkLimits {
 }
 
 const LIMITS: LinkLimits = {
-  queue: 4096, walletQueue: 256, inbound: 1024, silence: 600_000, stall: 30_000, dialTimeout: 5_000,
+  queue: 4096, inbound: 1024, silence: 600_000, stall: 30_000, dialTimeout: 5_000,
   backoff: { first: 100, most: 10_000 }, hold: 30_000
 }
 
@@ -69,13 +68,11 @@ export interface PacketLinksOptions {
   readonly limits?: Partial<LinkLimits>
 }
 
-interface Inbound { readonly stream: Stream, readonly done: Promise<void> }
-
 export class PacketLinks {
   readonly #options: PacketLinksOptions
   readonly #limits: LinkLimits
   readonly #outbound = new Map<LinkId, PacketLink>()
-  readonly #inbound = new Map<LinkId, Inbound>()
+  readonly #inbound = new InboundStreams()
   readonly #dropped = { 'link-full': 0, 'no-link': 0 }
   #received = 0
   #sent = 0
@@ -116,19 +113,10 @@ export class PacketLinks {
     return { received: this.#received, sent: this.#sent, queued, dropped: { ...this.#dropped } }
   }
 
-  /**
-   * Take no more packets: neighbours are asked to end their streams, which loses nothing, as they keep what they have
-   * not sent yet. When the signal fires first, the streams are broken off.
-   */
+  /** Take no more packets; nothing is lost, unless the signal fires before the neighbours have ended their streams. */
   async refuse (signal: AbortSignal): Promise<void> {
     await this.#options.node.unhandle(MIX_PROTOCOL)
-    const inbound = [...this.#inbound.values()]
-    signal.addEventListener('abort', () => { for (const { stream } of inbound) stream.abort(stopped()) }, { once: true })
-    await Promise.all(inbound.map(async ({ stream, done }) => {
-      if (signal.aborted) stream.abort(stopped())
-      await stream.close({ signal }).catch(() => {})
-      await done
-    }))
+    await this.#inbound.end(signal)
   }
 
   /** Send what is queued for neighbours whose streams are open, then end all streams, at the latest when the signal fires. */
@@ -141,14 +129,12 @@ export class PacketLinks {
   #link (to: LinkId): PacketLink | undefined {
     const existing = this.#outbound.get(to)
     if (existing !== undefined || this.#closed) return existing
-    const lasting = this.#options.neighbourhood.addresses(to).length > 0
-    if (!lasting && this.#connectionOf(to) === undefined) return undefined
-    const { queue, walletQueue, hold, stall, backoff } = this.#limits
+    if (this.#options.neighbourhood.addresses(to).length === 0) return undefined
+    const { queue, hold, stall, backoff } = this.#limits
     const link = new PacketLink({
       open: async () => await this.#open(to),
-      lasting,
-      queue: lasting ? queue : walletQueue,
-      hold: lasting ? hold : 0,
+      queue,
+      hold,
       stall,
       backoff,
       rng: this.#options.rng,
@@ -185,18 +171,12 @@ export class PacketLinks {
       return
     }
     const from = linkIdOf(connection.remotePeer)
-    this.#inbound.get(from)?.stream.abort(new MixmintError('stream-replaced', 'peer', 'a newer stream of the same peer takes its place'))
     const { silence, stall } = this.#limits
-    const { packetSize } = this.#options
-    const done = readFrames(stream, { min: packetSize, max: packetSize, silence, stall }, packet => {
+    const { packetSize, meter, onPacket } = this.#options
+    this.#inbound.read(from, stream, { min: packetSize, max: packetSize, silence, stall }, packet => {
       this.#received += 1
-      return this.#options.onPacket(from, packet)
-    }).then(async () => { await stream.close() }).catch((error: unknown) => {
-      this.#options.meter.count('mix_streams_broken', { reason: isMixmintError(error) ? error.code : 'internal' })
-    }).finally(() => {
-      if (this.#inbound.get(from)?.stream === stream) this.#inbound.delete(from)
-    })
-    this.#inbound.set(from, { stream, done })
+      return onPacket(from, packet)
+    }).catch((error: unknown) => { meter.count('mix_streams_broken', { reason: isMixmintError(error) ? error.code : 'internal' }) })
   }
 
   #refusal ({ remotePeer }: Connection): MixmintError | undefined {
@@ -214,8 +194,4 @@ export class PacketLinks {
     this.#options.meter.count('mix_link_dropped', { reason }, count)
     return reason
   }
-}
-
-function stopped (): MixmintError {
-  return new MixmintError('stopping', 'us', 'this node is stopping', { retry: true })
 }

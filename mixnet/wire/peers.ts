@@ -14,6 +14,11 @@ export interface Target {
   readonly addresses: readonly string[]
 }
 
+/** Where strangers reach a node: wallets that attach or ask directly. */
+export function entryOf ({ peer, entry }: { readonly peer: Uint8Array, readonly entry: readonly string[] }): Target {
+  return { peer, addresses: entry }
+}
+
 /** Multihash and protobuf headers before the 33 bytes of a compressed secp256k1 key. */
 const KEY_AT = 6
 const SECP256K1_PEER_SIZE = KEY_AT + 33
@@ -75,4 +80,22 @@ export function parseTarget (text: string): Target {
 /** The other way round. */
 export function formatTarget ({ peer, addresses }: Target): string {
   return `${addresses[0]}/p2p/${peerIdFromBytes(peer).toString()}`
+}
+
+/**
+ * The part of a network address that one party has at its disposal at no further price: an IPv4 address, or the first
+ * 64 bits of an IPv6 address. Connections from one such are counted as one crowd.
+ */
+export function groupOf (address: Multiaddr): string {
+  const { name, value = '' } = address.getComponents()[0] ?? { name: '' }
+  return name === 'ip6' ? networkOf(value) : value
+}
+
+/** The first four groups of an IPv6 address, written in full. */
+function networkOf (address: string): string {
+  const [head, tail] = address.split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros: string[] = tail === undefined ? [] : Array<string>(8 - before.length - after.length).fill('0')
+  return [...before, ...zeros, ...after].slice(0, 4).map(group => group.padStart(4, '0')).join(':')
 }

@@ -34,7 +34,7 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
     checkService: moneyPolicy(daemon)
   }, counters)
   const host = await createHost({
-    privateKey: identity, role: 'authority', listen: [config.listen],
+    privateKey: identity, role: 'authority', listen: [config.listen], meter: counters,
     isKnown: peer => config.admit.some(admitted => toHex(peerBytes(peerIdFromString(admitted.peer))) === peer)
   })
   const rpc = new RpcClient({ node: host.node, meter: counters })

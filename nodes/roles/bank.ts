@@ -30,7 +30,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
   const service: Service = await Service.start({
-    ...daemon, dir: config.dir, listen: [config.listen], kind: 'bank', protocol: BANK_PROTOCOL,
+    ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now })
@@ -60,7 +60,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
         return { unit, time: new Date(time).toISOString(), credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults }
       }
     },
-    status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), loops: { ...service.mixer.loops() } }),
+    status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant) }),
     stop: async () => { await service.stop() }
   }
 }

@@ -8,7 +8,6 @@ import { CenterEngine } from '@mixmint/core/cash/center'
 import { CenterListing } from '@mixmint/core/cash/formats'
 import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
-import { serveRpc } from '@mixmint/mixnet/wire/rpc-server'
 import type { Daemon, Role } from './role.ts'
 import { centerId } from '../layout.ts'
 import { Participant } from '../participant.ts'
@@ -22,14 +21,17 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
   const voteKey = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'vote.key')))
   let center = new Uint8Array(0)
   const participant = await Participant.start({
-    ...daemon, hostRole: 'service', listen: [config.listen],
-    listing: { role: 'service', kind: 'center', body: async () => encode(CenterListing, { center: centerId(suite, daemon.peer) }), mixKeys: null }
+    ...daemon,
+    listing: {
+      role: 'service', kind: 'center', body: async () => encode(CenterListing, { center: centerId(suite, daemon.peer) }),
+      listen: config.listen, entry: config.entry, mixKeys: null
+    }
   })
   center = new Uint8Array(centerId(suite, daemon.peer))
   const engine = new CenterEngine({ suite, id: center, voteKey, registry: participant.registry, meter: counters })
   const noEffects = async (): Promise<never> => { throw new MixmintError('internal', 'us', 'a center has no effects of its own') }
   await participant.ready(PATIENCE)
-  const server = await serveRpc(participant.host.node, CENTER_PROTOCOL, async (_from, _protocol, body) => {
+  const close = await participant.serve(CENTER_PROTOCOL, async body => {
     let request: CenterRequest
     try {
       request = decode(CenterRequest, body, LONGEST_REQUEST)
@@ -38,13 +40,13 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
       return encode(CenterReply, refusal(error))
     }
     return encode(CenterReply, await drive(engine.handle(request), ports, noEffects))
-  }, { meter: counters, limits: { maxRequest: LONGEST_REQUEST } })
+  }, { maxRequest: LONGEST_REQUEST })
   await participant.listed(PATIENCE)
   return {
     operations: {},
     status: async () => ({ epoch: participant.view().epoch, center: toHex(center) }),
     stop: async () => {
-      await server.close()
+      await close()
       await participant.stop()
     }
   }

@@ -28,14 +28,14 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, ports, async effect => {
     const { participant } = service
     if (effect.do === 'ask-center') return await participant.askCenter(effect)
-    return decode(BankReply, await participant.rpc.request(participant.service(config.bank), BANK_PROTOCOL, encode(BankRequest, effect.request)))
+    return decode(BankReply, await participant.ask(participant.service(config.bank), BANK_PROTOCOL, encode(BankRequest, effect.request)))
   })
   const engine = new MerchantEngine({
     suite, key, till, bank: config.bank, unit: config.unit, network: config.network.network, catalogue: config.catalogue,
     registry: () => service.participant.registry(), meter: counters
   })
   const service: Service = await Service.start({
-    ...daemon, dir: config.dir, listen: [config.listen], kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
+    ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
     body: async () => encode(MerchantListing, { payee: key.publicKey, name: config.name }),
     handle: async (content, via) => {
       let request: MerchantRequest
@@ -92,7 +92,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       proofs: async () => ({ proofs: await proofs() }),
       payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
-    status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant), loops: { ...service.mixer.loops() } }),
+    status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant) }),
     stop: async () => {
       clearInterval(settling)
       await service.stop()

@@ -12,11 +12,11 @@ export async function startMix (daemon: Daemon): Promise<Role> {
   const role = config.role === 'gateway' ? 'gateway' : 'mix'
   const mixer = new Mixer(daemon, config.dir)
   const participant = await Participant.start({
-    ...daemon, hostRole: role, listen: [config.listen],
-    listing: { role, kind: '', body: async () => new Uint8Array(0), mixKeys: mixer.keys, onKeys: mixer.onKeys },
+    ...daemon,
+    listing: { role, kind: '', body: async () => new Uint8Array(0), listen: config.listen, entry: config.entry, mixKeys: mixer.keys, onKeys: mixer.onKeys },
     onDocument: mixer.onDocument
   })
-  await mixer.start(participant, await participant.ready(PATIENCE))
+  await mixer.start(participant, await participant.ready(PATIENCE), participant.entry)
   await participant.listed(PATIENCE)
   return {
     operations: {},
@@ -30,8 +30,9 @@ export async function startMix (daemon: Daemon): Promise<Role> {
         delivered: counts?.mix.delivered ?? 0,
         queued: counts?.mix.queued ?? 0,
         dropped: { ...counts?.mix.dropped },
-        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } },
-        loops: { ...mixer.loops() }
+        // How many, and nothing else of them.
+        ...(role === 'gateway' ? { wallets: counts?.wallets?.attached ?? 0 } : {}),
+        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } }
       }
     },
     stop: async () => {

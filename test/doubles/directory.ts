@@ -53,7 +53,7 @@ export interface Placed { readonly node: TestNode, readonly layer: number, reado
 export function testNetwork (perLayer = 2, pathLength = 5): Placed[] {
   const mixes = Array.from({ length: perLayer * (pathLength - 2) }, (_, i) => ({ node: testNode(`mix ${i}`), layer: 1 + i % (pathLength - 2), change: {} }))
   return [
-    ...['gateway 0', 'gateway 1'].map(name => ({ node: testNode(name), layer: 0, change: { role: 'gateway' as const } })),
+    ...['gateway 0', 'gateway 1'].map(name => ({ node: testNode(name), layer: 0, change: { role: 'gateway' as const, entry: ['/ip4/127.0.0.1/tcp/4002', '/ip4/127.0.0.1/tcp/4003/ws'] } })),
     ...mixes,
     { node: testNode('bank'), layer: 255, change: { role: 'service', kind: 'bank', body: utf8('listing') } },
     { node: testNode('center'), layer: 255, change: { role: 'service', kind: 'center', mixKeys: [] } }

@@ -22,8 +22,7 @@ export const ends = { gateway, walletPeer: wallet.peer, walletKey: suite.x25519B
 export const nameOf = (link: string): string => nodes.find(({ node }) => toHex(node.peer) === link)?.node.name ?? 'stranger'
 
 export type Arrival = { readonly at: string, readonly passed: readonly string[] } & (
-  /** `bytes`: the message as it is handed over, still padded. */
-  | { readonly is: 'exit', readonly message: Message, readonly bytes: Uint8Array }
+  | { readonly is: 'exit', readonly message: Message }
   | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array })
 
 /**
@@ -44,7 +43,7 @@ export function follow (from: Uint8Array, firstHop: Uint8Array, packet: Uint8Arr
     if (peeled.kind === 'exit') {
       const message = decodeMessage(peeled.message)
       if (message === null) throw new Error('no message')
-      return { at, passed, is: 'exit', message, bytes: peeled.message }
+      return { at, passed, is: 'exit', message }
     }
     const next = parseAddress(peeled.next)
     const topology = topologyOf(() => view, here)

@@ -50,8 +50,11 @@ group('a descriptor', () => {
     ['with a peer id in an address', 'descriptor-address', { addresses: ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/ws/p2p/16Uiu2HAm3kGTUW7SRgWcVYYeDqnzcPLpZQZGWHdRQCGVEqQVY3yE'] }],
     ['of a mix to which wallets would attach', 'descriptor-address', { entry: ['/ip4/127.0.0.1/tcp/4002/ws'] }],
     ['of a gateway whose wallets have no multiaddr', 'descriptor-address', { role: 'gateway', entry: ['http://mix.example'] }],
+    ['of a gateway to which no wallet could attach', 'descriptor-address', { role: 'gateway', entry: [] }],
+    ['of a gateway with an entry that no wallet dials', 'descriptor-address', { role: 'gateway', entry: ['/ip4/127.0.0.1/udp/4001/quic-v1'] }],
+    ['of a gateway with a peer id in an entry', 'descriptor-address', { role: 'gateway', entry: ['/ip4/127.0.0.1/tcp/4002/p2p/16Uiu2HAm3kGTUW7SRgWcVYYeDqnzcPLpZQZGWHdRQCGVEqQVY3yE'] }],
     ['of a mix without keys', 'descriptor-keys', { mixKeys: [] }],
-    ['of a gateway without keys', 'descriptor-keys', { role: 'gateway', mixKeys: [] }],
+    ['of a gateway without keys', 'descriptor-keys', { role: 'gateway', entry: ['/ip4/127.0.0.1/tcp/4002'], mixKeys: [] }],
     ['with two keys for one epoch', 'descriptor-key-order', { mixKeys: [1, 1].map((epoch, i) => ({ epoch, key: suite.x25519Base(seed('k', i)) })) }],
     ['with keys out of order', 'descriptor-key-order', { mixKeys: [2, 1].map(epoch => ({ epoch, key: suite.x25519Base(seed('k', epoch)) })) }]
   ]

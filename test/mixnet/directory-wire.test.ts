@@ -7,7 +7,7 @@ import { Authority } from '@mixmint/mixnet/directory/authority'
 import { answerAsMirror, askOver, serveDirectory } from '@mixmint/mixnet/wire/directory'
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
-import type { Target } from '@mixmint/mixnet/wire/peers'
+import { entryOf, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
 import { createHost, type Host, type HostRole } from '../../nodes/host.ts'
 import { admissionOf, authorityKeys, NETWORK, PARAMETERS, testNetwork, testNode, type TestNode } from '../doubles/directory.ts'
@@ -26,7 +26,7 @@ afterEach(async () => { for (const part of running.splice(0).reverse()) await pa
 const portsOf = (name: string): BasePorts => ({ clock, store: new MemoryStore(), rng: seededRng(name), wait: async () => {} })
 
 async function host (node: TestNode, role: HostRole): Promise<{ host: Host, rpc: RpcClient, target: Target }> {
-  const made = await createHost({ privateKey: privateKeyFromRaw(node.secret), role, listen: role === 'wallet' ? [] : ['/ip4/127.0.0.1/tcp/0'] })
+  const made = await createHost({ privateKey: privateKeyFromRaw(node.secret), role, listen: role === 'wallet' ? [] : ['/ip4/127.0.0.1/tcp/0'], meter, isKnown: () => true })
   const rpc = new RpcClient({ node: made.node, meter })
   running.push(made, { stop: async () => { rpc.close() } })
   return { host: made, rpc, target: { peer: made.peer, addresses: made.addresses() } }
@@ -46,17 +46,20 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
   running.push(authority)
 
   const keepers = await Promise.all(nodes.map(async ({ node, change }) => {
-    const own = await host(node, change.role === 'gateway' ? 'gateway' : 'service')
+    const own = await host(node, 'node')
+    const entry = change.role === 'gateway' ? await host(node, 'entry') : null
     const ask = askOver(own.rpc, at.target)
     const keeper = new DirectoryKeeper({
       suite, trust, ports: portsOf(node.name), log: quiet, meter, sources: [ask],
       node: {
         secret: node.secret, mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null, publishTo: [ask],
-        describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: [...own.target.addresses], entry: [], body: change.body ?? new Uint8Array(0) })
+        describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: [...own.target.addresses], entry: [...entry?.target.addresses ?? []], body: change.body ?? new Uint8Array(0) })
       }
     })
     await keeper.start()
-    await serveDirectory(own.host.node, async request => await answerAsMirror(keeper.client, clock, request), meter)
+    for (const door of [own, ...(entry === null ? [] : [entry])]) {
+      await serveDirectory(door.host.node, async request => await answerAsMirror(keeper.client, clock, request), meter)
+    }
     running.push(keeper)
     return keeper
   }))
@@ -65,7 +68,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
 
   // The wallet knows only a gateway.
   const wallet = await host(testNode('wallet'), 'wallet')
-  const mirror = new DirectoryKeeper({ suite, trust, ports: portsOf('wallet'), log: quiet, meter, sources: [askOver(wallet.rpc, views[0].gateways[0])] })
+  const mirror = new DirectoryKeeper({ suite, trust, ports: portsOf('wallet'), log: quiet, meter, sources: [askOver(wallet.rpc, entryOf(views[0].gateways[0]))] })
   running.push(mirror)
   await mirror.start()
   expect((await mirror.ready(AbortSignal.timeout(20_000))).signed).toEqual(views[0].signed)

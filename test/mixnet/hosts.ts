@@ -4,6 +4,7 @@ import type { Secp256k1PrivateKey, Stream } from '@libp2p/interface'
 import { dialable } from '@mixmint/mixnet/wire/peers'
 import { createHost, type Host, type HostOptions } from '../../nodes/host.ts'
 import { freshIdentity } from '../../nodes/identity.ts'
+import { CountingMeter } from '../doubles/meter.ts'
 
 const running = new Set<Host>()
 
@@ -13,9 +14,10 @@ afterEach(async () => {
   running.clear()
 })
 
+/** By default one among nodes, which takes all others for such; with a role, one that knows nobody. */
 export async function startHost (options: Partial<HostOptions> = {}): Promise<Host> {
   const privateKey: Secp256k1PrivateKey = await freshIdentity()
-  const host = await createHost({ privateKey, role: 'service', listen: ['/ip4/127.0.0.1/tcp/0'], ...options })
+  const host = await createHost({ privateKey, role: 'node', listen: ['/ip4/127.0.0.1/tcp/0'], isKnown: () => options.role === undefined, meter: new CountingMeter(), ...options })
   running.add(host)
   return host
 }

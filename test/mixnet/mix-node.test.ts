@@ -1,57 +1,15 @@
-import { afterEach, expect, test } from 'vitest'
-import { equal, toHex } from '@mixmint/core/kit/bytes'
-import { MixEngine, type EpochKey } from '@mixmint/mixnet/mixing/engine'
-import { MixNode } from '@mixmint/mixnet/wire/mix-node'
-import { addressBlock } from '@mixmint/mixnet/sphinx/address'
+import { expect, test } from 'vitest'
+import { equal } from '@mixmint/core/kit/bytes'
 import { createSurb, openReply, useSurb } from '@mixmint/mixnet/sphinx/surb'
-import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'
-import type { Host } from '../../nodes/host.ts'
-import { systemClock, systemRng } from '../../nodes/clock.ts'
-import { CountingMeter } from '../doubles/meter.ts'
-import { startHost, until } from './hosts.ts'
+import { wrap } from '@mixmint/mixnet/sphinx/wrap'
+import { systemRng } from '../../nodes/clock.ts'
+import { until } from './hosts.ts'
+import { attach, join, joinGateway } from './members.ts'
 import { HERE, suite } from './mix-material.ts'
 
-interface Member { host: Host, mix: MixNode, key: EpochKey, hop: (delay: number) => Hop, messages: Uint8Array[], replies: Array<{ surbId: Uint8Array, payload: Uint8Array }>, meter: CountingMeter }
-
-const members: Member[] = []
-
-afterEach(async () => {
-  await Promise.all(members.splice(0).map(async ({ mix }) => { await mix.stop(50) }))
-})
-
-async function join (meanDelay: number, gateway?: Member, hook?: () => void): Promise<Member> {
-  const host = await startHost(gateway === undefined ? {} : { role: 'wallet', listen: [] })
-  const meter = new CountingMeter()
-  const messages: Uint8Array[] = []
-  const replies: Member['replies'] = []
-  const key: EpochKey = { epoch: 1, privateKey: systemRng.bytes(32), from: 0, until: Number.MAX_SAFE_INTEGER }
-  const engine = new MixEngine({
-    suite, self: host.peer,
-    parameters: { strategy: { kind: 'poisson' }, meanDelay, packetSize: 4608, queueLimit: 1000, replayLimit: 1000 },
-    topology: { mayForward: () => gateway === undefined, mayReachWallet: () => gateway === undefined }
-  })
-  const mix = new MixNode({
-    node: host.node, engine, clock: systemClock, rng: systemRng, meter,
-    neighbourhood: { addresses: peer => members.find(member => toHex(member.host.peer) === peer)?.host.addresses() ?? [], accepts: () => true },
-    onDeliver: message => { messages.push(message); hook?.() },
-    onReply: (surbId, payload) => { replies.push({ surbId, payload }) }
-  })
-  mix.install(key)
-  await mix.start()
-  const hop = (delay: number): Hop => ({
-    publicKey: suite.x25519Base(key.privateKey),
-    address: gateway === undefined ? addressBlock(host.addresses()[0], host.peer) : addressBlock(gateway.host.addresses()[0], gateway.host.peer, host.peer),
-    delay
-  })
-  const member: Member = { host, mix, key, hop, messages, replies, meter }
-  members.push(member)
-  return member
-}
-
 test('a message goes through gateway and mix to a service, and its reply comes back to the wallet', async () => {
-  const [gateway, mix, service] = [await join(5), await join(5), await join(5)]
-  const wallet = await join(5, gateway)
-  wallet.mix.keep(gateway.host.peer)
+  const [gateway, mix, service] = [await joinGateway(), await join(), await join()]
+  const wallet = await attach(gateway)
   await until(() => wallet.mix.isUp(gateway.host.peer))
 
   const message = systemRng.bytes(3968)
@@ -73,7 +31,7 @@ test('a message goes through gateway and mix to a service, and its reply comes b
 })
 
 test('stopping lets what is inside leave in its time, and takes nothing new', async () => {
-  const [before, mix, after] = [await join(1), await join(200), await join(1)]
+  const [before, mix, after] = [await join({ meanDelay: 1 }), await join({ meanDelay: 200 }), await join({ meanDelay: 1 })]
   for (let i = 0; i < 20; i++) {
     before.mix.sendPacket(mix.host.peer, wrap(suite, systemRng.bytes(32), [mix.hop(200), after.hop(0)], HERE, systemRng.bytes(3968)))
   }
@@ -85,7 +43,7 @@ test('stopping lets what is inside leave in its time, and takes nothing new', as
 })
 
 test('stopping in a hurry drops what is left, and says so', async () => {
-  const [before, mix, after] = [await join(1), await join(60_000), await join(1)]
+  const [before, mix, after] = [await join({ meanDelay: 1 }), await join({ meanDelay: 60_000 }), await join({ meanDelay: 1 })]
   before.mix.sendPacket(mix.host.peer, wrap(suite, systemRng.bytes(32), [mix.hop(60_000), after.hop(0)], HERE, systemRng.bytes(3968)))
   await until(() => mix.mix.counts().mix.queued === 1)
   await mix.mix.stop(100)
@@ -93,8 +51,8 @@ test('stopping in a hurry drops what is left, and says so', async () => {
 })
 
 test('a key that is retired opens no more; a hook that throws stops nothing', async () => {
-  const before = await join(1)
-  const service = await join(1, undefined, () => { throw new Error('defect') })
+  const before = await join({ meanDelay: 1 })
+  const service = await join({ meanDelay: 1, onDeliver: () => { throw new Error('defect') } })
   const send = (): void => { before.mix.sendPacket(service.host.peer, wrap(suite, systemRng.bytes(32), [service.hop(0)], HERE, systemRng.bytes(3968))) }
   send()
   send()
@@ -106,7 +64,7 @@ test('a key that is retired opens no more; a hook that throws stops nothing', as
 })
 
 test('a packet of ours needs the size of the network and a first hop', async () => {
-  const { mix, host } = await join(1)
+  const { mix, host } = await join({ meanDelay: 1 })
   for (const [to, packet] of [[host.peer, new Uint8Array(4607)], [new Uint8Array(94), new Uint8Array(4608)], [new Uint8Array(38), new Uint8Array(4608)]]) {
     expect(() => mix.sendPacket(to, packet)).toThrow(expect.objectContaining({ code: 'bad-argument' }))
   }

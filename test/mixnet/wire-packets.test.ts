@@ -155,6 +155,15 @@ describe('between two nodes', () => {
     expect(a.links.counts()).toEqual({ received: 0, sent: 0, queued: 0, dropped: { 'link-full': 2, 'no-link': 10 } })
   })
 
+  test('a peer without an address is no neighbour, connected or not; nor is a name that is no peer id', async () => {
+    const [a, b] = [await startEnd(), await startEnd({ listed: false })]
+    b.links.keep(a.id)
+    await until(() => b.links.isUp(a.id))
+    expect(a.links.send(b.id, packet(1))).toBe('no-link')
+    expect(a.links.send('00'.repeat(39), packet(1))).toBe('no-link')
+    expect(a.links.counts()).toMatchObject({ queued: 0, dropped: { 'no-link': 2 } })
+  })
+
   test('a link that is kept is opened without anything to send, and again when it breaks', async () => {
     const [a, b] = [await startEnd(), await startEnd()]
     a.links.keep(b.id)
@@ -162,39 +171,6 @@ describe('between two nodes', () => {
     for (const connection of b.host.node.getConnections()) connection.abort(new Error('cable'))
     await until(() => !a.links.isUp(b.id))
     await until(() => a.links.isUp(b.id))
-  })
-})
-
-describe('wallets', () => {
-  test('are reached only over the connection that they opened', async () => {
-    const gateway = await startEnd()
-    const host = await startHost({ role: 'wallet', listen: [] })
-    const wallet = await startEnd({ host, listed: false })
-    expect(gateway.links.send(wallet.id, packet(1))).toBe('no-link')
-    wallet.links.keep(gateway.id)
-    await until(() => wallet.links.isUp(gateway.id))
-    expect(gateway.links.send(wallet.id, packet(2))).toBe('queued')
-    await until(() => wallet.got.length === 1)
-    expect(wallet.got).toEqual([{ from: gateway.id, number: 2 }])
-
-    await stopHost(host)
-    await until(() => gateway.host.node.getConnections().length === 0)
-    expect(gateway.links.send(wallet.id, packet(3))).toBe('no-link')
-    expect(gateway.links.counts()).toMatchObject({ sent: 1, queued: 0, dropped: { 'no-link': 2 } })
-  })
-
-  test('that are attached but take no packets lose them, counted', async () => {
-    const gateway = await startEnd()
-    const mute = await startHost({ role: 'wallet', listen: [] })
-    await mute.node.dial(dialable(targetOf(gateway.host)))
-    await until(() => gateway.host.node.getConnections().length === 1)
-    expect(gateway.links.send(toHex(mute.peer), packet(1))).toBe('queued')
-    await until(() => gateway.links.counts().dropped['no-link'] === 1)
-    expect(gateway.links.counts().queued).toBe(0)
-  })
-
-  test('a name that is no peer id is no link', async () => {
-    expect((await startEnd()).links.send('00'.repeat(39), packet(1))).toBe('no-link')
   })
 })
 

@@ -28,6 +28,12 @@ test('a node is what its file says, with the network beside it', () => {
   expect(config.network.authorities[0].key).toHaveLength(32)
 })
 
+test('where wallets come in is a list, of which a gateway has need', () => {
+  const entry = ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/ws']
+  expect(node(`role = "gateway"\nlisten = "x"\nentry = ${JSON.stringify(entry)}\n`).entry).toEqual(entry)
+  expect(node('role = "merchant"\nlisten = "x"\n[merchant]\nbank = "' + 'ab'.repeat(32) + '"\n').entry).toEqual([])
+})
+
 describe('refused, and the message names', () => {
   test.each([
     ['a misspelt key, with the nearest', 'role = "mix"\nlistn = "x"\n', /listn; did you mean listen/],
@@ -38,6 +44,10 @@ describe('refused, and the message names', () => {
     ['a missing key', 'role = "mix"\n', /listen: a text is wanted/],
     ['a number that is a text', 'role = "bank"\nlisten = "x"\n[bank]\ndenominations = "many"\n', /denominations: a whole number/],
     ['a key that is not hexadecimal', 'role = "merchant"\nlisten = "x"\n[merchant]\nbank = "nobody"\n', /merchant\.bank: a key of 64/],
+    ['a gateway without an entry', 'role = "gateway"\nlisten = "x"\n', /entry: where wallets attach is wanted/],
+    ['a mix with an entry', 'role = "mix"\nlisten = "x"\nentry = ["y"]\n', /entry: wallets do not come to a mix/],
+    ['an authority with an entry', 'role = "authority"\nlisten = "x"\nentry = ["y"]\n', /entry: wallets do not come to an authority by another way/],
+    ['an entry that is no list', 'role = "gateway"\nlisten = "x"\nentry = "y"\n', /entry: a list of texts/],
     ['a file that is not TOML', 'role = ', /not TOML/]
   ])('%s', (_what, content, message) => {
     expect(() => node(content)).toThrow(expect.objectContaining({ code: 'bad-config', fault: 'operator', message: expect.stringMatching(message) }))

@@ -9,7 +9,8 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { dialable } from '@mixmint/mixnet/wire/peers'
 import { createHost } from '../../nodes/host.ts'
 import { freshIdentity, loadOrCreateIdentity } from '../../nodes/identity.ts'
-import { startHost, stopHost, targetOf, until } from '../mixnet/hosts.ts'
+import { CountingMeter } from '../doubles/meter.ts'
+import { rawStream, startHost, stopHost, targetOf, until } from '../mixnet/hosts.ts'
 
 describe('the host', () => {
   test('has the identity of its key, and tells where it listens', async () => {
@@ -27,17 +28,19 @@ describe('the host', () => {
 
   test('refuses an identity that does not fit into packets, and a port that is taken', async () => {
     const privateKey = await generateKeyPair('Ed25519')
-    await expect(createHost({ privateKey, role: 'mix', listen: [] })).rejects.toMatchObject({ code: 'identity-kind' })
+    await expect(createHost({ privateKey, role: 'node', listen: [], meter: new CountingMeter() })).rejects.toMatchObject({ code: 'identity-kind' })
     const listen = (await startHost()).addresses()
     await expect(startHost({ listen })).rejects.toMatchObject({ code: 'listen-failed', fault: 'operator' })
   })
 
   test('limits strangers, and leaves room for the nodes it knows', async () => {
     const friend = await startHost()
-    const host = await startHost({ strangers: 1, isKnown: peer => peer === toHex(friend.peer) })
+    const meter = new CountingMeter()
+    const host = await startHost({ role: 'authority', strangers: 1, isKnown: peer => peer === toHex(friend.peer), meter })
+    await host.node.handle('/test/1.0.0', () => {})
     const [one, two] = [await startHost(), await startHost()]
     const connected = (): string[] => host.node.getPeers().map(String).sort()
-    await one.node.dial(dialable(targetOf(host)))
+    await rawStream(one, host, '/test/1.0.0')
     await until(() => connected().length === 1)
     // A dial may succeed before the other side has refused.
     await two.node.dial(dialable(targetOf(host))).catch(() => {})
@@ -45,11 +48,38 @@ describe('the host', () => {
     await friend.node.dial(dialable(targetOf(host)))
     await until(() => connected().length === 2)
     expect(connected()).toEqual([friend, one].map(({ node }) => node.peerId.toString()).sort())
+    expect(meter.of('connections_refused', { reason: 'full' })).toBe(1)
 
     await stopHost(one)
     await until(() => connected().length === 1)
     await two.node.dial(dialable(targetOf(host)))
     await until(() => connected().length === 2)
+  })
+
+  test('lets a stranger who does nothing give way to another', async () => {
+    const meter = new CountingMeter()
+    const host = await startHost({ role: 'entry', strangers: 2, meter })
+    const [idle, next, last] = [await startHost(), await startHost(), await startHost()]
+    await idle.node.dial(dialable(targetOf(host)))
+    await until(() => host.node.getPeers().length === 1)
+    await next.node.dial(dialable(targetOf(host)))
+    await last.node.dial(dialable(targetOf(host)))
+    await until(() => idle.node.getConnections().length === 0)
+    await until(() => host.node.getPeers().length === 2)
+    expect(host.node.getPeers().map(String).sort()).toEqual([next, last].map(({ node }) => node.peerId.toString()).sort())
+    expect(meter.of('connections_displaced')).toBe(1)
+  })
+
+  test('among nodes, takes nobody else', async () => {
+    const friend = await startHost()
+    const meter = new CountingMeter()
+    const host = await startHost({ isKnown: peer => peer === toHex(friend.peer), meter })
+    const stranger = await startHost()
+    await stranger.node.dial(dialable(targetOf(host))).catch(() => {})
+    await until(() => meter.of('connections_refused', { reason: 'stranger' }) === 1)
+    await until(() => stranger.node.getConnections().length === 0)
+    await friend.node.dial(dialable(targetOf(host)))
+    await until(() => host.node.getConnections().length === 1)
   })
 
   test('closes a connection on which nothing happens, and forgets the peer', async () => {

@@ -26,7 +26,7 @@ const hasStrace = spawnSync('strace', ['-V']).status === 0
 
 let stage: Stage
 let stranger: Host
-let nodes: Array<{ role: string, peer: string, address: string }>
+let nodes: Array<{ role: string, peer: string, address: string, entry: string[] }>
 
 beforeAll(async () => {
   const dir = mkdtempSync(join(tmpdir(), 'mixmint-test-'))
@@ -37,7 +37,7 @@ beforeAll(async () => {
   const { account } = await stage.command('wallet', 'account')
   await stage.command('bank', 'credit', String(account), '4000', '--reference', 'test')
   nodes = (await stage.command('directory', 'show', '--net', dir)).nodes as unknown as typeof nodes
-  stranger = await createHost({ privateKey: await freshIdentity(), role: 'wallet', listen: [] })
+  stranger = await createHost({ privateKey: await freshIdentity(), role: 'wallet', listen: [], meter: new Counters() })
 })
 
 afterAll(async () => {
@@ -48,7 +48,7 @@ afterAll(async () => {
 
 function target (role: string): Target {
   const node = nodes.find(each => each.role === role)
-  return parseTarget(`${node?.address}/p2p/${node?.peer}`)
+  return parseTarget(`${node?.entry[0]}/p2p/${node?.peer}`)
 }
 
 describe('a wallet', () => {
@@ -173,8 +173,7 @@ describe('a node of the network', () => {
 
   test('survives a stranger who sends no packets, broken ones, or raw noise', async () => {
     const gateway = target('gateway')
-    const { address } = nodes.find(({ role }) => role === 'gateway') as { address: string }
-    const socket = connect(Number(address.split('/')[4]), '127.0.0.1')
+    const socket = connect(Number(gateway.addresses[0].split('/')[4]), '127.0.0.1')
     await once(socket, 'connect')
     socket.on('error', () => {})
     const closed = new Promise<void>(resolve => { socket.once('close', () => { resolve() }) })

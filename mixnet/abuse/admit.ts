@@ -1,0 +1,17 @@
+/**
+ * The port of whoever decides whether a packet from a stranger is worked on. It is asked before any cryptography, so its
+ * own price must be next to nothing. A limit of rates is one (rate-limit.ts); one that takes payment would be another.
+ */
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { LinkId } from '../mixing/engine.ts'
+
+export interface Admit {
+  /**
+   * For one packet: after how many ms it is to be worked on, during which nothing more is read from this link, so that
+   * its sender is held back and nothing is lost; 0: at once. `refuse`: neither it nor any other, the link is to be ended.
+   * @param now ms of a clock that never steps back
+   */
+  readonly admit: (from: LinkId, now: Millis) => Millis | 'refuse'
+  /** The link is over: nothing of it is to be remembered. */
+  readonly forget: (from: LinkId) => void
+}

@@ -1,0 +1,97 @@
+/**
+ * A limit of rates, for each link and for all together (GCRA, the leaky bucket as a meter: ITU-T I.371, annex A). A link
+ * over its limit is held back and loses nothing; one that is held back without a pause for too long is refused.
+ *
+ * The limit of all is fair by itself: a link that is held back has one packet waiting and is read no further, so the
+ * packets that pass are taken one from each link in turn, however much one of them would send.
+ */
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Cover } from '../directory/formats.ts'
+import type { LinkId } from '../mixing/engine.ts'
+import type { Admit } from './admit.ts'
+
+/** `burst` at once, and `perSecond` in the long run. */
+export interface Rate { readonly perSecond: number, readonly burst: number }
+
+export class Bucket {
+  /** When everything that was taken is paid for. */
+  #paid: Millis = -Infinity
+
+  /** How long until one more may be taken, ms. */
+  wait (rate: Rate, now: Millis): Millis {
+    return Math.max(0, this.#paid - now - (rate.burst - 1) * 1000 / rate.perSecond)
+  }
+
+  take (rate: Rate, now: Millis): void {
+    this.#paid = Math.max(this.#paid, now) + 1000 / rate.perSecond
+  }
+
+  /** Nothing is owed: as if nothing had ever been taken. */
+  isFull (now: Millis): boolean {
+    return this.#paid <= now
+  }
+}
+
+export interface RateLimits {
+  readonly each: Rate
+  readonly all: Rate
+  /** A link that would send more than its rate for so long is refused, ms. */
+  readonly patience: Millis
+}
+
+interface Link { readonly bucket: Bucket, heldSince: Millis | null }
+
+export class RateLimit implements Admit {
+  readonly #limits: () => RateLimits
+  readonly #links = new Map<LinkId, Link>()
+  readonly #all = new Bucket()
+
+  /** @param limits asked at each packet: they may change with the directory's document */
+  constructor (limits: () => RateLimits) {
+    this.#limits = limits
+  }
+
+  admit = (from: LinkId, now: Millis): Millis | 'refuse' => {
+    const { each, all, patience } = this.#limits()
+    const link = this.#of(from)
+    if (link.bucket.isFull(now)) link.heldSince = null
+    const own = link.bucket.wait(each, now)
+    if (own > 0) link.heldSince ??= now
+    if (link.heldSince !== null && now - link.heldSince > patience) return 'refuse'
+    const wait = Math.max(own, this.#all.wait(all, now))
+    link.bucket.take(each, now)
+    this.#all.take(all, now)
+    return wait
+  }
+
+  forget = (from: LinkId): void => {
+    this.#links.delete(from)
+  }
+
+  /** Links remembered. */
+  get size (): number {
+    return this.#links.size
+  }
+
+  #of (from: LinkId): Link {
+    let link = this.#links.get(from)
+    if (link === undefined) {
+      link = { bucket: new Bucket(), heldSince: null }
+      this.#links.set(from, link)
+    }
+    return link
+  }
+}
+
+/** Of a wallet whose packets leave as they are made: a request of the greatest length, and some others, at once. */
+const UNPACED: Rate = { perSecond: 100, burst: 512 }
+/** A wallet with cover traffic sends at a mean rate that all share; chance and a line that was down make it more for a while. */
+const GENEROUS = 8
+const LEAST: Rate = { perSecond: 4, burst: 128 }
+
+/** What a wallet may send, by the cover that the directory prescribes. */
+export function walletRate ({ send }: Pick<Cover, 'send'>): Rate {
+  if (send === 0) return UNPACED
+  const perSecond = Math.max(LEAST.perSecond, GENEROUS * 1000 / send)
+  return { perSecond, burst: Math.max(LEAST.burst, 4 * perSecond) }
+}
