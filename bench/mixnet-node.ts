@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import type { Rng } from '@mixmint/core/kit/ports'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { MixEngine, type MixCounts } from '@mixmint/mixnet/mixing/engine'
+import { MixEngine, type MixParameters, type MixCounts } from '@mixmint/mixnet/mixing/engine'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import { systemClock } from '../nodes/clock.ts'
@@ -56,17 +56,22 @@ async function run ({ secret, meanDelay, seed, next }: Setup): Promise<void> {
   const host = await createHost({ privateKey: await freshIdentity(), role: 'node', isKnown: () => true, listen: ['/ip4/127.0.0.1/tcp/0'], meter: { count: () => {} } })
   const folder = mkdtempSync(join(tmpdir(), 'mixmint-bench-'))
   const drawn = streamOf(seed)
+  const parameters: MixParameters = { packetSize: 4608, strategy: { kind: 'poisson' }, meanDelay, queueLimit: 1 << 16, replayLimit: 1 << 22 }
+  const seenLog = new SeenLog(folder)
   // The first draw salts the seen tags; the parent skips it.
   const node = new MixNode({
-    node: host.node, clock: systemClock, rng: drawn, meter: { count: () => {} }, seenLog: new SeenLog(folder),
+    node: host.node, clock: systemClock, rng: drawn, meter: { count: () => {} }, seenLog,
     engine: new MixEngine({
-      suite, self: host.peer, parameters: { packetSize: 4608, strategy: { kind: 'poisson' }, meanDelay, queueLimit: 1 << 16, replayLimit: 1 << 22 },
+      suite, self: host.peer, parameters,
       topology: { mayForward: () => true, mayReachWallet: () => false }
     }),
     neighbourhood: { addresses: peer => peer === next.peer ? next.addresses : [], accepts: () => true }
   })
   let epoch = 0
-  const install = (): void => { node.install({ epoch, privateKey: fromHex(secret), from: 0, until: Infinity }) }
+  const install = (): void => {
+    seenLog.create(epoch, fromHex(secret))
+    node.install({ epoch, privateKey: fromHex(secret), from: 0, until: Infinity })
+  }
   install()
   await node.start()
   process.on('message', (told: 'report' | 'rotate' | 'stop') => {
@@ -76,7 +81,7 @@ async function run ({ secret, meanDelay, seed, next }: Setup): Promise<void> {
     } else if (told === 'rotate') {
       epoch += 1
       install()
-      node.setEpoch(epoch)
+      node.setEpoch(epoch, parameters)
       if (epoch > 1) node.retire(epoch - 2)
     } else {
       node.stop(1000).then(async () => { await host.stop() }).finally(() => {

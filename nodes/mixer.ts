@@ -51,8 +51,10 @@ export class Mixer {
   onKeys = ({ added, destroyed }: Rotation): void => {
     for (const { epoch } of destroyed) {
       this.#toInstall = this.#toInstall.filter(key => key.epoch !== epoch)
-      if (this.#node === null) this.#seenLog.remove(epoch)
-      else this.#node.retire(epoch)
+      this.#attempt(epoch, () => {
+        if (this.#node === null) this.#seenLog.remove(epoch)
+        else this.#node.retire(epoch)
+      })
     }
     this.#toInstall.push(...added)
     this.#install()
@@ -61,20 +63,30 @@ export class Mixer {
 
   onDocument = (view: DirectoryView): void => {
     this.#install()
-    this.#node?.setEpoch(view.epoch)
+    this.#node?.setEpoch(view.epoch, view.parameters)
   }
 
   /** Keys are made epochs ahead: one whose tags cannot be kept now, for want of disk, is tried again until it is needed. */
   #install (): void {
-    if (this.#node === null) return
+    const now = this.#surroundings.ports.clock.now()
     for (const key of [...this.#toInstall]) {
-      try {
-        this.#node.install({ epoch: key.epoch, privateKey: key.secret, from: key.from, until: key.until })
+      const { epoch, secret, from, until, isNew } = key
+      this.#attempt(epoch, () => {
+        // Of a key that was in use before, the file must be there.
+        if (isNew || now < from) this.#seenLog.create(epoch, secret)
+        if (this.#node === null) return
+        this.#node.install({ epoch, privateKey: secret, from, until })
         this.#toInstall = this.#toInstall.filter(other => other !== key)
-      } catch (error) {
-        const { code, message } = asMixmintError(error)
-        this.#surroundings.log.error(message, { code, epoch: key.epoch })
-      }
+      })
+    }
+  }
+
+  #attempt (epoch: number, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const { code, message } = asMixmintError(error)
+      this.#surroundings.log.error(message, { code, epoch })
     }
   }
 
@@ -109,7 +121,7 @@ export class Mixer {
       ...this.#hooks
     })
     this.#install()
-    this.#node.setEpoch(view.epoch)
+    this.#node.setEpoch(view.epoch, view.parameters)
     await this.#node.start()
     return this.#node
   }

@@ -202,7 +202,7 @@ export class WalletSession {
     })
     // The session's key outlives epochs: it is known to nobody but this session's own SURBs.
     node.install({ epoch: 0, privateKey, from: 0, until: Infinity })
-    node.setEpoch(0)
+    node.setEpoch(0, view.parameters)
     await node.start()
     node.keep(gateway.peer)
     requester = new MixnetRequester({

@@ -44,6 +44,8 @@ export interface MixKey {
   /** Packets may come under it from here to there: the epoch and the grace on both sides. */
   readonly from: Millis
   readonly until: Millis
+  /** Made by this process: nothing has come under it before. */
+  readonly isNew: boolean
 }
 
 export interface Rotation {
@@ -70,7 +72,7 @@ export class MixKeys {
   constructor (suite: Suite, schedule: Schedule, kept: readonly KeptKey[]) {
     this.#suite = suite
     this.#schedule = schedule
-    this.#keys = kept.map(key => this.#pair(key))
+    this.#keys = kept.map(key => this.#pair(key, false))
     this.#fresh = this.#keys
   }
 
@@ -115,7 +117,7 @@ export class MixKeys {
         wipe(secret)
         return error
       }
-      const key = this.#pair({ epoch: each, secret })
+      const key = this.#pair({ epoch: each, secret }, true)
       this.#keys = [...this.#keys, key].sort((a, b) => a.epoch - b.epoch)
       this.#fresh = [...this.#fresh, key]
     }
@@ -142,13 +144,14 @@ export class MixKeys {
     return { destroyed, failure }
   }
 
-  #pair ({ epoch, secret }: KeptKey): MixKey {
+  #pair ({ epoch, secret }: KeptKey, isNew: boolean): MixKey {
     return {
       epoch,
       secret,
       publicKey: this.#suite.x25519Base(secret),
       from: epochStart(this.#schedule, epoch) - this.#schedule.epochGrace,
-      until: epochEnd(this.#schedule, epoch)
+      until: epochEnd(this.#schedule, epoch),
+      isNew
     }
   }
 }

@@ -1,32 +1,25 @@
 /**
  * The mixer: what a mix, a gateway and the last hop of a path (a service, a wallet) do with packets. A plain engine:
  * (event, now, rng) → effects, over private state; no socket, no timer, no clock of its own. DESIGN §2, §8. When a packet
- * leaves is up to the strategy (strategy.ts).
+ * leaves is up to the strategy (strategy.ts); then it waits, if it must, until a crash cannot make its tag unseen.
  *
- *   packet ─ peel ─┬─ exit, reply ────────────────────────────────▶ deliver, exit, reply (delivered)
- *                  ├─ forward ─ delay? topology? room? ─ strategy ─▶ forward, to-wallet  (forwarded)
- *                  └─ anything else ───────────────────────────────▶ dropped, by reason
+ *   packet ─ peel ─┬─ exit, reply ────────────────────────────────┬─ recorded? ─┬─▶ deliver, exit, reply  (delivered)
+ *                  ├─ forward ─ delay? topology? room? ─ strategy ─┘             └─▶ forward, to-wallet    (forwarded)
+ *                  └─ anything else ────────────────────────────────────────────────▶ dropped, by reason
  *
  * received = forwarded + delivered + dropped + queued, always.
  */
-import { equal, toHex, wipe } from '@mixmint/core/kit/bytes'
-import { MixmintError } from '@mixmint/core/kit/errors'
+import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { isHere, nodeOf, parseAddress, type PacketAddress } from '../sphinx/address.ts'
-import { peel, type DropReason as PeelDropReason, type Peeled } from '../sphinx/peel.ts'
-import { SeenTags } from '../sphinx/replay.ts'
+import type { DropReason as PeelDropReason } from '../sphinx/peel.ts'
 import type { Strategy } from '../directory/formats.ts'
-import { strategyOf, type MixStrategy } from './strategy.ts'
+import { KeyRing, type EpochKey, type MeanDelay } from './keyring.ts'
+import { isSame, strategyOf, type MixStrategy } from './strategy.ts'
 
 /** A neighbour: its 39-byte peer id in lower-case hexadecimal. */
 export type LinkId = string
-
-/**
- * The mean delay, ms, that every packet must ask for. Where nobody prescribes one, any from 1 up to `most`, and each packet
- * has its own: it then tells the mix something of its sender.
- */
-export type MeanDelay = Millis | { readonly most: Millis }
 
 /** What the directory prescribes to a mixer. */
 export interface MixParameters {
@@ -49,19 +42,6 @@ export interface Topology {
   readonly mayReachWallet: (from: LinkId, wallet: LinkId) => boolean
 }
 
-/** The mix key of one epoch. It opens packets while from ≤ now < until (the epoch and the grace on both sides). */
-export interface EpochKey {
-  readonly epoch: number
-  /** X25519, 32 bytes; copied. */
-  readonly privateKey: Uint8Array
-  readonly from: Millis
-  readonly until: Millis
-  /** Where this epoch's document prescribes another mean than `parameters.meanDelay`. */
-  readonly meanDelay?: MeanDelay
-  /** Tags seen under this key before a restart, 32 bytes each. */
-  readonly seen?: Iterable<Uint8Array>
-}
-
 export type MixEvent =
   | { readonly kind: 'packet', readonly from: LinkId, readonly packet: Uint8Array }
   /** Some packet may be due. */
@@ -70,8 +50,16 @@ export type MixEvent =
   | { readonly kind: 'install', readonly key: EpochKey }
   /** Destroy the key of this epoch and its seen tags. */
   | { readonly kind: 'retire', readonly epoch: number }
-  /** The epoch that is now current: its key is tried first. */
-  | { readonly kind: 'epoch', readonly epoch: number }
+  /**
+   * The epoch that is now current, and what its document prescribes. Its key is tried first. What waits under another
+   * strategy goes over to this one as if it had just come.
+   */
+  | { readonly kind: 'epoch', readonly epoch: number, readonly parameters: MixParameters }
+  /**
+   * Of the tags counted by `tagged`, the first so many outlive a crash: the packets that brought them may go on. From the
+   * first such event on packets wait for theirs; before, tags are nobody's to keep.
+   */
+  | { readonly kind: 'recorded', readonly tags: number }
   /** Take no more packets; those inside leave when they are due, or at once if they wait for others to come. */
   | { readonly kind: 'drain' }
   /** Drop everything that waits. */
@@ -126,13 +114,14 @@ const LATEST_TIMER: Millis = 1000
 /** Times of day leave fractions of a ms no more precise: at the deadline that it was told, the caller finds something due. */
 const ROUNDING: Millis = 0.001
 
-interface Waiting { readonly mean: Millis, readonly effect: MixEffect }
-interface LiveKey { readonly key: EpochKey, readonly meanDelay: MeanDelay, readonly seen: SeenTags, readonly see: (tag: Uint8Array) => 'new' | 'seen' | 'full' }
+/** `tags`: how many tags there were when it came, its own the last. */
+interface Waiting { readonly mean: Millis, readonly tags: number, readonly effect: MixEffect }
 
 export interface MixEngineOptions {
   readonly suite: Suite
   /** Our own peer id, 39 bytes: packets for a wallet name us as its gateway. */
   readonly self: Uint8Array
+  /** Until the first `epoch` event. The packet size is for good. */
   readonly parameters: MixParameters
   readonly topology: Topology
   /** Where this node is an exit: may it ask this node, which is another than itself? Without it, it is no exit. */
@@ -141,14 +130,16 @@ export interface MixEngineOptions {
 
 export class MixEngine {
   readonly #options: MixEngineOptions
+  readonly #keys: KeyRing
+  #parameters: MixParameters
   #strategy: MixStrategy<Waiting>
+  /** What leaves, in this order, as soon as its tag is recorded. One that may not leave yet holds up those after it: their order stays random. */
+  readonly #leaving: Waiting[] = []
   readonly #dropped: Partial<Record<MixDropReason, number>> = {}
-  /** In the order in which they are tried. */
-  #keys: LiveKey[] = []
-  #epoch = 0
   #received = 0
   #forwarded = 0
   #delivered = 0
+  #recorded = Infinity
   #draining = false
   /** Time in here only runs forward: see `#pass`. */
   #elapsed: Millis = 0
@@ -156,38 +147,35 @@ export class MixEngine {
 
   constructor (options: MixEngineOptions) {
     this.#options = options
+    this.#keys = new KeyRing(options.suite, options.parameters)
+    this.#parameters = options.parameters
     this.#strategy = strategyOf(options.parameters.strategy)
   }
 
   /** Never throws on a packet, whatever it holds. To be called with `timer` no later than at `nextDeadline()`. */
   handle (event: MixEvent, now: Millis, rng: Rng): MixEffect[] {
     this.#pass(now)
-    const effects: MixEffect[] = []
-    this.#release(effects, rng)
+    this.#leave(rng)
     switch (event.kind) {
-      case 'packet': {
-        const effect = this.#take(event.from, event.packet, now, rng)
-        if (effect !== undefined) effects.push(effect)
-        this.#release(effects, rng)
+      case 'packet':
+        this.#take(event.from, event.packet, now, rng)
+        this.#leave(rng)
         break
-      }
       case 'timer': break
-      case 'install': this.#install(event.key, rng); break
-      case 'retire': this.#retire(event.epoch); break
+      case 'install': this.#keys.install(event.key, rng); break
+      case 'retire': this.#keys.retire(event.epoch); break
       case 'epoch':
-        this.#epoch = event.epoch
-        this.#sortKeys()
+        this.#prescribe(event.epoch, event.parameters, rng)
+        this.#leave(rng)
         break
+      case 'recorded': this.#recorded = event.tags; break
       case 'drain':
         this.#draining = true
-        this.#forward(this.#strategy.drain(rng), effects)
+        this.#flush(rng)
         break
-      case 'abandon':
-        for (let i = 0; i < this.#strategy.size; i++) this.#drop('abandoned')
-        this.#strategy = strategyOf(this.#options.parameters.strategy)
-        break
+      case 'abandon': this.#abandon(); break
     }
-    return effects
+    return this.#release()
   }
 
   /** When, on the caller's clock, `timer` will have something to do. Undefined: not before another packet. */
@@ -201,27 +189,38 @@ export class MixEngine {
     return this.#options.parameters.packetSize
   }
 
+  /** Packets that have not left yet. */
+  get queued (): number {
+    return this.#strategy.size + this.#leaving.length
+  }
+
+  /** Tags seen so far, under all keys, those from before a restart not counted. */
+  get tagged (): number {
+    return this.#keys.tagged
+  }
+
   counts (): MixCounts {
     return {
-      received: this.#received, forwarded: this.#forwarded, delivered: this.#delivered, queued: this.#strategy.size,
+      received: this.#received, forwarded: this.#forwarded, delivered: this.#delivered, queued: this.queued,
       dropped: { ...this.#dropped }
     }
   }
 
   snapshot (): MixSnapshot {
+    const leaving = this.#leaving.map(({ effect }) => ({ wait: 0, effect }))
     const waiting = this.#strategy.waiting()
       .map(({ due, packet: { effect } }) => ({ wait: due === undefined ? undefined : due - this.#elapsed, effect }))
-    return { counts: this.counts(), waiting, epochs: this.#keys.map(({ key }) => key.epoch) }
+    return { counts: this.counts(), waiting: [...leaving, ...waiting], epochs: this.#keys.epochs }
   }
 
   /** How many tags were seen under the key of this epoch; 0 without such a key. */
   seenCount (epoch: number): number {
-    return this.#keys.find(({ key }) => key.epoch === epoch)?.seen.size ?? 0
+    return this.#keys.seenCount(epoch)
   }
 
   /** The tags from number `from` on, to be kept over a restart: in the order they came, copies. */
   seenSince (epoch: number, from: number): Iterable<Uint8Array> {
-    return this.#keys.find(({ key }) => key.epoch === epoch)?.seen.since(from) ?? []
+    return this.#keys.seenSince(epoch, from)
   }
 
   /**
@@ -236,60 +235,67 @@ export class MixEngine {
     this.#lastNow = now
   }
 
-  #release (effects: MixEffect[], rng: Rng): void {
-    this.#forward(this.#strategy.leave(this.#elapsed + ROUNDING, rng), effects)
+  /** What is due joins those that leave. */
+  #leave (rng: Rng): void {
+    for (const packet of this.#strategy.leave(this.#elapsed + ROUNDING, rng)) this.#leaving.push(packet)
   }
 
-  #forward (left: readonly Waiting[], effects: MixEffect[]): void {
-    this.#forwarded += left.length
-    for (const { effect } of left) effects.push(effect)
+  #flush (rng: Rng): void {
+    for (const packet of this.#strategy.drain(rng)) this.#leaving.push(packet)
   }
 
-  #take (from: LinkId, packet: Uint8Array, now: Millis, rng: Rng): MixEffect | undefined {
+  #release (): MixEffect[] {
+    const effects: MixEffect[] = []
+    for (const { tags, effect } of this.#leaving) {
+      if (tags > this.#recorded) break
+      effects.push(effect)
+      if (isForwarded(effect)) this.#forwarded += 1
+      else this.#delivered += 1
+    }
+    if (effects.length > 0) this.#leaving.splice(0, effects.length)
+    return effects
+  }
+
+  #take (from: LinkId, packet: Uint8Array, now: Millis, rng: Rng): void {
     this.#received += 1
-    if (this.#draining) return this.#drop('draining')
-    if (packet.length !== this.packetSize) return this.#drop('size')
-    const [peeled, meanDelay] = this.#peel(packet, now)
+    const taken = this.#draining ? 'draining' : packet.length !== this.packetSize ? 'size' : this.#open(from, packet, now)
+    if (typeof taken === 'string') return this.#drop(taken)
+    const { queueLimit } = this.#parameters
+    const waiting = { ...taken, tags: this.tagged }
+    if (isForwarded(taken.effect)) {
+      if (this.queued >= queueLimit) this.#drop('queue-full')
+      else this.#strategy.add(waiting, this.#elapsed, rng)
+    } else if (this.#leaving.length >= queueLimit) { // of these, few wait, and only for their tags to be recorded
+      this.#drop('queue-full')
+    } else {
+      this.#leaving.push(waiting)
+    }
+  }
+
+  /** What is to become of it, and its mean delay; or why nothing is. */
+  #open (from: LinkId, packet: Uint8Array, now: Millis): Omit<Waiting, 'tags'> | MixDropReason {
+    const peeled = this.#keys.peel(packet, now)
     switch (peeled.kind) {
-      case 'drop': return this.#drop(peeled.reason)
-      case 'exit': return this.#exit(peeled.destination, peeled.message)
-      case 'reply':
-        this.#delivered += 1
-        return { kind: 'reply', surbId: peeled.surbId, payload: peeled.payload }
+      case 'drop': return peeled.reason
+      case 'reply': return { mean: 0, effect: { kind: 'reply', surbId: peeled.surbId, payload: peeled.payload } }
+      case 'exit': {
+        const effect = this.#exit(peeled.destination, peeled.message)
+        return typeof effect === 'string' ? effect : { mean: 0, effect }
+      }
       case 'forward': {
-        if (typeof meanDelay === 'number' ? peeled.delay !== meanDelay : peeled.delay < 1 || peeled.delay > meanDelay.most) return this.#drop('delay')
+        if (!this.#keys.mayAsk(peeled.delay, now)) return 'delay'
         const effect = this.#route(from, peeled.next, peeled.packet)
-        if (typeof effect === 'string') return this.#drop(effect)
-        if (this.#strategy.size >= this.#options.parameters.queueLimit) return this.#drop('queue-full')
-        this.#strategy.add({ mean: peeled.delay, effect }, this.#elapsed, rng)
-        return undefined
+        return typeof effect === 'string' ? effect : { mean: peeled.delay, effect }
       }
     }
   }
 
-  #exit (block: Uint8Array, message: Uint8Array): MixEffect | undefined {
-    if (isHere(block)) {
-      this.#delivered += 1
-      return { kind: 'deliver', message }
-    }
+  #exit (block: Uint8Array, message: Uint8Array): MixEffect | 'address' | 'exit-refused' {
+    if (isHere(block)) return { kind: 'deliver', message }
     const { self, exits } = this.#options
     const destination = parseAddress(block)
-    if (destination === null) return this.#drop('address')
-    if (equal(nodeOf(destination), self) || exits?.(destination) !== true) return this.#drop('exit-refused')
-    this.#delivered += 1
-    return { kind: 'exit', destination, message }
-  }
-
-  /** The first key whose MAC fits decides; a packet that fits none was garbled, or is for an epoch long gone. */
-  #peel (packet: Uint8Array, now: Millis): [peeled: Peeled | { kind: 'drop', reason: 'no-key' }, meanDelay: MeanDelay] {
-    let tried = false
-    for (const { key, meanDelay, see } of this.#keys) {
-      if (now < key.from || now >= key.until) continue
-      tried = true
-      const peeled = peel(this.#options.suite, key.privateKey, packet, see)
-      if (peeled.kind !== 'drop' || peeled.reason !== 'mac') return [peeled, meanDelay]
-    }
-    return [{ kind: 'drop', reason: tried ? 'mac' : 'no-key' }, 0]
+    if (destination === null) return 'address'
+    return equal(nodeOf(destination), self) || exits?.(destination) !== true ? 'exit-refused' : { kind: 'exit', destination, message }
   }
 
   #route (from: LinkId, next: Uint8Array, packet: Uint8Array): MixEffect | 'address' | 'topology' {
@@ -302,36 +308,29 @@ export class MixEngine {
     return topology.mayForward(from, toHex(nodeOf(to)), to.client === null ? null : toHex(to.peer)) ? { kind: 'forward', to, packet } : 'topology'
   }
 
-  #drop (reason: MixDropReason): undefined {
+  #drop (reason: MixDropReason): void {
     this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1
-    return undefined
   }
 
-  #install (key: EpochKey, rng: Rng): void {
-    if (this.#keys.some(live => live.key.epoch === key.epoch)) return
-    if (key.privateKey.length !== 32 || !(key.from < key.until)) {
-      throw new MixmintError('bad-argument', 'caller', 'a mix key has 32 bytes, and a date from which it is valid before the one until which it is')
-    }
-    const { parameters } = this.#options
-    const seen = new SeenTags(parameters.replayLimit, rng.bytes(16))
-    for (const tag of key.seen ?? []) seen.see(tag)
-    this.#keys.push({
-      key: { ...key, privateKey: key.privateKey.slice(), seen: undefined },
-      meanDelay: key.meanDelay ?? parameters.meanDelay,
-      seen,
-      see: tag => seen.see(tag)
-    })
-    this.#sortKeys()
+  #abandon (): void {
+    for (let left = this.queued; left > 0; left--) this.#drop('abandoned')
+    this.#leaving.length = 0
+    this.#strategy = strategyOf(this.#parameters.strategy)
   }
 
-  #retire (epoch: number): void {
-    for (const { key } of this.#keys) if (key.epoch === epoch) wipe(key.privateKey)
-    this.#keys = this.#keys.filter(({ key }) => key.epoch !== epoch)
+  #prescribe (epoch: number, parameters: MixParameters, rng: Rng): void {
+    const before = this.#parameters.strategy
+    this.#keys.turn(epoch, parameters)
+    this.#parameters = parameters
+    if (isSame(before, parameters.strategy)) return
+    const waiting = this.#strategy.waiting()
+    this.#strategy = strategyOf(parameters.strategy)
+    this.#leave(rng)
+    for (const { packet } of waiting) this.#strategy.add(packet, this.#elapsed, rng)
+    if (this.#draining) this.#flush(rng)
   }
+}
 
-  /** The current epoch, then those nearest to it, the later one first. */
-  #sortKeys (): void {
-    const distance = ({ key }: LiveKey): number => Math.abs(key.epoch - this.#epoch - 0.25)
-    this.#keys.sort((a, b) => distance(a) - distance(b))
-  }
+function isForwarded ({ kind }: MixEffect): boolean {
+  return kind === 'forward' || kind === 'to-wallet'
 }

@@ -9,8 +9,10 @@
  *   timed        all, at each tick                              bounded delay; few packets, few to hide among
  *   pool         most, at each tick or when so many are in      a packet may stay for many ticks, so batches overlap
  */
+import { equal } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
-import type { Strategy } from '../directory/formats.ts'
+import { Strategy } from '../directory/formats.ts'
 import { PoissonMix } from './poisson.ts'
 import { PoolMix } from './pool.ts'
 import { ThresholdMix } from './threshold.ts'
@@ -19,7 +21,7 @@ import { TimedMix } from './timed.ts'
 /** A packet that waits: with the mean delay that it asked for, ms. */
 export interface Waiting { readonly mean: Millis }
 
-/** Times are on a clock that only runs forward. `leave` is called before and after each `add`, with the time of it. */
+/** Times are on a clock that only runs forward. `leave` is called, with the same time, before packets are added and after. */
 export interface MixStrategy<T extends Waiting> {
   /** How many packets wait. */
   readonly size: number
@@ -41,4 +43,8 @@ export function strategyOf<T extends Waiting> (strategy: Strategy): MixStrategy<
     case 'timed': return new TimedMix(strategy.interval)
     case 'pool': return new PoolMix(strategy)
   }
+}
+
+export function isSame (a: Strategy, b: Strategy): boolean {
+  return equal(encode(Strategy, a), encode(Strategy, b))
 }

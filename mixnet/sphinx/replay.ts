@@ -22,7 +22,7 @@ const FREE = 0
 const MOST_TAGS = 2 ** 30
 
 export class SeenTags {
-  readonly #limit: number
+  #limit = 0
   readonly #salt: Uint32Array
   readonly #chunks: Uint8Array[] = []
   readonly #shards = Array.from({ length: SHARDS }, () => new Uint32Array(FIRST_SLOTS))
@@ -35,12 +35,17 @@ export class SeenTags {
    * @throws bad-argument (caller)
    */
   constructor (limit: number, salt: Uint8Array) {
+    this.limit = limit
+    if (salt.length !== 16) throw new MixmintError('bad-argument', 'caller', 'the salt of a replay set has 16 bytes')
+    this.#salt = new Uint32Array(new Uint8Array(salt).buffer)
+  }
+
+  /** The most tags kept. One lower than their number forgets none: it only keeps newcomers out. @throws bad-argument (caller) */
+  set limit (limit: number) {
     if (!Number.isInteger(limit) || limit < 1 || limit > MOST_TAGS) {
       throw new MixmintError('bad-argument', 'caller', `the limit of seen tags must be 1 to ${MOST_TAGS}`)
     }
-    if (salt.length !== 16) throw new MixmintError('bad-argument', 'caller', 'the salt of a replay set has 16 bytes')
     this.#limit = limit
-    this.#salt = new Uint32Array(new Uint8Array(salt).buffer)
   }
 
   /** How many tags are kept. */
@@ -59,13 +64,30 @@ export class SeenTags {
    * @returns new: it was not here, and is now. seen: it was here. full: it was not here, and there is no room for it.
    */
   see (tag: Uint8Array): 'new' | 'seen' | 'full' {
+    return this.#see(tag, this.#limit)
+  }
+
+  /** A tag that was seen before a restart; whatever the limit is now, for what is left out is forgotten. */
+  restore (tag: Uint8Array): void {
+    this.#see(tag, MOST_TAGS)
+  }
+
+  /** The tags from number `from` on (0: all), 32 bytes each, in the order they came; copies. */
+  * since (from: number): Generator<Uint8Array> {
+    for (let i = from; i < this.#size; i++) {
+      const at = (i % CHUNK_TAGS) * TAG_SIZE
+      yield this.#chunkOf(i).slice(at, at + TAG_SIZE)
+    }
+  }
+
+  #see (tag: Uint8Array, limit: number): 'new' | 'seen' | 'full' {
     if (tag.length !== TAG_SIZE) throw new MixmintError('bad-argument', 'caller', `a tag has ${TAG_SIZE} bytes`)
     const hash = this.#hash(tag, 0)
     const number = hash % SHARDS
     const shard = this.#shards[number]
     const slot = this.#slot(shard, hash, tag)
     if (shard[slot] !== FREE) return 'seen'
-    if (this.#size >= this.#limit) return 'full'
+    if (this.#size >= limit) return 'full'
 
     if (this.#size % CHUNK_TAGS === 0) this.#chunks.push(new Uint8Array(CHUNK_BYTES))
     this.#chunks[this.#chunks.length - 1].set(tag, (this.#size % CHUNK_TAGS) * TAG_SIZE)
@@ -74,14 +96,6 @@ export class SeenTags {
     this.#taken[number] += 1
     if (this.#taken[number] > shard.length * FULLEST) this.#shards[number] = this.#grown(shard)
     return 'new'
-  }
-
-  /** The tags from number `from` on (0: all), 32 bytes each, in the order they came; copies. `see` them to restore. */
-  * since (from: number): Generator<Uint8Array> {
-    for (let i = from; i < this.#size; i++) {
-      const at = (i % CHUNK_TAGS) * TAG_SIZE
-      yield this.#chunkOf(i).slice(at, at + TAG_SIZE)
-    }
   }
 
   #chunkOf (i: number): Uint8Array {

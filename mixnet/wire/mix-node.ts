@@ -5,12 +5,14 @@
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
-import type { EpochKey, LinkId, MixCounts, MixDropReason, MixEffect, MixEngine, MixEvent } from '../mixing/engine.ts'
+import type { LinkId, MixCounts, MixDropReason, MixEffect, MixEngine, MixEvent, MixParameters } from '../mixing/engine.ts'
+import type { EpochKey } from '../mixing/keyring.ts'
 import { nodeOf, parseAddress, PEER_ID_SIZE, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE } from '../sphinx/layout.ts'
 import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
 import type { StreamHost } from './stream-host.ts'
+import { TagRecorder } from './tag-recorder.ts'
 import { WalletLinks, type WalletCounts, type WalletLinksOptions } from './wallets.ts'
 
 export interface MixNodeOptions {
@@ -23,7 +25,10 @@ export interface MixNodeOptions {
   readonly limits?: Partial<LinkLimits>
   /** For a gateway: how it serves wallets, on a host other than `node`. */
   readonly wallets?: Omit<WalletLinksOptions, 'packetSize' | 'onPacket' | 'rng' | 'meter'>
-  /** Where seen tags are kept over a restart; without it they are not, as suits keys that live no longer than the process. */
+  /**
+   * Where seen tags are kept over a restart; a file for each key is made in it before the key is installed. Without it they
+   * are not kept, as suits keys that live no longer than the process.
+   */
   readonly seenLog?: SeenLog
   /** A message for this node, still padded. */
   readonly onDeliver?: (message: Uint8Array) => void
@@ -46,13 +51,12 @@ export class MixNode {
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Infinity
   #onEmpty: (() => void) | undefined
-  /** Of each epoch, how many tags the log holds. */
-  readonly #logged = new Map<number, number>()
+  readonly #recorder: TagRecorder | null = null
 
   constructor (options: MixNodeOptions) {
     this.#options = options
-    const { node, neighbourhood, rng, meter, limits, wallets } = options
-    const { packetSize } = options.engine
+    const { node, neighbourhood, rng, meter, limits, wallets, engine, seenLog } = options
+    const { packetSize } = engine
     this.#links = new PacketLinks({
       node, neighbourhood, packetSize, rng, meter, limits, onPacket: (from, packet) => { this.#take(from, packet) }
     })
@@ -66,6 +70,11 @@ export class MixNode {
           return this.#bad() === before
         }
       })
+    if (seenLog !== undefined) {
+      const onRecorded = (tags: number): void => { this.#handle({ kind: 'recorded', tags }) }
+      this.#recorder = new TagRecorder({ log: seenLog, engine, meter, onRecorded })
+      onRecorded(0)
+    }
   }
 
   /** Take packets from now on. */
@@ -74,26 +83,22 @@ export class MixNode {
     await this.#wallets?.start()
   }
 
-  /** @throws seen-log-failed (operator): then the key is not used */
+  /** @throws seen-log-failed, seen-log-damaged (operator): then the key is not used */
   install (key: EpochKey): void {
-    const { seenLog, engine } = this.#options
-    if (seenLog === undefined || this.#logged.has(key.epoch)) {
-      this.#handle({ kind: 'install', key })
-      return
-    }
-    this.#handle({ kind: 'install', key: { ...key, seen: seenLog.load(key.epoch) } })
-    this.#logged.set(key.epoch, engine.seenCount(key.epoch))
+    const install = (key: EpochKey): void => { this.#handle({ kind: 'install', key }) }
+    if (this.#recorder === null) install(key)
+    else this.#recorder.install(key, install)
   }
 
+  /** @throws seen-log-failed (operator): the key is gone, its tags are still on the disk */
   retire (epoch: number): void {
     this.#handle({ kind: 'retire', epoch })
-    this.#logged.delete(epoch)
-    this.#options.seenLog?.remove(epoch)
+    this.#recorder?.retire(epoch)
   }
 
-  /** Which epoch is now current. */
-  setEpoch (epoch: number): void {
-    this.#handle({ kind: 'epoch', epoch })
+  /** Which epoch is now current, and what its document prescribes. The packet size stays what it was. */
+  setEpoch (epoch: number, parameters: MixParameters): void {
+    this.#handle({ kind: 'epoch', epoch, parameters })
   }
 
   /**
@@ -134,7 +139,7 @@ export class MixNode {
     const signal = AbortSignal.timeout(ms)
     await Promise.all([this.#links.refuse(signal), this.#wallets?.refuse(signal)])
     this.#handle({ kind: 'drain' })
-    if (this.#options.engine.counts().queued > 0 && !signal.aborted) {
+    if (this.#options.engine.queued > 0 && !signal.aborted) {
       await new Promise<void>(resolve => {
         this.#onEmpty = resolve
         signal.addEventListener('abort', () => { resolve() }, { once: true })
@@ -143,13 +148,13 @@ export class MixNode {
     this.#handle({ kind: 'abandon' })
     clearTimeout(this.#timer)
     await Promise.all([this.#links.stop(signal), this.#wallets?.stop(signal)])
-    this.#options.seenLog?.close()
+    await this.#recorder?.close()
   }
 
   #take (from: LinkId, packet: Uint8Array): void {
-    // While the log is behind, for want of disk, a packet that was taken could be taken again after a crash.
-    if (this.#log()) this.#handle({ kind: 'packet', from, packet })
-    else this.#options.meter.count('mix_shed', { reason: 'seen-log' })
+    // Without the disk a packet that is taken could only wait.
+    if (this.#recorder?.failing === true) this.#options.meter.count('mix_shed', { reason: 'seen-log' })
+    else this.#handle({ kind: 'packet', from, packet })
   }
 
   /** How many bad packets there have been. */
@@ -161,27 +166,9 @@ export class MixNode {
   #handle (event: MixEvent): void {
     const { engine, clock, rng } = this.#options
     const effects = engine.handle(event, clock.now(), rng)
-    if (event.kind === 'packet') this.#log()
+    this.#recorder?.poke()
     for (const effect of effects) this.#perform(effect)
     this.#arm()
-  }
-
-  /** Write the tags that came since the last time. Is the log complete? */
-  #log (): boolean {
-    const { seenLog, engine, meter } = this.#options
-    if (seenLog === undefined) return true
-    for (const [epoch, logged] of this.#logged) {
-      const count = engine.seenCount(epoch)
-      if (count === logged) continue
-      try {
-        seenLog.append(epoch, engine.seenSince(epoch, logged))
-        this.#logged.set(epoch, count)
-      } catch {
-        meter.count('mix_seen_log_failed')
-        return false
-      }
-    }
-    return true
   }
 
   #perform (effect: MixEffect): void {
@@ -204,18 +191,17 @@ export class MixNode {
   }
 
   #arm (): void {
-    const deadline = this.#options.engine.nextDeadline()
-    if (deadline === undefined) {
-      this.#onEmpty?.()
-      return
-    }
+    const { engine, clock } = this.#options
+    if (engine.queued === 0) this.#onEmpty?.()
+    const deadline = engine.nextDeadline()
+    if (deadline === undefined) return
     if (this.#timerAt <= deadline) return
     clearTimeout(this.#timer)
     this.#timerAt = deadline
     this.#timer = setTimeout(() => {
       this.#timerAt = Infinity
       this.#handle({ kind: 'timer' })
-    }, Math.max(0, Math.ceil(deadline - this.#options.clock.now())))
+    }, Math.max(0, Math.ceil(deadline - clock.now())))
   }
 }
 

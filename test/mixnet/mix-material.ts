@@ -1,7 +1,7 @@
 /** Packets for a mix under test: peers, keys, paths. */
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { concat, toHex } from '@mixmint/core/kit/bytes'
-import type { EpochKey } from '@mixmint/mixnet/mixing/engine'
+import type { EpochKey } from '@mixmint/mixnet/mixing/keyring'
 import { addressBlock } from '@mixmint/mixnet/sphinx/address'
 import { createSurb, useSurb } from '@mixmint/mixnet/sphinx/surb'
 import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'

@@ -1,135 +1,179 @@
-/** Seen tags on disk: a packet that was taken before a crash is refused after it. */
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+/** Seen tags on disk: what is on it outlives kills and the loss of power; what is damaged is never taken for whole. */
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MixEngine } from '@mixmint/mixnet/mixing/engine'
-import { addressBlock } from '@mixmint/mixnet/sphinx/address'
-import { wrap } from '@mixmint/mixnet/sphinx/wrap'
-import { MixNode } from '@mixmint/mixnet/wire/mix-node'
+import { concat } from '@mixmint/core/kit/bytes'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
-import { systemClock, systemRng } from '../../nodes/clock.ts'
-import type { Host } from '../../nodes/host.ts'
-import { CountingMeter } from '../doubles/meter.ts'
-import { startHost, until } from './hosts.ts'
-import { HERE, suite } from './mix-material.ts'
+import { seededRng } from '../doubles/rng.ts'
 
 let dir: string
 beforeEach(() => { dir = mkdtempSync(join(tmpdir(), 'mixmint-seen-')) })
 afterEach(() => { rmSync(dir, { recursive: true, force: true }) })
 
-const tags = (count: number): Uint8Array[] => Array.from({ length: count }, () => systemRng.bytes(32))
+const rng = seededRng('seen')
+const KEY = rng.bytes(32)
+const RECORD = 36
+const HEADER = 32
+const tags = (count: number): Uint8Array[] => Array.from({ length: count }, () => rng.bytes(32))
+const pathOf = (epoch: number): string => join(dir, `${epoch}.tags`)
+
+/** An open log with a file for each of these epochs. */
+function logOf (...epochs: number[]): SeenLog {
+  const log = new SeenLog(dir)
+  for (const epoch of epochs) {
+    log.create(epoch, KEY)
+    log.load(epoch, KEY)
+  }
+  return log
+}
+
+/** As another process would find it now; whoever has it open knows nothing of it. */
+function found (epoch: number): Uint8Array[] {
+  const copy = mkdtempSync(join(tmpdir(), 'mixmint-seen-'))
+  try {
+    cpSync(dir, copy, { recursive: true })
+    return [...new SeenLog(copy).load(epoch, KEY)].map(tag => new Uint8Array(tag))
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+}
+
+const refused = (code: string, message = /./): object => expect.objectContaining({ code, fault: 'operator', message: expect.stringMatching(message) })
 
 describe('the log', () => {
-  test('gives back what was appended, by epoch and in order, to whoever opens it next', () => {
+  test('gives back what was appended, by epoch and in order, to whoever opens it next', async () => {
     const [one, two] = [tags(5), tags(3)]
-    const log = new SeenLog(dir)
-    expect(log.load(1)).toEqual([])
-    log.append(1, one.slice(0, 2))
-    log.append(2, two)
-    log.append(1, one.slice(2))
+    const log = logOf(1, 2)
+    expect(found(1)).toEqual([])
+    await log.append(1, one.slice(0, 2))
+    await log.append(2, two)
+    await log.append(1, one.slice(2))
+    expect([found(1), found(2)]).toEqual([one, two])
+    await log.close()
     const next = new SeenLog(dir)
-    expect(next.load(1)).toEqual(one)
-    expect(next.load(2)).toEqual(two)
-    next.append(1, two)
-    expect(new SeenLog(dir).load(1)).toEqual([...one, ...two])
-    for (const each of [log, next]) each.close()
+    expect([...next.load(1, KEY)].map(tag => new Uint8Array(tag))).toEqual(one)
+    await next.append(1, two)
+    await next.close()
+    expect(found(1)).toEqual([...one, ...two])
   })
 
-  test('a tag that a crash cut short goes, and nothing else', () => {
-    const all = tags(3)
-    const log = new SeenLog(dir)
-    log.append(7, all)
-    log.close()
-    appendFileSync(join(dir, '7.tags'), new Uint8Array(13))
-    const next = new SeenLog(dir)
-    expect(next.load(7)).toEqual(all)
-    next.append(7, all)
-    next.close()
-    expect(statSync(join(dir, '7.tags')).size).toBe(6 * 32)
+  test('creating a file again changes nothing', async () => {
+    const log = logOf(1)
+    await log.append(1, tags(2))
+    log.create(1, KEY)
+    await log.append(1, tags(1))
+    expect(found(1)).toHaveLength(3)
   })
 
-  test('is for its owner only, and goes with its key', () => {
-    const log = new SeenLog(join(dir, 'seen'))
-    log.append(1, tags(1))
-    log.append(2, tags(1))
-    expect(statSync(join(dir, 'seen', '1.tags')).mode & 0o777).toBe(0o600)
+  test('takes 36 bytes a tag and 32 a file', async () => {
+    const log = logOf(1)
+    for (let i = 0; i < 10; i++) await log.append(1, tags(1000))
+    await log.close()
+    expect(statSync(pathOf(1)).size).toBe(HEADER + 10_000 * RECORD)
+    expect(found(1)).toHaveLength(10_000)
+  })
+
+  test('is for its owner only, and goes with its key; so does what a crash left of earlier keys', () => {
+    const log = logOf(3, 4, 5)
+    writeFileSync(join(dir, '2.tags.new'), 'half made')
+    writeFileSync(join(dir, 'note'), 'of somebody else')
+    expect(statSync(pathOf(3)).mode & 0o777).toBe(0o600)
+    log.remove(4)
+    log.remove(4)
+    expect(readdirSync(dir).sort()).toEqual(['5.tags', 'note'])
+    new SeenLog(join(dir, 'none')).remove(4)
+  })
+
+  test('what is appended for a key that goes at the same time hinders nobody', async () => {
+    const log = logOf(1, 2)
+    const late = log.append(1, tags(100))
     log.remove(1)
-    log.remove(1)
-    expect(readdirSync(join(dir, 'seen'))).toEqual(['2.tags'])
-    log.close()
+    await late
+    await log.append(1, tags(1))
+    await log.append(2, tags(1))
+    await log.close()
+    expect(readdirSync(dir)).toEqual(['2.tags'])
+    expect(found(2)).toHaveLength(1)
   })
 
   test('that cannot be kept says so', () => {
     writeFileSync(join(dir, 'file'), '')
-    expect(() => new SeenLog(join(dir, 'file')).load(1)).toThrow(expect.objectContaining({ code: 'seen-log-failed', fault: 'operator' }))
+    expect(() => { new SeenLog(join(dir, 'file')).create(1, KEY) }).toThrow(refused('seen-log-failed'))
   })
 })
 
-describe('a mix', () => {
-  const privateKey = systemRng.bytes(32)
-  const nodes: MixNode[] = []
-  afterEach(async () => { await Promise.all(nodes.splice(0).map(async node => { await node.stop(50) })) })
-
-  async function start (seenLog: SeenLog): Promise<{ node: MixNode, host: Host, meter: CountingMeter }> {
-    const host = await startHost()
-    const meter = new CountingMeter()
-    const engine = new MixEngine({ suite, self: host.peer, parameters: { strategy: { kind: 'poisson' }, meanDelay: 1, packetSize: 4608, queueLimit: 10, replayLimit: 1000 }, topology: { mayForward: () => true, mayReachWallet: () => true } })
-    const node = new MixNode({ node: host.node, engine, neighbourhood: { addresses: () => [], accepts: () => true }, clock: systemClock, rng: systemRng, meter, seenLog })
-    node.install({ epoch: 1, privateKey, from: 0, until: Infinity })
-    await node.start()
-    nodes.push(node)
-    return { node, host, meter }
-  }
-
-  async function send (to: Host, packets: readonly Uint8Array[]): Promise<void> {
-    const host = await startHost()
-    const engine = new MixEngine({ suite, self: host.peer, parameters: { strategy: { kind: 'poisson' }, meanDelay: 1, packetSize: 4608, queueLimit: 10, replayLimit: 10 }, topology: { mayForward: () => true, mayReachWallet: () => true } })
-    const node = new MixNode({ node: host.node, engine, neighbourhood: { addresses: () => to.addresses(), accepts: () => true }, clock: systemClock, rng: systemRng, meter: new CountingMeter() })
-    nodes.push(node)
-    for (const packet of packets) node.sendPacket(to.peer, packet)
-  }
-
-  const packetFor = (host: Host): Uint8Array =>
-    wrap(suite, systemRng.bytes(32), [{ publicKey: suite.x25519Base(privateKey), address: addressBlock(host.addresses()[0], host.peer), delay: 0 }], HERE, systemRng.bytes(3968))
-
-  test('that was killed refuses what it had taken before', async () => {
-    const before = await start(new SeenLog(dir))
-    const [old, fresh] = [packetFor(before.host), packetFor(before.host)]
-    await send(before.host, [old])
-    await until(() => before.node.counts().mix.delivered === 1)
-    // Killed: nothing was closed, and another process comes up on the same folder.
-    const after = await start(new SeenLog(dir))
-    await send(after.host, [old, fresh])
-    await until(() => after.node.counts().mix.received === 2)
-    expect(after.node.counts().mix).toMatchObject({ delivered: 1, dropped: { replay: 1 } })
+describe('after a crash', () => {
+  test('whatever the machine made of the latest append, nothing before it is lost', async () => {
+    const log = logOf(7)
+    const [first, second, third] = [tags(4), tags(3), tags(6)]
+    await log.append(7, first)
+    await log.append(7, second)
+    const before = readFileSync(pathOf(7))
+    await log.append(7, third)
+    const after = readFileSync(pathOf(7))
+    await log.close()
+    // Pages of a file come to disk in any order, cut short, or as zeros; the header is in one sector.
+    const torn = fc.tuple(fc.integer({ min: before.length, max: after.length }), fc.array(fc.tuple(fc.integer({ min: before.length, max: after.length }), fc.nat(200), fc.nat(255)), { maxLength: 4 }), fc.boolean())
+    fc.assert(fc.property(torn, ([length, spoiled, header]) => {
+      const bytes = after.subarray(0, length).slice()
+      for (const [at, count, value] of spoiled) bytes.fill(value, Math.min(at, length), Math.min(at + count, length))
+      if (!header) bytes.set(before.subarray(0, HEADER))
+      writeFileSync(pathOf(7), bytes)
+      const left = found(7)
+      expect(left.slice(0, 7)).toEqual([...first, ...second])
+      expect([...first, ...second, ...third].slice(0, left.length)).toEqual(left)
+    }), { numRuns: 60 })
   })
 
-  test('whose disk is full takes nothing, and goes on when there is room', async () => {
-    const log = new SeenLog(dir)
-    const append = log.append.bind(log)
-    let full = false
-    log.append = (epoch, tags) => {
-      if (full) throw new Error('full')
-      append(epoch, tags)
-    }
-    const mix = await start(log)
-    full = true
-    await send(mix.host, [packetFor(mix.host), packetFor(mix.host)])
-    await until(() => mix.meter.of('mix_shed', { reason: 'seen-log' }) === 1)
-    expect(mix.node.counts().mix.received).toBe(1)
-    full = false
-    await send(mix.host, [packetFor(mix.host)])
-    await until(() => mix.node.counts().mix.received === 2)
-    expect(new SeenLog(dir).load(1)).toHaveLength(2)
-  })
-
-  test('forgets the tags with the key', async () => {
-    const mix = await start(new SeenLog(dir))
-    await send(mix.host, [packetFor(mix.host)])
-    await until(() => mix.node.counts().mix.delivered === 1)
-    expect(readdirSync(dir)).toEqual(['1.tags'])
-    mix.node.retire(1)
-    expect(readdirSync(dir)).toEqual([])
+  test('a tail that was cut off is overwritten', async () => {
+    const [first, second] = [tags(3), tags(2)]
+    await using (logOf(7), async log => { await log.append(7, first) })
+    appendFileSync(pathOf(7), rng.bytes(3 * RECORD + 13))
+    const next = new SeenLog(dir)
+    expect([...next.load(7, KEY)]).toHaveLength(3)
+    await next.append(7, second)
+    await next.close()
+    expect(statSync(pathOf(7)).size).toBe(HEADER + 5 * RECORD)
+    expect(found(7)).toEqual([...first, ...second])
   })
 })
+
+describe('a file that is not what it was', () => {
+  const all = tags(9)
+  beforeEach(async () => { await using (logOf(7), async log => { await log.append(7, all) }) })
+
+  test('is refused when it is missing', () => {
+    rmSync(pathOf(7))
+    expect(() => found(7)).toThrow(refused('seen-log-damaged', /epoch 7 is missing/))
+  })
+
+  test.each([0, 31, HEADER, HEADER + RECORD, HEADER + 9 * RECORD - 1])('is refused when it was cut to %i bytes', length => {
+    truncateSync(pathOf(7), length)
+    expect(() => found(7)).toThrow(refused('seen-log-damaged', length < HEADER ? /does not begin/ : /has \d good tags, and had 9/))
+  })
+
+  test('is refused when any bit of it was changed', () => {
+    const bytes = readFileSync(pathOf(7))
+    fc.assert(fc.property(fc.nat(bytes.length * 8 - 1), bit => {
+      const changed = Buffer.from(bytes)
+      changed[bit >> 3] ^= 1 << (bit & 7)
+      writeFileSync(pathOf(7), changed)
+      expect(() => found(7)).toThrow(refused('seen-log-damaged'))
+    }), { numRuns: 200 })
+  })
+
+  test('is refused when it is another node\'s, another epoch\'s or no such file', () => {
+    expect(() => new SeenLog(dir).load(7, rng.bytes(32))).toThrow(refused('seen-log-damaged', /another key/))
+    cpSync(pathOf(7), pathOf(8))
+    expect(() => found(8)).toThrow(refused('seen-log-damaged', /another key/))
+    writeFileSync(pathOf(7), concat(...all))
+    expect(() => found(7)).toThrow(refused('seen-log-damaged', /does not begin/))
+  })
+})
+
+async function using (log: SeenLog, work: (log: SeenLog) => Promise<void>): Promise<void> {
+  await work(log)
+  await log.close()
+}
