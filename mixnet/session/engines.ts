@@ -8,6 +8,12 @@ import type { PacketAddress } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
 import type { MixingParameters } from './delay-law.ts'
 
+/**
+ * How requests are put into packets. Fragments: of any length, with retransmission and words of refusal (requester.ts,
+ * responder.ts). Plain: one packet each, as any implementation of LIP-99 understands it (plain.ts).
+ */
+export type Session = 'fragments' | 'plain'
+
 /** A path and until when all mix keys on it live. */
 export interface Path { readonly hops: readonly Hop[], readonly expires: Millis }
 

@@ -20,6 +20,8 @@ export interface LinkOptions {
   readonly backoff: { readonly first: Millis, readonly most: Millis }
   readonly rng: Rng
   readonly onSent: () => void
+  /** The stream could not be opened. */
+  readonly onFailed?: () => void
   /** Packets that were taken and will not leave. */
   readonly onDropped: (count: number) => void
   /** The link is over; it takes no more packets. */
@@ -146,7 +148,8 @@ export class PacketLink {
   #failed (): void {
     this.#opening = false
     if (this.#over) return
-    const { hold, onDropped } = this.#options
+    const { hold, onDropped, onFailed } = this.#options
+    onFailed?.()
     const oldest = performance.now() - hold
     const fresh = this.#queue.findIndex(({ since }) => since > oldest)
     const stale = this.#queue.splice(0, fresh === -1 ? this.#queue.length : fresh)

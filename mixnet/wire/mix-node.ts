@@ -34,6 +34,8 @@ export interface MixNodeOptions {
   readonly onDeliver?: (message: Uint8Array) => void
   /** A message for this node as an exit: it is to ask the destination. */
   readonly onExit?: (message: Uint8Array, destination: PacketAddress) => void
+  /** A node of the network could not be reached. */
+  readonly onUnreachable?: (peer: LinkId) => void
   /** A reply on one of this node's SURBs: its id, 16 bytes, and the payload. */
   readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
 }
@@ -55,10 +57,10 @@ export class MixNode {
 
   constructor (options: MixNodeOptions) {
     this.#options = options
-    const { node, neighbourhood, rng, meter, limits, wallets, engine, seenLog } = options
+    const { node, neighbourhood, rng, meter, limits, wallets, engine, seenLog, onUnreachable } = options
     const { packetSize } = engine
     this.#links = new PacketLinks({
-      node, neighbourhood, packetSize, rng, meter, limits, onPacket: (from, packet) => { this.#take(from, packet) }
+      node, neighbourhood, packetSize, rng, meter, limits, onUnreachable, onPacket: (from, packet) => { this.#take(from, packet) }
     })
     this.#wallets = wallets === undefined
       ? null

@@ -63,6 +63,8 @@ export interface PacketLinksOptions {
   readonly packetSize: number
   /** While a promise that it returned is pending, nothing more is read from this neighbour. */
   readonly onPacket: (from: LinkId, packet: Uint8Array) => void | Promise<void>
+  /** A node of the network could not be reached, or took no stream of ours. */
+  readonly onUnreachable?: (peer: LinkId) => void
   readonly rng: Rng
   readonly meter: Meter
   readonly limits?: Partial<LinkLimits>
@@ -139,6 +141,7 @@ export class PacketLinks {
       backoff,
       rng: this.#options.rng,
       onSent: () => { this.#sent += 1 },
+      onFailed: () => { this.#options.onUnreachable?.(to) },
       onDropped: count => { this.#drop('no-link', count) },
       onOver: () => { this.#outbound.delete(to) }
     })

@@ -6,7 +6,8 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters } from '../session/engines.ts'
+import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, Session, SessionParameters } from '../session/engines.ts'
+import { PlainRequester } from '../session/plain.ts'
 import { Requester } from '../session/requester.ts'
 import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
@@ -19,6 +20,8 @@ export interface MixnetRequesterOptions {
   readonly meter: Meter
   /** What the network prescribes now, or null while that is not known: then nothing is sent. */
   readonly parameters: () => SessionParameters | null
+  /** How requests are put into packets: all of the network in one way. By default in fragments. */
+  readonly session?: Session
   /** Paths to services, and back to the node that `sendPacket` belongs to. */
   readonly paths: Paths
   /** `MixNode.sendPacket`. */
@@ -64,7 +67,7 @@ export class MixnetRequester {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#alarm = new Alarm(options.clock, () => { this.#step({ is: 'timer' }) })
-    this.#engine = new Requester({
+    const config = {
       suite: options.suite,
       meter: options.meter,
       parameters: () => this.#known(),
@@ -72,7 +75,8 @@ export class MixnetRequester {
       callLimit: this.#limits.calls,
       surbLimit: this.#limits.surbs,
       paths: options.paths
-    })
+    }
+    this.#engine = options.session === 'plain' ? new PlainRequester(config) : new Requester(config)
   }
 
   /**

@@ -5,8 +5,9 @@
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import type { ResponderEffect, ResponderEngine, ResponderEvent, SessionParameters } from '../session/engines.ts'
-import { Responder } from '../session/responder.ts'
+import type { ResponderEffect, ResponderEngine, ResponderEvent, Session, SessionParameters } from '../session/engines.ts'
+import { PlainResponder } from '../session/plain.ts'
+import { Responder, type ResponderConfig } from '../session/responder.ts'
 import { parseAddress, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
@@ -31,6 +32,8 @@ export interface MixnetResponderOptions {
   readonly meter: Meter
   /** What the network prescribes now, or null while that is not known: then nothing is answered. */
   readonly parameters: () => SessionParameters | null
+  /** How requests are put into packets: all of the network in one way. By default in fragments. */
+  readonly session?: Session
   /** May replies be given to this first hop of a SURB? A stranger's SURB must not make us talk to whomever it names. */
   readonly mayReplyTo: (firstHop: PacketAddress) => boolean
   /** Where this node is an exit: what it asks of others, and how. */
@@ -63,7 +66,7 @@ export class MixnetResponder {
     this.#options = options
     const limits = { ...LIMITS, ...options.limits }
     this.#alarm = new Alarm(options.clock, () => { this.#step({ is: 'timer' }) })
-    this.#engine = new Responder({
+    const config: ResponderConfig = {
       suite: options.suite,
       meter: options.meter,
       knows: (protocol, destination) => destination === null ? this.#handlers.has(protocol) : options.exit?.carries(protocol, destination) ?? false,
@@ -72,7 +75,8 @@ export class MixnetResponder {
       memoryLimit: limits.memory,
       requestsLimit: limits.requests,
       runLimit: limits.running
-    })
+    }
+    this.#engine = options.session === 'plain' ? new PlainResponder(config) : new Responder(config)
   }
 
   /** Answer this protocol from now on. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat, utf8 } from '@mixmint/core/kit/bytes'
-import { dataCapacity, decodeMessage, encodeMessage } from '@mixmint/mixnet/sphinx/message'
+import { bareCapacity, dataCapacity, decodeBare, decodeMessage, encodeBare, encodeMessage } from '@mixmint/mixnet/sphinx/message'
 import { bytesFrom, bytesOf } from './sphinx-material.ts'
 
 const codecs = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.integer({ min: 100, max: 300 }).map(n => 'c'.repeat(n)))
@@ -50,6 +50,32 @@ describe('a message', () => {
     const fine = { codec: 'x', surbs: [], data: new Uint8Array(1), sequence: 0 }
     expect(() => encodeMessage(3968, { ...fine, surbs: [new Uint8Array(733)] })).toThrow(bad)
     for (const sequence of [-1, 2 ** 32, 0.5, NaN]) expect(() => encodeMessage(3968, { ...fine, sequence })).toThrow(bad)
+  })
+})
+
+describe('a bare reply', () => {
+  test('comes back as it was, whatever fits', () => {
+    fc.assert(fc.property(sizes, fc.nat(), fc.nat(0xffffffff), (size, seed, sequence) => {
+      const capacity = bareCapacity(size)
+      const data = bytesFrom(seed, 'data', seed % (capacity + 1))
+      const encoded = encodeBare(size, data, sequence)
+      expect(encoded).toHaveLength(size)
+      expect(decodeBare(encoded)).toEqual(data)
+      expect(decodeBare(encodeBare(size, new Uint8Array(capacity), 0))).toHaveLength(capacity)
+      expect(() => encodeBare(size, new Uint8Array(capacity + 1), 0)).toThrow(expect.objectContaining({ code: 'bad-message', fault: 'caller' }))
+    }), { numRuns: 50 })
+  })
+
+  test('has this layout', () => {
+    expect(encodeBare(20, utf8('hello'), 0x01020304)).toEqual(Uint8Array.of(0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...utf8('hello'), 1, 2, 3, 4))
+  })
+
+  test('is none when it is too short, has a codec, or padding that is not zero', () => {
+    for (let length = 0; length < 7; length++) expect(decodeBare(new Uint8Array(length))).toBeNull()
+    expect(decodeBare(new Uint8Array(7))).toEqual(new Uint8Array(0))
+    expect(decodeBare(encodeMessage(48, { codec: 'x', surbs: [], data: new Uint8Array(1), sequence: 0 }))).toBeNull()
+    expect(decodeBare(Uint8Array.of(0, 1, 1, 0, 0, 0, 0, 0))).toBeNull()
+    expect(decodeBare(Uint8Array.of(0, 9, 0, 0, 0, 0, 0, 0))).toBeNull()
   })
 })
 
