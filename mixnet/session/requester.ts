@@ -8,26 +8,32 @@
  *   silence for a round trip (the quantile of the law of its delays, jittered, doubled each time)
  *             ──► what is known to be missing again, on fresh paths, in more copies the longer it was silent
  *
+ * Packets leave one at a time, each built when it does, as fast as the window allows (window.ts). A service cannot make a
+ * requester send more than an honest one over a bad network would: a flight must have had the time to arrive, and must
+ * bring the request on; and SURBs are made for fragments that are missing, less those that are out.
+ *
  * How a call ends: answered; `refused` by the service (cause: its own error, which says whether trying again may help;
  * a service that was too full to know of the request may still carry out a copy that is on its way); `not-sent`: no packet left this machine, so
  * nothing can have happened; at the deadline `overdue` if the service was heard, `lost` if not: in both cases the request
  * may have been carried out, and only asking the service again, by its own protocol, tells; `aborted` by the caller.
  */
 import { equal, toHex } from '@mixmint/core/kit/bytes'
-import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
-import { decodeMessage, encodeMessage } from '../sphinx/message.ts'
-import { createSurb, openReply } from '../sphinx/surb.ts'
-import { wrap } from '../sphinx/wrap.ts'
+import { geometryOf } from '../sphinx/layout.ts'
+import { decodeMessage } from '../sphinx/message.ts'
+import { openReply } from '../sphinx/surb.ts'
 import { Alarms } from './alarms.ts'
 import { Assembly } from './assembly.ts'
-import type { Path, Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters, Target } from './engines.ts'
-import { answerIdOf, bindingOf, fragmentCount, fragmentOf, ID_LENGTH, readReply, writeRequest, type ReplyPart } from './fragment.ts'
+import { aborted, atDeadline, backoff, NOTHING_TRIED, notSent, refused, tooLong, unanswerable, type Call } from './call.ts'
+import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters } from './engines.ts'
+import { answerIdOf, bindingOf, fragmentCount, ID_LENGTH, readReply, type ReplyPart } from './fragment.ts'
 import { answerChunk, fits, plan, planFirst, type PartPlan } from './flight.ts'
+import { Packer } from './packing.ts'
+import { Sender } from './sender.ts'
 import { SurbLedger, wipeSecrets } from './surbs.ts'
-import { jittered, timingsOf, type Timing } from './timing.ts'
+import { jittered, Slack, timingsOf, type Timing } from './timing.ts'
 
 export interface RequesterConfig {
   readonly suite: Suite
@@ -42,59 +48,30 @@ export interface RequesterConfig {
   readonly surbLimit: number
 }
 
-interface Call {
-  readonly number: number
-  readonly target: Target
-  readonly protocol: string
-  readonly content: Uint8Array
-  readonly deadline: Millis
-  readonly id: Uint8Array
-  readonly binding: Uint8Array
-  readonly chunk: number
-  /** Fragments of the request that are not known to have arrived. */
-  missing: number[]
-  /** The answer, one assembly per run of the handler that we hear from. */
-  readonly answers: Map<string, Assembly>
-  /** Fragments expected in the answer, or once known their true number. */
-  expected: number
-  flight: number
-  /** SURBs put into packets so far. */
-  given: number
-  packets: number
-  unsent: number
-  /** When the latest flight left. */
-  sentAt: Millis
-  /** While nothing has come home since: its paths there, and back for the SURB that is used first. */
-  tried: { there: Path[], back: Path | null }
-  heard: boolean
-  /** Timeouts since the last progress (doubles the wait), and since anything was heard (more copies). */
-  tries: number
-  silent: number
-}
-
-const LAST_HOP = new Uint8Array(ADDRESS_SIZE)
 /** A flight that nobody has answered yet brings at most so many packets full of SURBs. */
 const BLIND_SURB_PACKETS = 2
 /** So many missing fragments are sent again unasked; of more, the service is first asked which. */
 const BLIND_FRAGMENTS = 4
 const MOST_COPIES = 3
-const MOST_DOUBLINGS = 5
-/** A service at work is asked more often: an answer that was lost would be missed for long. */
-const MOST_DOUBLINGS_RUNNING = 2
 /** Answers of two runs of a handler can be on the way at once (the service was restarted). */
 const MOST_ANSWERS = 2
+const LAST_FLIGHT = 0xffff
+const NEVER = -1
 
 export class Requester implements RequesterEngine {
   readonly #config: RequesterConfig
   readonly #surbs: SurbLedger
+  readonly #sender: Sender<Call>
+  readonly #slack = new Slack()
   readonly #calls = new Map<number, Call>()
   readonly #alarms = new Alarms<number>()
   readonly #timing: () => Timing
 
   constructor (config: RequesterConfig) {
     this.#config = config
-    this.#timing = timingsOf(config.parameters, config.base)
+    this.#timing = timingsOf(config.parameters, () => this.#slack.of(config.base))
     this.#surbs = new SurbLedger(config.surbLimit)
+    this.#sender = new Sender(new Packer(config, this.#surbs))
   }
 
   /** Bytes of every message in this network. */
@@ -109,17 +86,40 @@ export class Requester implements RequesterEngine {
 
   /** When the next `timer` event is wanted, or null. */
   get due (): Millis | null {
-    return this.#alarms.next()
+    const alarm = this.#alarms.next()
+    const opens = this.#sender.due
+    return alarm === null || opens === null ? alarm ?? opens : Math.min(alarm, opens)
   }
 
   step (event: RequesterEvent, now: Millis, rng: Rng): RequesterEffect[] {
+    const effects = this.#take(event, now, rng)
+    effects.push(...this.#release(now, rng))
+    return effects
+  }
+
+  #take (event: RequesterEvent, now: Millis, rng: Rng): RequesterEffect[] {
     switch (event.is) {
       case 'start': return this.#start(event, now, rng)
       case 'reply': return this.#reply(event.surbId, event.payload, now, rng)
       case 'unsent': return this.#unsent(event.call)
-      case 'cancel': return this.#end(event.call, new MixmintError('aborted', 'caller', 'the request was aborted; if it had been sent, it may still be carried out'))
+      case 'cancel': return this.#end(event.call, aborted())
       case 'timer': return this.#alarms.ring(now).flatMap(call => this.#timeout(call, now, rng))
     }
+  }
+
+  /** The packets that may leave now. */
+  #release (now: Millis, rng: Rng): RequesterEffect[] {
+    return this.#sender.release(this.#timing(), now, rng).flatMap(({ call, packed, isLast }) => {
+      if (packed !== null) {
+        call.packets += 1
+        call.given += packed.surbs
+        call.sentAt = now
+        call.tried = { there: [...call.tried.there, packed.there], back: packed.back ?? call.tried.back }
+      }
+      if (isLast && call.packets === 0) return this.#end(call.number, notSent('the directory has no path to this service and back'))
+      if (isLast) this.#wake(call, call.wait, now, rng)
+      return packed === null ? [] : [{ do: 'send' as const, call: call.number, firstHop: packed.firstHop, packet: packed.packet }]
+    })
   }
 
   #start (event: RequesterEvent & { is: 'start' }, now: Millis, rng: Rng): RequesterEffect[] {
@@ -128,10 +128,8 @@ export class Requester implements RequesterEngine {
     const size = this.#messageSize
     const { requestLimit, surbsPerPacket } = this.#config.parameters()
     const refuse = (error: MixmintError): RequesterEffect[] => [{ do: 'reject', call: number, error }]
-    if (content.length > requestLimit) {
-      return refuse(new MixmintError('request-too-long', 'caller', `a request has at most ${requestLimit} bytes, this one has ${content.length}; nothing was sent`))
-    }
-    if (surbsPerPacket < 1 || !fits(size, protocol)) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
+    if (content.length > requestLimit) return refuse(tooLong(content.length, requestLimit))
+    if (surbsPerPacket < 1 || !fits(size, protocol)) return refuse(unanswerable())
     if (this.#calls.size >= callLimit) return refuse(notSent('too many requests are under way'))
     if (deadline <= now) return refuse(notSent('the deadline had passed'))
 
@@ -141,59 +139,20 @@ export class Requester implements RequesterEngine {
     const { chunk, parts } = planFirst(size, protocol, content.length, expected + spare, surbsPerPacket)
     const id = rng.bytes(ID_LENGTH)
     const call: Call = {
-      number, target, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk,
+      number, target, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk, messageSize: size,
       missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
-      answers: new Map(), expected, flight: 0, given: 0, packets: 0, unsent: 0, sentAt: now, tried: { there: [], back: null }, heard: false, tries: 0, silent: 0
+      answers: new Map(), expected, flight: 0, asked: NEVER, given: 0, packets: 0, unsent: 0, sentAt: now, wait: 0,
+      tried: NOTHING_TRIED, heard: false, tries: 0, silent: 0
     }
     this.#calls.set(number, call)
-    const effects = this.#send(call, parts, now, rng)
-    if (effects.length === 0) return this.#end(number, notSent('the directory has no path to this service and back'))
-    this.#wake(call, this.#timing().roundTrip, now, rng)
-    return effects
+    this.#send(call, parts, this.#timing().roundTrip, now, rng)
+    return []
   }
 
-  /** The packets of a flight. Parts for which there is no path now are left out; a timeout will repeat them. */
-  #send (call: Call, parts: readonly PartPlan[], now: Millis, rng: Rng): RequesterEffect[] {
-    const effects: RequesterEffect[] = []
-    call.tried = { there: [], back: null }
-    for (const part of parts) {
-      try {
-        effects.push(...this.#packet(call, part, now, rng))
-      } catch (error) {
-        // A mix published a key of low order: another path will do.
-        if (!isMixmintError(error, 'bad-hop-key')) throw error
-        this.#config.meter.count('request_bad_path')
-      }
-    }
-    call.packets += effects.length
-    call.sentAt = now
-    return effects
-  }
-
-  #packet (call: Call, part: PartPlan, now: Millis, rng: Rng): RequesterEffect[] {
-    const path = this.#config.paths.forward(call.target, now, rng)
-    if (path === null) return []
-    const surbs: Uint8Array[] = []
-    for (let i = 0; i < part.surbs; i++) surbs.push(...this.#surb(call, path, now, rng))
-    if (part.surbs > 0 && surbs.length === 0) return []
-    const data = writeRequest({
-      id: call.id, binding: call.binding, total: call.content.length, chunk: call.chunk, index: part.index, flight: call.flight,
-      wants: part.wants.slice(0, surbs.length), data: part.index === null ? NOTHING : fragmentOf(call.content, call.chunk, part.index)
-    })
-    const message = encodeMessage(this.#messageSize, { codec: call.protocol, surbs, data, sequence: call.packets })
-    const packet = wrap(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, call.target.destination ?? LAST_HOP, message)
-    call.given += surbs.length
-    call.tried.there.push(path)
-    return [{ do: 'send', call: call.number, firstHop: path.hops[0].address, packet }]
-  }
-
-  /** One that leaves with a packet on the path `there`. */
-  #surb (call: Call, there: Path, now: Millis, rng: Rng): Uint8Array[] {
-    const path = this.#config.paths.back(call.target, now, rng)
-    if (path === null || path.expires <= now) return []
-    call.tried.back = path
-    const { surb, secrets } = createSurb(this.#config.suite, rng.bytes(KEY_SIZE), path.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
-    return this.#surbs.give(call.number, secrets, path.expires, [path, there]) ? [surb] : []
+  /** Let these parts leave in their turn, and then wait so long for a word. Those for which there is no path then are left out. */
+  #send (call: Call, parts: readonly PartPlan[], wait: Millis, now: Millis, rng: Rng): void {
+    this.#sender.put(call, parts, rng)
+    this.#wake(call, wait, now, rng)
   }
 
   #reply (surbId: Uint8Array, payload: Uint8Array, now: Millis, rng: Rng): RequesterEffect[] {
@@ -208,17 +167,15 @@ export class Requester implements RequesterEngine {
     if (part === null) return this.#drop('bad-reply')
     call.heard = true
     call.silent = 0
-    call.tried = { there: [], back: null }
+    call.tried = NOTHING_TRIED
     for (const path of surb.paths) this.#config.paths.learned?.(path, true, now)
+    this.#sender.window.word(part.kind === 'gathering' ? Math.max(1, call.missing.length - part.missing.length) : 1)
+    this.#slack.word(part.flight < call.flight && call.tries > 0)
     switch (part.kind) {
       case 'answer': return this.#answer(call, part, now, rng)
       case 'gathering': return this.#gathering(call, part, now, rng)
       case 'running': return this.#running(call, part, now, rng)
-      case 'refused': {
-        const { code, fault, retry, message: why } = part.refusal
-        const cause = new MixmintError(code, fault, why, { retry })
-        return this.#end(call.number, new MixmintError('refused', 'peer', `the service refused the request (${code}): ${why}`, { retry, cause }))
-      }
+      case 'refused': return this.#end(call.number, refused(part.refusal))
     }
   }
 
@@ -243,35 +200,51 @@ export class Requester implements RequesterEngine {
     call.missing = []
     call.expected = answer.count
     call.tries = 0
-    // SURBs that the service has not seen yet may still be on the way: more are made only for what those do not cover.
-    const onTheWay = Math.max(0, call.given - part.seen)
-    const wanting = Math.min(part.unsent, answer.missing().length)
-    const more = wanting > onTheWay ? wanting - onTheWay + 1 : 0
     const { roundTrip, oneWay } = this.#timing()
-    const effects = more > 0 ? this.#send(call, this.#plan(call, [], more, []), now, rng) : []
+    const missing = answer.missing().length
+    const more = this.#lacking(call, Math.min(part.unsent, missing), missing, part, now)
     // What was wanted in the latest flight may come until its round trip is over.
-    this.#wake(call, Math.max(oneWay, call.sentAt + roundTrip - now), now, rng)
-    return effects
+    this.#send(call, this.#plan(call, [], more, []), Math.max(oneWay, call.sentAt + roundTrip - now), now, rng)
+    return []
+  }
+
+  /**
+   * How many SURBs to make, and one to spare, for so many fragments that wait for one, of so many that may come at all.
+   * Those that the service has not seen yet may be on the way, if it is not too long ago; and what it says of that does
+   * not count for more than what is known here: which SURBs have not come back.
+   */
+  #lacking (call: Call, waiting: number, most: number, { seen }: ReplyPart, now: Millis): number {
+    const out = this.#surbs.givenSince(call.number, now - this.#timing().roundTrip) + this.#sender.surbsOf(call)
+    const given = call.given + this.#sender.surbsOf(call)
+    const onTheWay = Math.min(out, Math.max(0, given - seen))
+    return waiting > onTheWay ? Math.max(0, Math.min(waiting - onTheWay, most - out) + 1) : 0
   }
 
   #gathering (call: Call, part: ReplyPart & { kind: 'gathering' }, now: Millis, rng: Rng): RequesterEffect[] {
     if (part.count !== fragmentCount(call.content.length, call.chunk)) return this.#drop('conflict')
     // Only the first word about the latest flight counts; an older one lists what has been sent again since.
-    if (part.flight !== call.flight) return []
-    if (part.missing.length < call.missing.length) call.tries = 0
+    if (part.flight !== call.flight || this.#sender.holds(call)) return []
+    const { spread, roundTrip } = this.#timing()
+    // An honest service waits for as long as parts may still come.
+    if (now < call.sentAt + spread) return this.#drop('too-soon')
+    const isProgress = part.missing.length < call.missing.length
+    // It may have been restarted; then it says so when asked after a silence.
+    if (!isProgress && call.asked !== call.flight) return this.#drop('no-progress')
+    if (isProgress) call.tries = 0
     call.missing = part.missing.slice()
     call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
-    this.#wake(call, this.#timing().roundTrip, now, rng)
-    return this.#send(call, this.#plan(call, call.missing, Math.max(2, call.expected + 1 - part.held), []), now, rng)
+    this.#send(call, this.#plan(call, call.missing, Math.max(2, call.expected + 1 - part.held), []), roundTrip * backoff(call), now, rng)
+    return []
   }
 
   #running (call: Call, part: ReplyPart & { kind: 'running' }, now: Millis, rng: Rng): RequesterEffect[] {
     if (call.missing.length > 0) call.tries = 0
     call.missing = []
-    this.#wake(call, this.#timing().roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS_RUNNING), now, rng)
-    const onTheWay = Math.max(0, call.given - part.seen)
-    const more = call.expected - part.held - onTheWay
-    return more > 0 ? this.#send(call, this.#plan(call, [], more + 1, []), now, rng) : []
+    // Of what it says to one flight, only the first word asks for SURBs.
+    const more = call.asked === part.flight ? this.#lacking(call, call.expected - part.held, call.expected, part, now) : 0
+    call.asked = NEVER
+    this.#send(call, this.#plan(call, [], more, []), this.#timing().roundTrip * backoff(call), now, rng)
+    return []
   }
 
   #timeout (number: number, now: Millis, rng: Rng): RequesterEffect[] {
@@ -279,19 +252,21 @@ export class Requester implements RequesterEngine {
     if (call === undefined) return []
     if (now >= call.deadline) return this.#end(number, atDeadline(call))
     this.#surbs.prune(number, now)
+    this.#sender.window.silence(now, this.#timing())
     call.tries += 1
     call.silent += 1
     // To the first flight a service that works on the answer says nothing, to later ones it does.
-    const { there, back } = call.silent > 1 ? call.tried : { there: [], back: null }
+    const { there, back } = call.silent > 1 ? call.tried : NOTHING_TRIED
     for (const path of back === null ? there : [...there, back]) this.#config.paths.learned?.(path, false, now)
-    const effects: RequesterEffect[] = []
+    call.tried = NOTHING_TRIED
     const parts = this.#planAgain(call)
     const copies = parts.length > BLIND_FRAGMENTS ? 1 : Math.min(1 + call.silent, MOST_COPIES)
     call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
-    for (let i = 0; i < copies; i++) effects.push(...this.#send(call, parts, now, rng))
-    this.#config.meter.count('request_retransmitted', {}, effects.length)
-    this.#wake(call, this.#timing().roundTrip * 2 ** Math.min(call.tries, MOST_DOUBLINGS), now, rng)
-    return effects
+    call.asked = call.flight
+    const again = Array.from({ length: copies }, () => parts).flat()
+    this.#config.meter.count('request_retransmitted', {}, again.length)
+    this.#send(call, again, this.#timing().roundTrip * backoff(call), now, rng)
+    return []
   }
 
   /** What to send after silence. */
@@ -316,43 +291,34 @@ export class Requester implements RequesterEngine {
     return call.unsent === call.packets ? this.#end(number, notSent('no gateway took the packets')) : []
   }
 
+  /** Wait so long, once nothing of this call waits to leave. */
   #wake (call: Call, wait: Millis, now: Millis, rng: Rng): void {
-    this.#alarms.set(call.number, Math.min(call.deadline, now + jittered(wait, rng)))
+    call.wait = wait
+    this.#alarms.set(call.number, this.#sender.holds(call) ? call.deadline : Math.min(call.deadline, now + jittered(wait, rng)))
   }
 
   #resolve (call: Call, content: Uint8Array): RequesterEffect[] {
-    this.#forget(call.number)
+    this.#forget(call)
     return [{ do: 'resolve', call: call.number, content }]
   }
 
   #end (number: number, error: MixmintError): RequesterEffect[] {
-    if (!this.#calls.has(number)) return []
-    this.#forget(number)
+    const call = this.#calls.get(number)
+    if (call === undefined) return []
+    this.#forget(call)
     this.#config.meter.count('request_failed', { code: error.code })
     return [{ do: 'reject', call: number, error }]
   }
 
-  #forget (number: number): void {
-    this.#calls.delete(number)
-    this.#alarms.delete(number)
-    this.#surbs.forgetCall(number)
+  #forget (call: Call): void {
+    this.#calls.delete(call.number)
+    this.#alarms.delete(call.number)
+    this.#sender.drop(call)
+    this.#surbs.forgetCall(call.number)
   }
 
   #drop (reason: string): RequesterEffect[] {
     this.#config.meter.count('request_reply_dropped', { reason })
     return []
   }
-}
-
-const NOTHING = new Uint8Array(0)
-const LAST_FLIGHT = 0xffff
-
-function notSent (why: string): MixmintError {
-  return new MixmintError('not-sent', 'peer', `the request was not sent: ${why}; nothing has happened, try again later`, { retry: true })
-}
-
-function atDeadline (call: Call): MixmintError {
-  return call.heard
-    ? new MixmintError('overdue', 'peer', 'the service got the request, or a part of it, but did not answer before the deadline; it may yet be carried out', { retry: true })
-    : new MixmintError('lost', 'peer', 'nothing was heard from the service before the deadline; the request may or may not have reached it', { retry: true })
 }

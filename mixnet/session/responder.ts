@@ -87,7 +87,7 @@ export class Responder implements ResponderEngine {
 
   constructor (config: ResponderConfig) {
     this.#config = config
-    this.#timing = timingsOf(config.parameters, 0)
+    this.#timing = timingsOf(config.parameters, () => 0)
   }
 
   /** Bytes of every message in this network. */

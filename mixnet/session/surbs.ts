@@ -4,8 +4,14 @@ import type { Millis } from '@mixmint/core/kit/ports'
 import type { SurbSecrets } from '../sphinx/surb.ts'
 import type { Path } from './engines.ts'
 
-/** `paths`: the one that it returns by, and the one that the packet with it went. */
-interface Given { readonly call: number, readonly secrets: SurbSecrets, readonly expires: Millis, readonly paths: readonly Path[] }
+interface Given {
+  readonly call: number
+  readonly secrets: SurbSecrets
+  readonly at: Millis
+  readonly expires: Millis
+  /** The one that it returns by, and the one that the packet with it went. */
+  readonly paths: readonly Path[]
+}
 
 export class SurbLedger {
   readonly #limit: number
@@ -20,18 +26,25 @@ export class SurbLedger {
   get size (): number { return this.#given.size }
 
   /** Remember a SURB. When full, the oldest of the same call is forgotten for it; false if it has none. */
-  give (call: number, secrets: SurbSecrets, expires: Millis, paths: readonly Path[]): boolean {
+  give (call: number, secrets: SurbSecrets, now: Millis, expires: Millis, paths: readonly Path[]): boolean {
     if (this.#given.size >= this.#limit) {
       const oldest = this.#ofCall.get(call)?.values().next().value
       if (oldest === undefined) return false
       this.#forget(oldest)
     }
     const name = toHex(secrets.id)
-    this.#given.set(name, { call, secrets, expires, paths })
+    this.#given.set(name, { call, secrets, at: now, expires, paths })
     const own = this.#ofCall.get(call)
     if (own === undefined) this.#ofCall.set(call, new Set([name]))
     else own.add(name)
     return true
+  }
+
+  /** How many of this call's were given away since then and have not come back. */
+  givenSince (call: number, since: Millis): number {
+    let count = 0
+    for (const name of this.#ofCall.get(call) ?? []) if ((this.#given.get(name)?.at ?? -Infinity) >= since) count += 1
+    return count
   }
 
   /** The SURB of this id, which from now on is used; null if there is none, or no longer. The caller wipes the secrets. */

@@ -1,7 +1,11 @@
 /** How long to wait before a packet counts as lost: quantiles of the law of its delays. */
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
-import { unit } from '@mixmint/core/kit/samplers'
+import { exponential } from '@mixmint/core/kit/samplers'
 import { delayQuantile, type MixingParameters } from './delay-law.ts'
+
+/** What `base` may grow to, in times; how much of a wait is added at most, in waits. */
+const MOST_SLACK = 16
+const MOST_JITTER = 2
 
 export interface Timing {
   /** Of the packets of one flight, all that will come have come within this time of the first, ms. */
@@ -23,19 +27,45 @@ export function timingOf (parameters: MixingParameters, base: Millis): Timing {
   }
 }
 
-/** By the parameters that the directory prescribes at each time; computed when they change. */
-export function timingsOf (parameters: () => MixingParameters, base: Millis): () => Timing {
+/** By the parameters that the directory prescribes at each time, and the `base` of each time; computed when they change. */
+export function timingsOf (parameters: () => MixingParameters, base: () => Millis): () => Timing {
   let known: MixingParameters | undefined
+  let knownBase: Millis | undefined
   let timing: Timing
   return () => {
-    const current = parameters()
-    if (current !== known) timing = timingOf(current, base)
+    const [current, currentBase] = [parameters(), base()]
+    if (current !== known || currentBase !== knownBase) timing = timingOf(current, currentBase)
     known = current
+    knownBase = currentBase
     return timing
   }
 }
 
-/** A time drawn between `ms` and half as much again, so that retransmissions of two requests do not beat together. */
+/**
+ * How much longer links, queues and services take than was foreseen. A word about a flight that comes after the next had
+ * left, for want of it, shows that the wait was too short. Since words name the flight that they are about, none is taken
+ * for the answer to a later one (Karn and Partridge, SIGCOMM 1987; Ludwig and Katz, "The Eifel algorithm", CCR 2000).
+ */
+export class Slack {
+  #factor = 1
+
+  of (base: Millis): Millis {
+    return base * this.#factor
+  }
+
+  /** A word came, late or not. */
+  word (late: boolean): void {
+    this.#factor = late ? Math.min(MOST_SLACK, this.#factor * 1.5) : Math.max(1, this.#factor * 0.95)
+  }
+}
+
+/**
+ * A longer time: by a half on average, drawn from the exponential law, which of all of one mean is the hardest to
+ * foresee. So that whoever holds a wallet's packets up cannot tell its requests by when they come again.
+ */
 export function jittered (ms: Millis, rng: Rng): Millis {
-  return Math.round(ms * (1 + unit(rng) / 2))
+  for (;;) {
+    const more = exponential(rng, 1 / 2)
+    if (more <= MOST_JITTER) return Math.round(ms * (1 + more))
+  }
 }

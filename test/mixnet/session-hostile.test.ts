@@ -275,7 +275,7 @@ class Impostor {
     this.take(this.requester.step({ is: 'start', call: 0, target: { service: '', destination: null }, protocol: PROTOCOL, content: bytes, deadline: 10_000, replySize }, this.now, rng))
   }
 
-  take (effects: readonly RequesterEffect[]): number {
+  take (effects: readonly RequesterEffect[]): void {
     for (const effect of effects) {
       if (effect.do !== 'send') {
         this.ended.push(effect)
@@ -288,16 +288,32 @@ class Impostor {
       this.surbs.push(...message.surbs)
       this.parts.push(part)
     }
-    return effects.length
   }
 
-  /** @returns how many packets the requester sent in answer */
+  /** Time passes, until packets no longer leave by themselves. */
+  pass (ms: number): void {
+    const end = this.now + ms
+    for (let due = this.requester.due; due !== null && due <= end; due = this.requester.due) {
+      this.now = Math.max(this.now, due)
+      this.take(this.requester.step({ is: 'timer' }, this.now, rng))
+    }
+    this.now = end
+  }
+
+  /** @returns how many packets the requester sent in answer, and within 30 ms of it */
   say (data: Uint8Array, codec = PROTOCOL, surb = this.surbs.shift()): number {
+    const before = this.parts.length
+    this.#speak(data, codec, surb)
+    this.pass(30)
+    return this.parts.length - before
+  }
+
+  #speak (data: Uint8Array, codec: string, surb: Uint8Array | undefined): void {
     if (surb === undefined) throw new Error('no SURB')
     const reply = useSurb(suite, surb, encodeMessage(3968, { codec, surbs: [], data, sequence: 0 }))
     const end = reply === null ? null : walk(suite, this.back.keys, reply.packet).at(-1)
     if (end?.kind !== 'reply') throw new Error('not a reply')
-    return this.take(this.requester.step({ is: 'reply', surbId: end.surbId, payload: end.payload }, this.now, rng))
+    this.take(this.requester.step({ is: 'reply', surbId: end.surbId, payload: end.payload }, this.now, rng))
   }
 }
 
@@ -359,16 +375,62 @@ describe('a requester', () => {
     expect(net.meter.of('request_reply_dropped', { reason: 'answer-too-large' })).toBe(1)
   })
 
-  it('sends a flight at most once for each flight that the service has seen', () => {
+  it('sends a flight again only when it has had the time to arrive, once, and when it brought the request on', () => {
     const net = new Impostor()
     net.start(content(9000), 20_000)
-    const count = net.parts[0] === undefined ? 0 : Math.ceil(9000 / net.parts[0].chunk)
-    const status = (flight: number): Uint8Array => writeReply({ ...tally, flight, kind: 'gathering', count, missing: [0, 1] })
-    expect(net.say(status(0))).toBeGreaterThan(0)
-    expect(net.say(status(0))).toBe(0)
-    expect(net.say(status(7))).toBe(0)
-    expect(net.say(status(1))).toBeGreaterThan(0)
-    expect(net.say(writeReply({ ...tally, flight: 2, kind: 'gathering', count: count + 1, missing: [0] }))).toBe(0)
+    const count = Math.ceil(9000 / net.parts[0].chunk)
+    const status = (flight: number, missing: number[], of = count): Uint8Array => writeReply({ ...tally, flight, kind: 'gathering', count: of, missing })
+    net.pass(30)
+    expect(net.say(status(0, [0, 1]))).toBe(0)
+    net.pass(100)
+    expect(net.say(status(0, [0, 1]))).toBeGreaterThan(0)
+    net.pass(100)
+    expect(net.say(status(0, [0]))).toBe(0)
+    expect(net.say(status(7, [0]))).toBe(0)
+    expect(net.say(status(1, [0], count + 1))).toBe(0)
+    expect(net.say(status(1, [0, 1]))).toBe(0)
+    expect(net.say(status(1, [0]))).toBeGreaterThan(0)
+    expect(net.meter.of('request_reply_dropped', { reason: 'too-soon' })).toBe(1)
+    expect(net.meter.of('request_reply_dropped', { reason: 'no-progress' })).toBe(1)
+  })
+
+  it('that was silent for long hears of a service that has lost what it had', () => {
+    const net = new Impostor()
+    net.start(content(9000), 20_000)
+    const count = Math.ceil(9000 / net.parts[0].chunk)
+    const all = Array.from({ length: count }, (_, i) => i)
+    net.pass(100)
+    net.say(writeReply({ ...tally, kind: 'gathering', count, missing: [0] }))
+    net.pass(2000)
+    const { flight } = net.parts[net.parts.length - 1]
+    expect(flight).toBeGreaterThan(1)
+    net.pass(100)
+    expect(net.say(writeReply({ ...tally, flight, kind: 'gathering', count, missing: all }))).toBeGreaterThan(0)
+  })
+
+  it.each(['gathering', 'running', 'answer'] as const)('is not made to flood the network by %s words', kind => {
+    const net = new Impostor()
+    net.start(content(18_000), 20_000)
+    const count = Math.ceil(18_000 / net.parts[0].chunk)
+    let words = 0
+    for (; net.now < 9_000; net.pass(5)) {
+      if (net.surbs.length === 0) continue
+      const { flight } = net.parts[net.parts.length - 1]
+      const claims = { flight, seen: 0xffff, held: 0, unsent: 0xffff }
+      const all = Array.from({ length: count }, (_, i) => i)
+      net.say(kind === 'gathering'
+        ? writeReply({ ...claims, kind, count, missing: all })
+        : kind === 'running'
+          ? writeReply({ ...claims, kind })
+          : answerPart(content(20_000, words), words % 7, claims))
+      words += 1
+    }
+    net.now = 10_000
+    net.take(net.requester.step({ is: 'timer' }, net.now, rng))
+    expect(net.ended.length).toBe(1)
+    // As many as the request and its answer have fragments, in each round trip of at least 100 ms, would be flooding.
+    expect(net.parts.length).toBeLessThan(250)
+    expect(net.requester.held).toEqual({ calls: 0, surbs: 0 })
   })
 
   it('never throws, whatever comes, and lets everything go at its deadline', () => {

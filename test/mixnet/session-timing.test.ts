@@ -4,8 +4,9 @@ import { exponential, unit } from '@mixmint/core/kit/samplers'
 import type { Strategy } from '@mixmint/mixnet/directory/formats'
 import { strategyOf } from '@mixmint/mixnet/mixing/strategy'
 import { delayQuantile, type MixingParameters } from '@mixmint/mixnet/session/delay-law'
-import { jittered, timingOf, timingsOf } from '@mixmint/mixnet/session/timing'
+import { jittered, Slack, timingOf, timingsOf } from '@mixmint/mixnet/session/timing'
 import { seededRng } from '../doubles/rng.ts'
+import { ksOneSample } from '../reference/statistics.ts'
 
 const rng = seededRng('timing')
 const MEAN = 50
@@ -94,18 +95,33 @@ describe('timing', () => {
 
   it('follows the parameters', () => {
     let parameters = parametersOf({ kind: 'poisson' })
-    const timing = timingsOf(() => parameters, 100)
+    let base = 100
+    const timing = timingsOf(() => parameters, () => base)
     const before = timing()
     expect(before).toEqual(timingOf(parameters, 100))
     expect(timing()).toBe(before)
     parameters = parametersOf({ kind: 'timed', interval: 500 })
     expect(timing()).toEqual(timingOf(parameters, 100))
+    base = 200
+    expect(timing()).toEqual(timingOf(parameters, 200))
   })
 
-  it('jitters between once and one and a half times', () => {
-    const times = Array.from({ length: 500 }, () => jittered(1000, rng))
-    expect(Math.min(...times)).toBeGreaterThanOrEqual(1000)
-    expect(Math.max(...times)).toBeLessThanOrEqual(1500)
-    expect(new Set(times).size).toBeGreaterThan(200)
+  it('jitters by an exponential time, half of it on average, and never shortens', () => {
+    const more = Array.from({ length: 4000 }, () => jittered(1000, rng) / 1000 - 1)
+    expect(Math.min(...more)).toBeGreaterThanOrEqual(0)
+    expect(Math.max(...more)).toBeLessThanOrEqual(2)
+    const longest = 1 - Math.exp(-4)
+    expect(ksOneSample(more, x => (1 - Math.exp(-2 * x)) / longest)).toBeGreaterThan(0.001)
+  })
+
+  it('has more patience with what is slower than foreseen, and less again with what is not', () => {
+    const slack = new Slack()
+    expect(slack.of(100)).toBe(100)
+    for (let i = 0; i < 50; i++) slack.word(true)
+    expect(slack.of(100)).toBe(1600)
+    for (let i = 0; i < 20; i++) slack.word(false)
+    expect(slack.of(100)).toBeLessThan(800)
+    for (let i = 0; i < 200; i++) slack.word(false)
+    expect(slack.of(100)).toBe(100)
   })
 })

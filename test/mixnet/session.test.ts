@@ -182,10 +182,8 @@ describe('how a request fails', () => {
     const net = network({ requester: { callLimit: 1 } })
     const first = net.request(content(5000))
     expect(errorOf(net, net.request(content(10))).code).toBe('not-sent')
-    for (let i = 0; i < net.packetsSent; i++) {
-      expect(net.outcomes.has(first)).toBe(false)
-      net.ask({ is: 'unsent', call: first })
-    }
+    expect(net.outcomes.has(first)).toBe(false)
+    net.ask({ is: 'unsent', call: first })
     expect([errorOf(net, first).code, errorOf(net, first).retry]).toEqual(['not-sent', true])
     expect(errorOf(net, net.request(content(10), { deadline: 0 })).code).toBe('not-sent')
     net.run()
@@ -196,6 +194,7 @@ describe('how a request fails', () => {
     const net = network()
     net.intercept = from => from === 'mix'
     const call = net.request(content(5000), { deadline: 3000 })
+    while (net.packetsSent < 2) net.run(net.now + 10)
     net.ask({ is: 'unsent', call })
     net.run()
     expect(errorOf(net, call).code).toBe('lost')
@@ -280,7 +279,9 @@ describe('SURBs', () => {
   it('are bounded in number', () => {
     const net = network({ requester: { surbLimit: 20 } })
     const calls = [net.request(content(10), { replySize: 200_000 }), net.request(content(10, 1)), net.request(content(10, 2))]
-    expect(net.requester.held.surbs).toBe(20)
+    let most = 0
+    for (; net.outcomes.size < calls.length; net.run(net.now + 10)) most = Math.max(most, net.requester.held.surbs)
+    expect(most).toBe(20)
     net.run()
     expect(net.outcomes.size).toBe(calls.length)
     expectNothingHeld(net)
