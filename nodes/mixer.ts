@@ -11,6 +11,7 @@ import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
+import { LoopSender, type LoopFigures } from '@mixmint/mixnet/wire/loops'
 import { MixKeyFiles } from '@mixmint/mixnet/wire/mix-key-files'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
@@ -38,6 +39,7 @@ export class Mixer {
   #toInstall: MixKey[] = []
   readonly #hasKeys = Promise.withResolvers<undefined>()
   #node: MixNode | null = null
+  #loops: LoopSender | null = null
   #view: () => DirectoryView | null = () => null
 
   /** @param dir the node's folder; mix keys and seen tags are kept in it */
@@ -64,6 +66,7 @@ export class Mixer {
   onDocument = (view: DirectoryView): void => {
     this.#install()
     this.#node?.setEpoch(view.epoch, view.parameters)
+    this.#loops?.onDocument()
   }
 
   /** Keys are made epochs ahead: one whose tags cannot be kept now, for want of disk, is tried again until it is needed. */
@@ -96,12 +99,12 @@ export class Mixer {
    */
   async start (participant: Participant, view: DirectoryView, wallets: Host | null = null): Promise<MixNode> {
     await this.#hasKeys.promise
-    const { suite, ports, counters } = this.#surroundings
+    const { suite, ports, counters, log } = this.#surroundings
     this.#view = () => participant.keeper.view()
     const parameters = (): Parameters => (this.#view() ?? view).parameters
     const self = participant.host.peer
     const engine = new MixEngine({ suite, self, parameters: view.parameters, topology: topologyOf(this.#view, self) })
-    this.#node = new MixNode({
+    const node = new MixNode({
       node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
       neighbourhood: {
         addresses: peer => this.#view()?.byPeer(fromHex(peer))?.addresses ?? [],
@@ -118,12 +121,25 @@ export class Mixer {
             }
           }),
       seenLog: this.#seenLog,
-      ...this.#hooks
+      ...this.#hooks,
+      onDeliver: message => { if (!loops.onDeliver(message)) this.#hooks.onDeliver?.(message) }
     })
+    const loops = new LoopSender({
+      suite, clock: ports.clock, rng: ports.rng, meter: counters, log, view: this.#view, self,
+      sendPacket: (to, packet) => node.sendPacket(to, packet)
+    })
+    this.#node = node
+    this.#loops = loops
     this.#install()
-    this.#node.setEpoch(view.epoch, view.parameters)
-    await this.#node.start()
-    return this.#node
+    node.setEpoch(view.epoch, view.parameters)
+    await node.start()
+    loops.onDocument()
+    return node
+  }
+
+  /** What became of this node's loops; null before it has begun. */
+  loops (): LoopFigures | null {
+    return this.#loops?.figures() ?? null
   }
 
   counts (): ReturnType<MixNode['counts']> | null {
@@ -131,6 +147,7 @@ export class Mixer {
   }
 
   async stop (ms: Millis): Promise<void> {
+    this.#loops?.stop()
     await this.#node?.stop(ms)
   }
 }

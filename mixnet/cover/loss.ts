@@ -6,7 +6,8 @@
  *
  *   about one node   of the loops through it more were lost than packets ordinarily are (binomial test), and more than of
  *                    those that did not pass it (Fisher's exact test): so one bad mix stands out, and its neighbours do not
- *   about all        more of all loops were lost than several bad mixes explain: somebody cuts us off
+ *   about all        of the loops through none of the nodes that an alarm names more were lost than bad mixes explain:
+ *                    somebody cuts us off
  *
  * Tests look at the newest 12, 24, 48, … results, as an attack may have begun a moment ago or an hour. An alarm is over
  * when of the newest 64 results about its subject, all younger than the alarm, no more than three were lost.
@@ -20,7 +21,7 @@ import { binomialTail, fisherTail } from './statistics.ts'
 export const ALL = 'all'
 export type Subject = LinkId | typeof ALL
 
-/** Losses among the newest results through a node (or all of them), and among those that passed it by. */
+/** Losses among the newest results through a node (or, about all, through none that an alarm names), and among the others. */
 export interface LossCount { readonly loops: number, readonly lost: number, readonly othersLoops: number, readonly othersLost: number }
 
 export type LossEffect =
@@ -146,7 +147,7 @@ export class LossMonitor {
       this.#results.shift()
       this.#forgotten += 1
     }
-    const subjects: Subject[] = [ALL, ...result.nodes]
+    const subjects: Subject[] = [...result.nodes, ALL]
     return result.delay === null ? subjects.flatMap(about => this.#test(about)) : subjects.flatMap(about => this.#recovered(about))
   }
 
@@ -158,9 +159,9 @@ export class LossMonitor {
     let next = FEWEST
     for (let i = this.#results.length - 1; i >= oldest; i--) {
       const { nodes, delay } = this.#results[i]
-      const through = about === ALL || nodes.includes(about)
-      count[through ? 'loops' : 'othersLoops'] += 1
-      if (delay === null) count[through ? 'lost' : 'othersLost'] += 1
+      const isAbout = this.#isAbout(about, nodes)
+      count[isAbout ? 'loops' : 'othersLoops'] += 1
+      if (delay === null) count[isAbout ? 'lost' : 'othersLost'] += 1
       const size = this.#results.length - i
       if (size < next && i > oldest) continue
       next = 2 * size
@@ -179,11 +180,15 @@ export class LossMonitor {
     let lost = 0
     for (let i = this.#results.length - 1; i >= Math.max(0, since - this.#forgotten) && loops < RECOVERY.results; i--) {
       const { nodes, delay } = this.#results[i]
-      if (about !== ALL && !nodes.includes(about)) continue
+      if (!this.#isAbout(about, nodes)) continue
       loops += 1
       if (delay === null) lost += 1
     }
     return loops === RECOVERY.results && lost <= RECOVERY.lost ? [this.#clear(about)] : []
+  }
+
+  #isAbout (about: Subject, nodes: readonly LinkId[]): boolean {
+    return about === ALL ? !nodes.some(node => this.#alarms.has(node)) : nodes.includes(about)
   }
 
   /** Results since the beginning. */

@@ -140,7 +140,7 @@ export function checkParameters (parameters: Parameters): void {
           : LIMITS.find(name => parameters[name] < 1) ?? (carriesRequests(packetSize, requestLimit)
             ? undefined
             : `packets of ${packetSize} bytes cannot carry requests and answers of up to ${requestLimit} bytes`) ??
-            wrongStrategy(parameters)
+            wrongStrategy(parameters) ?? wrongCover(parameters)
   if (wrong !== undefined) throw refuse('parameters', `the parameters cannot be used: ${wrong}`)
 }
 
@@ -164,6 +164,16 @@ function wrongStrategy ({ strategy, pathLength, meanDelay, cover, epochGrace, qu
   }
 }
 
+const SLOWEST_COVER: Millis = 60_000
+
+/** Why this cover would hide nothing, or leave no room for what it is to hide. */
+function wrongCover ({ cover: { send, echoes, pace, loop } }: Parameters): string | undefined {
+  if (Math.max(send, pace, loop) > SLOWEST_COVER) return 'cover.send, pace and loop of more than a minute: requests would take hours, and losses would never be seen'
+  // Else echoes alone, or nearly, would fill what a gateway sends down.
+  return send > 0 && echoes * pace > MOST_ECHOES * send ? 'more than half of what a wallet is sent would be echoes: less cover.echoes or cover.pace, or more cover.send' : undefined
+}
+
+const MOST_ECHOES = 500
 const LIMITS = ['queueLimit', 'replayLimit', 'requestLimit', 'surbsPerPacket', 'answerKept'] as const
 
 function checkQuorum (suite: Suite, signed: SignedDocument, authorities: readonly Uint8Array[]): void {

@@ -4,7 +4,6 @@ import type { Parameters } from './formats.ts'
 export type ProfileName = 'default' | 'demo'
 
 const MINUTE = 60_000
-const NO_COVER = { send: 0, echoes: 0, pace: 0, loop: 0 }
 
 const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
   /** Public networks over the Internet. */
@@ -13,7 +12,7 @@ const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
     packetSize: 4608,
     strategy: { kind: 'poisson' },
     meanDelay: 50,
-    cover: NO_COVER,
+    cover: { send: 0, echoes: 0, pace: 0, loop: 1000 },
     walletGrace: 30_000,
     epochLength: 20 * MINUTE,
     epochGrace: 4 * MINUTE,
@@ -31,7 +30,7 @@ const PROFILES: Record<ProfileName, Omit<Parameters, 'services'>> = {
     packetSize: 4608,
     strategy: { kind: 'poisson' },
     meanDelay: 5,
-    cover: NO_COVER,
+    cover: { send: 0, echoes: 0, pace: 0, loop: 1000 },
     walletGrace: 30_000,
     epochLength: 20 * MINUTE,
     epochGrace: 2 * MINUTE,

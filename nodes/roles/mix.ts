@@ -32,7 +32,8 @@ export async function startMix (daemon: Daemon): Promise<Role> {
         dropped: { ...counts?.mix.dropped },
         // How many, and nothing else of them.
         ...(role === 'gateway' ? { wallets: counts?.wallets?.attached ?? 0 } : {}),
-        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } }
+        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } },
+        loops: { ...mixer.loops() }
       }
     },
     stop: async () => {

@@ -77,6 +77,14 @@ describe('an alarm', () => {
     expect(world.alarms).toEqual([ALL])
   })
 
+  test('about all is not raised by one dead node, where there is another in its place', () => {
+    for (const dead of ['a1', 'b2', 'g1']) {
+      const world = new World(`${dead} is dead`).run(100, () => 0.01).run(500, path => base(path, dead, 1))
+      expect(world.alarms).toEqual([dead])
+      expect(world.run(50, () => 1).alarms).toContain(ALL)
+    }
+  })
+
   test('is over when it is better, and raised anew when it is bad again', () => {
     const world = new World('better').run(200, path => base(path, 'b1', 0.5))
     expect(world.alarms).toEqual(['b1'])

@@ -22,7 +22,8 @@ export const ends = { gateway, walletPeer: wallet.peer, walletKey: suite.x25519B
 export const nameOf = (link: string): string => nodes.find(({ node }) => toHex(node.peer) === link)?.node.name ?? 'stranger'
 
 export type Arrival = { readonly at: string, readonly passed: readonly string[] } & (
-  | { readonly is: 'exit', readonly message: Message }
+  /** `bytes`: the message as it is handed over, still padded. */
+  | { readonly is: 'exit', readonly message: Message, readonly bytes: Uint8Array }
   | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array })
 
 /**
@@ -43,7 +44,7 @@ export function follow (from: Uint8Array, firstHop: Uint8Array, packet: Uint8Arr
     if (peeled.kind === 'exit') {
       const message = decodeMessage(peeled.message)
       if (message === null) throw new Error('no message')
-      return { at, passed, is: 'exit', message }
+      return { at, passed, is: 'exit', message, bytes: peeled.message }
     }
     const next = parseAddress(peeled.next)
     const topology = topologyOf(() => view, here)

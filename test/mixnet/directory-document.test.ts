@@ -143,6 +143,20 @@ describe('a document', () => {
     }
   })
 
+  const traffic: Array<[Partial<Parameters['cover']>, RegExp | null]> = [
+    [{ send: 100, echoes: 500, pace: 100 }, null],
+    [{ send: 100, echoes: 501, pace: 100 }, /more than half/],
+    [{ send: 100, echoes: 200, pace: 251 }, /more than half/],
+    [{ send: 0, echoes: 1000, pace: 100 }, null],
+    [{ send: 60_000, echoes: 200, pace: 60_000, loop: 60_000 }, null],
+    ...(['send', 'pace', 'loop'] as const).map((which): [Partial<Parameters['cover']>, RegExp] => [{ echoes: 0, [which]: 60_001 }, /more than a minute/])
+  ]
+  it.each(traffic)('with the cover %o is taken, or refused for a reason: %o', (some, why) => {
+    const given = change({ nodes: [], parameters: { ...PARAMETERS, cover: { ...cover, ...some } } })
+    if (why === null) verify(given)
+    else expect(() => { verify(given) }).toThrow(why)
+  })
+
   it('that lists a node twice, or out of order, is refused', () => {
     const listed = document.nodes
     expect(() => { verify(change({ nodes: [listed[0], ...listed] })) }).toThrow(refusedWith('document-order'))

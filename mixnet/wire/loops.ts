@@ -1,0 +1,131 @@
+/**
+ * The loops of a mix, gateway or service: the Loops engine with a real clock, over the node's own MixNode, which sends
+ * them and where they end. `onDeliver` is to be asked first about whatever that node delivers. Alarms name nodes of the
+ * network, which all the world knows; loops know nothing of wallets.
+ */
+import { toHex } from '@mixmint/core/kit/bytes'
+import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { Loops, type LoopsEffect, type LoopsEvent } from '../cover/loops.ts'
+import { ALL, type LossCount, type LossFigures, type Subject } from '../cover/loss.ts'
+import { isCover, readCover } from '../cover/message.ts'
+import { loopPaths } from '../directory/route.ts'
+import type { DirectoryView } from '../directory/view.ts'
+import { delayQuantile } from '../session/delay-law.ts'
+import { decodeMessage } from '../sphinx/message.ts'
+import { Alarm } from './alarm.ts'
+import type { SendResult } from './packets.ts'
+import { peerIdOfLink } from './peers.ts'
+
+export interface LoopSenderOptions {
+  readonly suite: Suite
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly meter: Meter
+  readonly log: Log
+  /** The document in force, or null while there is none: then nothing is sent. */
+  readonly view: () => DirectoryView | null
+  /** Our own peer id, 39 bytes. */
+  readonly self: Uint8Array
+  /** `MixNode.sendPacket`. */
+  readonly sendPacket: (to: Uint8Array, packet: Uint8Array) => SendResult
+}
+
+/** Nodes under their libp2p peer ids. */
+export interface LoopFigures extends Omit<LossFigures, 'nodes' | 'alarms'> {
+  readonly nodes: ReadonlyArray<{ readonly node: string, readonly loops: number, readonly lost: number }>
+  /** Peer ids of nodes that lose too much, and `all` if all loops together do. */
+  readonly alarms: readonly string[]
+}
+
+/** Of the loops that are not lost so many come home in time. */
+const CERTAINTY = 0.999
+/** What links and queues take beside the mixing. */
+const SLACK: Millis = 2000
+
+export class LoopSender {
+  readonly #options: LoopSenderOptions
+  readonly #engine: Loops
+  readonly #alarm: Alarm
+
+  constructor (options: LoopSenderOptions) {
+    const { suite, meter, view, self } = options
+    this.#options = options
+    this.#alarm = new Alarm(options.clock, () => { this.#step({ is: 'timer' }) })
+    this.#engine = new Loops({
+      suite,
+      meter,
+      parameters: () => {
+        const known = view()?.parameters
+        return { mean: known?.cover.loop ?? 0, packetSize: known?.packetSize ?? 0 }
+      },
+      path: loopPaths(view, self),
+      homeWithin: hops => {
+        const known = view()?.parameters
+        return known === undefined ? Infinity : delayQuantile(known, hops - 1, CERTAINTY) + SLACK
+      }
+    })
+  }
+
+  /** Begin, or take up another document. */
+  onDocument (): void {
+    const known = this.#options.view()
+    const listed = new Set(known?.nodes.map(({ peer }) => toHex(peer)))
+    this.#step({ is: 'document', isListed: node => listed.has(node) })
+  }
+
+  /** True: the message was of a loop, and nothing else is to be done with it. */
+  onDeliver (message: Uint8Array): boolean {
+    const decoded = decodeMessage(message)
+    const cover = decoded !== null && isCover(decoded) ? readCover(decoded) : null
+    if (cover?.is !== 'loop') return false
+    this.#step({ is: 'home', nonce: cover.nonce })
+    return true
+  }
+
+  figures (): LoopFigures {
+    const figures = this.#engine.figures()
+    return { ...figures, nodes: figures.nodes.map(count => ({ ...count, node: nameOf(count.node) })), alarms: figures.alarms.map(nameOf) }
+  }
+
+  /** Send no more. */
+  stop (): void {
+    this.#alarm.clear()
+  }
+
+  #step (event: LoopsEvent): void {
+    for (const effect of this.#engine.step(event, this.#options.clock.now(), this.#options.rng)) this.#perform(effect)
+    this.#alarm.set(this.#engine.due)
+  }
+
+  #perform (effect: LoopsEffect): void {
+    const { sendPacket, meter, log } = this.#options
+    switch (effect.do) {
+      case 'send': {
+        const result = sendPacket(effect.firstHop, effect.packet)
+        if (result !== 'queued') meter.count('cover_unsent', { reason: result })
+        break
+      }
+      case 'alarm':
+        meter.count('loop_alarms', { about: effect.about === ALL ? 'all' : 'node' })
+        log.warn(effect.about === ALL ? CUT_OFF : LOSSY, { ...subjectOf(effect.about), ...figuresOf(effect.count) })
+        break
+      case 'clear': log.info('loops come home again', subjectOf(effect.about)); break
+    }
+  }
+}
+
+const CUT_OFF = 'most loops of this node are lost: it is cut off, or somebody drops all packets but those that he is after; look at its connection, and warn the other operators'
+const LOSSY = 'loops through this node are lost: it is overloaded, or drops packets; ask its operator'
+
+function nameOf (subject: Subject): string {
+  return subject === ALL ? ALL : peerIdOfLink(subject).toString()
+}
+
+function subjectOf (about: Subject): Record<string, string> {
+  return about === ALL ? {} : { node: nameOf(about) }
+}
+
+function figuresOf ({ loops, lost, othersLoops, othersLost }: LossCount): Record<string, number> {
+  return othersLoops === 0 ? { loops, lost } : { loops, lost, othersLoops, othersLost }
+}
