@@ -10,6 +10,7 @@ import { encodeMessage } from '@mixmint/mixnet/sphinx/message'
 import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'
 import { atLeast, compareWith, figure, goal, limit, quantile, type Row } from './harness.ts'
 import { roundTrips } from './mixnet-round.ts'
+import { comparePool } from './peel-pool.ts'
 import { Ends, Line, type Made } from './mixnet-line.ts'
 
 const WRAP_GOAL = 1.5
@@ -44,12 +45,16 @@ export async function mixnetRows (): Promise<Row[]> {
     const late = await lateness(ends, made, rate)
     const memory = await memoryAt(ends, 2000, 1000)
     const round = await roundTrips(ROUND_TRIPS)
+    const pool = await comparePool(2)
     const soaked = await growth(ends, SOAK_SECONDS)
     return [
       wrapping(suite),
       atLeast('packets/s forwarded by one process, TCP, Noise, Yamux', throughput, 'packets/s', THROUGHPUT_GOAL),
       limit(`p99 of the delay beyond the drawn one, at ${Math.round(rate)} packets/s`, quantile(late, 0.99), 'ms', LATENESS_GOAL),
       figure('its median', quantile(late, 0.5), 'ms'),
+      figure('peel on the main thread', pool.alone, 'packets/s'),
+      figure('peel in two workers', pool.pooled, 'packets/s'),
+      figure('what handing over to workers costs the main thread', pool.handing, 'µs/packet'),
       limit('median of a round trip of 5 + 5 hops beyond its drawn delays, mean 50 ms', quantile(round, 0.5), 'ms', ROUND_GOAL),
       limit('anonymous memory at 2000 packets/s, mean delay 1 s', memory / MEBIBYTE, 'MiB', MEMORY_GOAL),
       figure(`its growth in the second half of a soak of ${SOAK_SECONDS} s, ${SOAK_RATE} packets/s, ${ROTATIONS} keys`, soaked / 1024, 'KiB/s')
