@@ -23,13 +23,18 @@ export class Supervisor {
   readonly #dir: string
   readonly #running = new Map<string, Running>()
   readonly #onEnd: (name: string, expected: boolean) => void
+  readonly #within: (name: string) => readonly string[]
   readonly #expected = new Set<string>()
   #closed = false
 
-  /** @param dir the network's folder; node `name` lives in `dir/name` */
-  constructor (dir: string, onEnd: (name: string, expected: boolean) => void = () => {}) {
+  /**
+   * @param dir the network's folder; node `name` lives in `dir/name`
+   * @param within words before a node's command that say where it runs (`ip netns exec …`)
+   */
+  constructor (dir: string, onEnd: (name: string, expected: boolean) => void = () => {}, within: (name: string) => readonly string[] = () => []) {
     this.#dir = dir
     this.#onEnd = onEnd
+    this.#within = within
   }
 
   names (): string[] {
@@ -49,7 +54,8 @@ export class Supervisor {
     if (this.#running.has(name)) throw new MixmintError('already-running', 'caller', `${name} is running`)
     const log = join(this.#dir, name, 'log.jsonl')
     const fd = openSync(log, 'a', 0o600)
-    const child = spawn(process.execPath, [PROGRAM, 'run', '--dir', join(this.#dir, name), '--supervised'], { stdio: ['pipe', 'pipe', fd] })
+    const [program, ...words] = [...this.#within(name), process.execPath, PROGRAM, 'run', '--dir', join(this.#dir, name), '--supervised']
+    const child = spawn(program, words, { stdio: ['pipe', 'pipe', fd] })
     closeSync(fd)
     const ended = new Promise<void>(resolve => child.once('exit', () => {
       this.#running.delete(name)
