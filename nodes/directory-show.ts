@@ -1,6 +1,7 @@
 /** The directory document as a list for people and programs, fetched and verified as any client does. */
 import { join } from 'node:path'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { noStore } from '@mixmint/core/kit/no-store'
 import { signers } from '@mixmint/mixnet/directory/document'
 import { formatTarget } from '@mixmint/mixnet/wire/peers'
 import { sleep, systemClock, systemRng } from './clock.ts'
@@ -8,7 +9,6 @@ import { readNetwork } from './config.ts'
 import { freshIdentity } from './identity.ts'
 import { Counters, createLog } from './observe.ts'
 import { Participant } from './participant.ts'
-import { noStore } from './store/none.ts'
 
 const PATIENCE = 10_000
 

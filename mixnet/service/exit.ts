@@ -11,7 +11,9 @@ import { isPrivateIp } from '@libp2p/utils'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
+import type { PacketAddress } from '../sphinx/address.ts'
 import { peerIdFromBytes } from '../wire/peers.ts'
+import type { Exit } from '../wire/responder.ts'
 import { ReplyGatherer, type ReplyRule } from './reply-rule.ts'
 
 export interface ExitPolicy {
@@ -30,18 +32,22 @@ export interface ExitPolicy {
   readonly patience: Millis
 }
 
-/** As a packet names it: `/ip4/…/tcp/…` or `/ip4/…/udp/…/quic-v1`, and a peer id of 39 bytes. */
-export interface ExitDestination { readonly multiaddr: string, readonly peer: Uint8Array }
-
 /** When a reply is whole and the destination does not close its end within this time, its stream is broken off. */
 const LINGER: Millis = 1_000
 /** IPv4 from here on is multicast or reserved. */
 const MULTICAST = 224
 
-export class ExitForwarder {
-  readonly #connections: Pick<ConnectionManager, 'getConnections' | 'openConnection'>
+export interface ExitForwarderOptions {
+  readonly connections: Pick<ConnectionManager, 'getConnections' | 'openConnection'>
+  readonly policy: ExitPolicy
+  /** Bytes that a reply may have. */
+  readonly replyLimit: () => number
+  readonly meter: Meter
+}
+
+export class ExitForwarder implements Exit {
+  readonly #options: ExitForwarderOptions
   readonly #policy: ExitPolicy
-  readonly #meter: Meter
   /** Connections opened here: the exchanges over each, or the timer of its end. */
   readonly #opened = new Map<Connection, { users: number, timer: ReturnType<typeof setTimeout> | undefined }>()
   /** By peer: connections that are being closed, which must not be taken for another exchange. */
@@ -49,30 +55,42 @@ export class ExitForwarder {
   readonly #stop = new AbortController()
   #streams = 0
 
-  constructor (connections: Pick<ConnectionManager, 'getConnections' | 'openConnection'>, policy: ExitPolicy, meter: Meter) {
-    this.#connections = connections
-    this.#policy = policy
-    this.#meter = meter
+  constructor (options: ExitForwarderOptions) {
+    this.#options = options
+    this.#policy = options.policy
+  }
+
+  /** May this destination be asked anything? One behind a relay may not: it is the relay that would be dialled. */
+  readonly reaches = ({ multiaddr: text, peer, client }: PacketAddress): boolean => {
+    if (client !== null || (!this.#policy.privateAddresses && isPrivate(text))) return false
+    return this.#policy.allows({ peer: peerIdFromBytes(peer), address: multiaddr(text) })
+  }
+
+  readonly carries = (protocol: string, destination: PacketAddress): boolean => {
+    return this.#policy.protocols.has(protocol) && this.reaches(destination)
   }
 
   /**
-   * @param replyLimit bytes that a reply may have
-   * @throws for the asker to hear: exit-protocol, exit-destination, exit-busy, exit-unreachable, exit-overdue, exit-broken,
-   *   reply-too-long, reply-cut, reply-malformed
+   * Ask a destination, of which `carries` has been asked.
+   * @throws for the asker to hear: exit-busy, exit-unreachable, exit-overdue, exit-broken, reply-too-long, reply-cut,
+   *   reply-malformed
    */
-  async forward (destination: ExitDestination, protocol: string, request: Uint8Array, replyLimit: number): Promise<Uint8Array> {
+  readonly ask = async ({ multiaddr: text, peer: bytes }: PacketAddress, protocol: string, request: Uint8Array): Promise<Uint8Array> => {
     try {
-      const { rule, peer, address } = this.#check(destination, protocol)
+      const rule = this.#policy.protocols.get(protocol)
+      if (rule === undefined) throw refusal('refused', 'this exit does not carry this protocol')
       if (this.#streams >= this.#policy.streams) throw refusal('busy', 'this exit has as many exchanges under way as it takes', true)
+      const peer = peerIdFromBytes(bytes)
       this.#streams += 1
       try {
-        return await this.#exchange(peer, address, protocol, request, new ReplyGatherer(rule, replyLimit))
+        const address = multiaddr(text).encapsulate(`/p2p/${peer.toString()}`)
+        return await this.#exchange(peer, address, protocol, request, new ReplyGatherer(rule, this.#options.replyLimit()))
       } finally {
         this.#streams -= 1
       }
     } catch (error) {
       const known = isMixmintError(error) ? error : refusal('broken', 'the destination broke the stream off', true)
-      this.#meter.count('mix_exit_failed', { code: known.code })
+      this.#options.meter.count('mix_exit_failed', { code: known.code })
       throw known
     }
   }
@@ -85,16 +103,6 @@ export class ExitForwarder {
       connection.abort(new MixmintError('stopping', 'us', 'this node is stopping'))
     }
     this.#opened.clear()
-  }
-
-  #check ({ multiaddr: text, peer: bytes }: ExitDestination, protocol: string): { rule: ReplyRule, peer: PeerId, address: Multiaddr } {
-    const rule = this.#policy.protocols.get(protocol)
-    if (rule === undefined) throw refusal('protocol', 'this exit does not carry this protocol')
-    const peer = peerIdFromBytes(bytes)
-    const address = multiaddr(text).encapsulate(`/p2p/${peer.toString()}`)
-    const reached = (this.#policy.privateAddresses || !isPrivate(text)) && this.#policy.allows({ peer, address })
-    if (!reached) throw refusal('destination', 'this exit does not reach this destination')
-    return { rule, peer, address }
   }
 
   async #exchange (peer: PeerId, address: Multiaddr, protocol: string, request: Uint8Array, gatherer: ReplyGatherer): Promise<Uint8Array> {
@@ -117,8 +125,8 @@ export class ExitForwarder {
   /** One that there is already is used, and left as it was. */
   async #connect (peer: PeerId, address: Multiaddr, signal: AbortSignal): Promise<Connection> {
     await this.#closing.get(peer.toString())
-    const before = new Set(this.#connections.getConnections(peer))
-    const connection = await this.#connections.openConnection(address, { signal }).catch(() => { throw refusal('unreachable', 'the destination cannot be reached', true) })
+    const before = new Set(this.#options.connections.getConnections(peer))
+    const connection = await this.#options.connections.openConnection(address, { signal }).catch(() => { throw refusal('unreachable', 'the destination cannot be reached', true) })
     const known = this.#opened.get(connection)
     if (known !== undefined) {
       known.users += 1

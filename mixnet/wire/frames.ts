@@ -12,6 +12,7 @@
 import type { Stream } from '@libp2p/interface'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
+import { nextTurn } from './turn.ts'
 
 export interface FrameLimits {
   /** Bytes of the shortest and the longest acceptable body. */
@@ -220,7 +221,7 @@ export class FrameWriter {
   kick (): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => {
+    nextTurn(() => {
       this.#scheduled = false
       this.#flush()
     })
@@ -317,7 +318,7 @@ async function joining (stream: Stream, done: Promise<void>): Promise<void> {
 }
 
 async function turn (): Promise<void> {
-  await new Promise<void>(resolve => { setImmediate(resolve) })
+  await new Promise<void>(resolve => { nextTurn(resolve) })
 }
 
 /** Pausing and resuming throw once the other side has closed its end, when neither matters any more. */

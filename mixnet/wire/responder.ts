@@ -18,6 +18,13 @@ import type { SendResult } from './packets.ts'
  */
 export type MixnetHandler = (content: Uint8Array) => Promise<Uint8Array>
 
+/** Protocols that are not known one by one when the responder is made. */
+export interface Answering {
+  readonly knows: (protocol: string) => boolean
+  /** As a `MixnetHandler`. */
+  readonly answer: (protocol: string, content: Uint8Array) => Promise<Uint8Array>
+}
+
 /** Requests that are passed on to nodes which know nothing of mixing (LIP-99 §7.3.2). */
 export interface Exit {
   /** Is this protocol asked of this destination? */
@@ -36,6 +43,8 @@ export interface MixnetResponderOptions {
   readonly session?: Session
   /** May replies be given to this first hop of a SURB? A stranger's SURB must not make us talk to whomever it names. */
   readonly mayReplyTo: (firstHop: PacketAddress) => boolean
+  /** What is answered beside the protocols that `handle` names. */
+  readonly answering?: Answering
   /** Where this node is an exit: what it asks of others, and how. */
   readonly exit?: Exit
   /** `MixNode.sendPacket`. */
@@ -69,7 +78,7 @@ export class MixnetResponder {
     const config: ResponderConfig = {
       suite: options.suite,
       meter: options.meter,
-      knows: (protocol, destination) => destination === null ? this.#handlers.has(protocol) : options.exit?.carries(protocol, destination) ?? false,
+      knows: (protocol, destination) => destination === null ? this.#handlers.has(protocol) || options.answering?.knows(protocol) === true : options.exit?.carries(protocol, destination) ?? false,
       parameters: () => this.#known(),
       gatherFor: limits.gatherFor,
       memoryLimit: limits.memory,
@@ -122,10 +131,12 @@ export class MixnetResponder {
   }
 
   async #answer (protocol: string, content: Uint8Array, destination: PacketAddress | null): Promise<Uint8Array> {
-    const { exit } = this.#options
-    const handler: MixnetHandler | undefined = destination === null ? this.#handlers.get(protocol) : exit && (async asked => await exit.ask(destination, protocol, asked))
-    if (handler === undefined) throw new MixmintError('unknown-protocol', 'caller', 'this service does not speak this protocol')
-    return await handler(content)
+    const { exit, answering } = this.#options
+    const handler = this.#handlers.get(protocol)
+    if (destination !== null && exit !== undefined) return await exit.ask(destination, protocol, content)
+    if (destination === null && handler !== undefined) return await handler(content)
+    if (destination === null && answering !== undefined) return await answering.answer(protocol, content)
+    throw new MixmintError('unknown-protocol', 'caller', 'this service does not speak this protocol')
   }
 
   #refusalOf (error: unknown): MixmintError {

@@ -1,0 +1,64 @@
+/** What applications see of the service, and what the service takes of its node. */
+import type { ComponentLogger, Libp2pEvents, Metrics, PeerId, PrivateKey, TypedEventTarget } from '@libp2p/interface'
+import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { MixCounts } from '../mixing/engine.ts'
+import type { LinkCounts } from '../wire/packets.ts'
+import type { Destination } from './destination.ts'
+import type { MixPool, MixPoolEntry } from './mix-pool.ts'
+import type { Leave, MixStream } from './stream.ts'
+
+/** What the service takes of its node. */
+export interface MixComponents {
+  readonly peerId: PeerId
+  readonly privateKey: PrivateKey
+  readonly logger: ComponentLogger
+  readonly events: TypedEventTarget<Libp2pEvents>
+  readonly registrar: Pick<Registrar, 'handle' | 'unhandle' | 'getHandler' | 'getMiddleware'>
+  readonly connectionManager: Pick<ConnectionManager, 'getConnections' | 'openConnection' | 'openStream'>
+  readonly addressManager: Pick<AddressManager, 'getAddresses'>
+  readonly metrics?: Pick<Metrics, 'registerCounterGroup'>
+}
+
+export interface MixDialOptions {
+  /** Is there a reply? False: the request leaves and the stream ends, with no way back in it. Default true. */
+  readonly expectReply?: boolean
+  /** Breaks the exchange off, at any time until it has ended. */
+  readonly signal?: AbortSignal
+  /** How long to wait for the reply, ms. Default: the limit of the same name. */
+  readonly patience?: Millis
+  /** A guess at the length of the reply, bytes: with it a long one comes at once, and not after it has been asked for. */
+  readonly replySize?: number
+  /** When the request leaves, see stream.ts. Default `quiet`: when the client waits for the reply, or closes its end. */
+  readonly leave?: Leave
+  /** With `quiet`, how long nothing more is written before it leaves, ms. Default 0: a turn of the event loop. */
+  readonly quiet?: Millis
+  /** Take this node as the exit, whoever answers. Default: any that carries the protocol, where the destination knows nothing of mixing. */
+  readonly exit?: PeerId | string
+}
+
+export interface MixStatus {
+  /** The entry that this node is attached to; null: none, or it needs none. */
+  readonly entry: string | null
+  /** Packets: received = forwarded + delivered + dropped + queued. Null before the network is known. */
+  readonly packets: { readonly mix: MixCounts, readonly links: LinkCounts } | null
+}
+
+/** `node.services.mix` */
+export interface MixService {
+  /** The nodes of a network without a directory. */
+  readonly pool: MixPool
+  /**
+   * Open a stream to a protocol of another node, over the mix. Whoever is asked does not learn who asks.
+   * @param destination a node of the mix network: its own handlers answer, if it serves the protocol. Or the address of a
+   *   node that knows nothing of mixing: an exit asks it
+   * @throws bad-destination, unknown-destination (caller), no-exit, no-entry (operator, retry), aborted, not-started
+   *   (caller). How the exchange fails is the error of the stream: see `MixStream`
+   */
+  dialProtocol: (destination: Destination, protocol: string, options?: MixDialOptions) => Promise<MixStream>
+  /** Resolves when exchanges can be made. @throws as dialProtocol, when the signal fires */
+  ready: (signal?: AbortSignal) => Promise<void>
+  /** This node's own entry, for the pools of others. @throws not-a-relay (caller) */
+  describe: () => MixPoolEntry
+  status: () => MixStatus
+}

@@ -1,0 +1,110 @@
+/**
+ * The nodes of a network without a directory, as an application feeds and sees them. A node's own entry, `describe()` of
+ * its service, is plain text, so that it can be handed around in whatever way the network has.
+ */
+import { peerIdFromString } from '@libp2p/peer-id'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Clock, Millis } from '@mixmint/core/kit/ports'
+import type { LinkId } from '../mixing/engine.ts'
+import { badEntry, type PoolEntry } from '../pool/entry.ts'
+import type { NodePool, PoolNode } from '../pool/pool.ts'
+import { peerIdFromBytes } from '../wire/peers.ts'
+
+/** A node, in text: what `JSON.stringify` makes of it says all of it. */
+export interface MixPoolEntry {
+  /** Its peer id, of a secp256k1 key: `16Uiu2…`. */
+  readonly peer: string
+  /** Where it listens, without /p2p. Packets name the first `/ip4/…/tcp/…`; clients dial any that they can. */
+  readonly addresses: readonly string[]
+  /** X25519, 64 hexadecimal digits. */
+  readonly mixKey: string
+  /** Protocols that it carries, as an exit, to nodes that know nothing of mixing. */
+  readonly exits?: readonly string[]
+  /** Does it take clients: nodes that have no address of their own? */
+  readonly clients?: boolean
+}
+
+/** An entry, and how the node has served. */
+export interface MixPoolStatus extends MixPoolEntry {
+  /** Too many packets were lost with it, or it could not be reached: not used before this time (Unix ms). Null: in use. */
+  readonly asideUntil: Millis | null
+}
+
+/** What entries say beside what paths need. */
+interface Extras { readonly exits: readonly string[], readonly clients: boolean }
+
+export class MixPool {
+  readonly #pool: NodePool
+  readonly #clock: Clock
+  readonly #onChange: () => void
+  readonly #extras = new Map<LinkId, Extras>()
+
+  /** @param onChange there are other nodes now */
+  constructor (pool: NodePool, clock: Clock, onChange: () => void) {
+    this.#pool = pool
+    this.#clock = clock
+    this.#onChange = onChange
+  }
+
+  get size (): number {
+    return this.#pool.size
+  }
+
+  /**
+   * Add a node, or replace what is known of it. This node's own entry changes nothing: no path leads over it.
+   * @throws bad-pool-entry (caller), pool-full (operator)
+   */
+  add (entry: MixPoolEntry): void {
+    const parsed = parseEntry(entry)
+    this.#pool.add(parsed)
+    this.#extras.set(toHex(parsed.peer), { exits: [...entry.exits ?? []], clients: entry.clients ?? false })
+    this.#onChange()
+  }
+
+  /** @param peer its peer id. @returns was it there? */
+  remove (peer: string | { readonly toString: () => string }): boolean {
+    const bytes = peerBytesOf(peer.toString())
+    this.#extras.delete(toHex(bytes))
+    return this.#pool.remove(bytes)
+  }
+
+  /** All nodes, in order of their peer ids' bytes. */
+  entries (): MixPoolStatus[] {
+    return this.#pool.list(this.#clock.now()).map(({ node, asideUntil }) => ({ ...this.#textOf(node), asideUntil }))
+  }
+
+  /** The nodes of these that are not set aside; where all of them are, all. */
+  select (fits: (extras: Extras) => boolean): PoolNode[] {
+    const all = this.#pool.list(this.#clock.now()).filter(({ node }) => {
+      const extras = this.#extras.get(node.name)
+      return extras !== undefined && fits(extras)
+    })
+    const usable = all.filter(({ asideUntil }) => asideUntil === null)
+    return (usable.length > 0 ? usable : all).map(({ node }) => node)
+  }
+
+  #textOf (node: PoolNode): MixPoolEntry {
+    const { exits, clients } = this.#extras.get(node.name) ?? { exits: [], clients: false }
+    return { peer: peerIdFromBytes(node.peer).toString(), addresses: node.addresses, mixKey: toHex(node.mixKey), exits, clients }
+  }
+}
+
+/** @throws bad-pool-entry (caller) */
+export function parseEntry ({ peer, addresses, mixKey, exits = [] }: MixPoolEntry): PoolEntry {
+  let key: Uint8Array
+  try {
+    key = fromHex(mixKey)
+  } catch (error) {
+    throw badEntry('its mix key is not hexadecimal')
+  }
+  return { peer: peerBytesOf(peer), addresses, mixKey: key, exit: exits.length > 0 }
+}
+
+function peerBytesOf (peer: string): Uint8Array {
+  try {
+    return peerIdFromString(peer).toMultihash().bytes
+  } catch (cause) {
+    throw new MixmintError('bad-pool-entry', 'caller', 'a peer id like 16Uiu2… is wanted', { cause })
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The service at work, once the network is known: the mixer with its links, the asking end and the answering end of
+ * requests over them. What a node is not (no relay, no exit) is refused by the parts themselves.
+ */
+import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { RateLimit, walletRate, type Rate } from '../abuse/rate-limit.ts'
+import { MixEngine } from '../mixing/engine.ts'
+import type { MeanDelay } from '../mixing/keyring.ts'
+import type { Session } from '../session/engines.ts'
+import { MixNode } from '../wire/mix-node.ts'
+import type { Neighbourhood } from '../wire/packets.ts'
+import { linkIdOf } from '../wire/peers.ts'
+import { MixnetRequester } from '../wire/requester.ts'
+import { MixnetResponder } from '../wire/responder.ts'
+import type { SeenLog } from '../wire/seen-log.ts'
+import type { StreamHost } from '../wire/stream-host.ts'
+import type { HandlerBridge } from './bridge.ts'
+import type { ExitForwarder } from './exit.ts'
+import { splitHost } from './hosts.ts'
+import type { MixLimits, NetworkParameters } from './init.ts'
+import type { MixNetwork, Self } from './network.ts'
+
+export interface WorksOptions {
+  readonly suite: Suite
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly meter: Meter
+  readonly host: StreamHost
+  readonly network: MixNetwork
+  readonly parameters: NetworkParameters
+  readonly limits: MixLimits
+  readonly self: Self
+  /** For a node that forwards: what packets may ask for, and whether clients attach to it. Else it is an end of paths only, whose neighbours are these. */
+  readonly relay: { readonly meanDelay: MeanDelay, readonly clients: boolean } | { readonly neighbourhood: Neighbourhood }
+  readonly session: Session
+  readonly bridge: HandlerBridge
+  readonly exit: ExitForwarder | null
+  readonly seenLog: SeenLog | null
+}
+
+/** What an entry takes of all its clients together: some 20 % of a processor. */
+const ALL_CLIENTS: Rate = { perSecond: 2000, burst: 4000 }
+/** A client that would send more than its rate for so long has nothing to do here. */
+const FLOOD_PATIENCE: Millis = 60_000
+/** An end of paths forwards nothing. */
+const NOWHERE = { mayForward: () => false, mayReachWallet: () => false }
+
+export class Works {
+  readonly node: MixNode
+  readonly requester: MixnetRequester
+  readonly #responder: MixnetResponder
+  readonly #options: WorksOptions
+
+  constructor (options: WorksOptions) {
+    this.#options = options
+    const { suite, clock, rng, meter, host, network, parameters, limits, self, relay, session, bridge, exit, seenLog } = options
+    const forwards = 'meanDelay' in relay
+    const { first, second } = splitHost(host, peer => network.isNode(linkIdOf(peer)))
+    const engine = new MixEngine({
+      suite, self: self.peer,
+      parameters: forwards ? { ...parameters, meanDelay: relay.meanDelay } : parameters,
+      topology: forwards ? network.topology : NOWHERE,
+      ...(exit === null ? {} : { exits: exit.reaches })
+    })
+    this.node = new MixNode({
+      node: forwards ? first : host, engine, clock, rng, meter,
+      neighbourhood: forwards ? network.neighbourhood : relay.neighbourhood,
+      ...(forwards && relay.clients
+        ? {
+            wallets: {
+              host: second,
+              accepts: peer => !network.isNode(peer),
+              admit: new RateLimit(() => ({ each: walletRate(parameters.cover), all: ALL_CLIENTS, patience: FLOOD_PATIENCE })),
+              grace: () => parameters.walletGrace
+            }
+          }
+        : {}),
+      ...(seenLog === null ? {} : { seenLog }),
+      onDeliver: message => { this.#responder.onDeliver(message) },
+      onExit: (message, destination) => { this.#responder.onDeliver(message, destination) },
+      onReply: (surbId, payload) => { this.requester.onReply(surbId, payload) }
+    })
+    const common = { suite, clock, meter, session, parameters: network.parameters, sendPacket: this.node.sendPacket.bind(this.node) }
+    this.requester = new MixnetRequester({
+      ...common, rng, paths: network.paths(self),
+      limits: { calls: limits.exchanges, surbs: limits.surbs, patience: limits.patience }
+    })
+    this.#responder = new MixnetResponder({
+      ...common,
+      mayReplyTo: network.mayReplyTo,
+      answering: {
+        knows: protocol => bridge.knows(protocol),
+        answer: async (protocol, content) => await bridge.answer(protocol, content, (network.parameters() ?? parameters).requestLimit)
+      },
+      ...(exit === null ? {} : { exit }),
+      limits: { memory: limits.memory, requests: limits.requests, running: limits.running }
+    })
+  }
+
+  async stop (ms: Millis): Promise<void> {
+    this.requester.close()
+    this.#responder.close()
+    this.#options.exit?.close()
+    await this.node.stop(ms)
+  }
+}
