@@ -42,13 +42,13 @@ export interface NetworkOptions {
 }
 
 interface Waiting { readonly mean: number, readonly go: () => void }
-interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags, readonly mix: MixStrategy<Waiting> }
+interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags, readonly mix: MixStrategy<Waiting>, timerAt: number }
 type Outcome = { readonly content: Uint8Array } | { readonly error: MixmintError }
 
 export class MixNetwork {
   readonly meter = new CountingMeter()
   readonly outcomes = new Map<number, Outcome>()
-  /** How often the handler ran, by the content it was given, in hexadecimal. */
+  /** How often the handler ran, by the hash of the content it was given. */
   readonly runs = new Map<string, number>()
   /** Alphas of the packets that the responder sent: one for each SURB used. */
   readonly repliesSent: string[] = []
@@ -58,6 +58,7 @@ export class MixNetwork {
   intercept: (from: 'wallet' | 'mix' | 'service', packet: Uint8Array) => boolean = () => false
   requester: Requester
   responder: Responder
+  readonly parameters: SessionParameters
   readonly #options: NetworkOptions
   readonly #rng
   readonly #chance
@@ -73,6 +74,10 @@ export class MixNetwork {
 
   constructor (options: NetworkOptions) {
     this.#options = options
+    this.parameters = {
+      pathLength: this.pathLength, packetSize: options.packetSize ?? 4608, strategy: options.strategy ?? { kind: 'poisson' },
+      cover: { loop: 0, ...options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000
+    }
     this.#rng = seededRng(`${options.seed}/keys`)
     this.#chance = seededRng(`${options.seed}/chance`)
     this.#layers = [1, ...Array.from({ length: this.pathLength - 2 }, () => 2)].map(size => Array.from({ length: size }, () => this.#node(this.meanDelay)))
@@ -85,9 +90,6 @@ export class MixNetwork {
   get pathLength (): number { return this.#options.pathLength ?? 5 }
   get meanDelay (): number { return this.#options.meanDelay ?? 50 }
 
-  get parameters (): SessionParameters {
-    return { pathLength: this.pathLength, packetSize: this.#options.packetSize ?? 4608, strategy: this.#options.strategy ?? { kind: 'poisson' }, cover: { loop: 0, ...this.#options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000 }
-  }
 
   get paths (): { forward: () => Path, back: () => Path } {
     return {
@@ -176,7 +178,7 @@ export class MixNetwork {
         this.#transmit('service', effect.firstHop, effect.packet)
         continue
       }
-      const name = toHex(effect.content)
+      const name = toHex(this.#options.suite.sha256(effect.content))
       this.runs.set(name, (this.runs.get(name) ?? 0) + 1)
       const { answer, after } = this.#options.handler?.(effect.content) ?? { answer: effect.content, after: 0 }
       const { run } = effect
@@ -218,7 +220,12 @@ export class MixNetwork {
       leave()
     }
     const due = node.mix.due()
-    if (due !== undefined) this.#after(due - this.now, () => { this.#mix(node) })
+    if (due === undefined || due >= node.timerAt) return
+    node.timerAt = due
+    this.#after(due - this.now, () => {
+      node.timerAt = Infinity
+      this.#mix(node)
+    })
   }
 
   /** Dummies at every mix, until all calls are settled. */
@@ -245,7 +252,10 @@ export class MixNetwork {
 
   #node (delay: number): Node {
     const key = this.#rng.bytes(32)
-    const node = { key, hop: { publicKey: this.#options.suite.x25519Base(key), address: this.#rng.bytes(94), delay }, seen: new SeenTags(1 << 20, this.#rng.bytes(16)), mix: strategyOf<Waiting>(this.parameters.strategy) }
+    const node = {
+      key, hop: { publicKey: this.#options.suite.x25519Base(key), address: this.#rng.bytes(94), delay }, seen: new SeenTags(1 << 20, this.#rng.bytes(16)),
+      mix: strategyOf<Waiting>(this.parameters.strategy), timerAt: Infinity
+    }
     this.#nodes.set(toHex(node.hop.address), node)
     return node
   }
