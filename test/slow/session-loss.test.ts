@@ -40,9 +40,9 @@ describe('at a loss of 5 % a hop, 999 of 1000', () => {
     expect(luck(failed, 3000)).toBeLessThan(0.05)
   }, 1_800_000)
 
-  it.for([
+  it.for<Strategy>([
     { kind: 'timed', interval: 200 }, { kind: 'threshold', batch: 4 }, { kind: 'pool', interval: 200, threshold: 20, pool: 10 }
-  ] satisfies Strategy[])('small requests succeed through $kind mixes', async (strategy, { annotate }) => {
+  ])('small requests succeed through $kind mixes', async (strategy, { annotate }) => {
     const failed = await report(annotate, strategy.kind, { ...SMALL, requests: 3000, seed: strategy.kind, network: { strategy, cover: { loop: 100 } } })
     expect(luck(failed, 3000)).toBeLessThan(0.05)
   }, 900_000)
