@@ -138,7 +138,7 @@ class Mix implements MixService, Startable {
     const stream = new MixStream({
       id: `mix-${this.#opened++}`, protocol, log: this.#components.logger.forComponent('mixmint:mixnet:asked'), leave, quiet, requestLimit,
       exchange: async (request, broken) => {
-        const asked = { signal: broken, deadline: platformClock.now() + patience, replySize, ...(via === null ? {} : { destination: via }) }
+        const asked = { signal: broken, deadline: platformClock.now() + patience, replySize: expectReply ? replySize : null, ...(via === null ? {} : { destination: via }) }
         const reply = await running.works.requester.request(service, protocol, request, asked)
         return expectReply ? reply : null
       }

@@ -8,6 +8,8 @@ import type { Packable } from './packing.ts'
 
 export interface Call extends Packable {
   readonly deadline: Millis
+  /** Else it is over when its packets have left. */
+  readonly wantsReply: boolean
   /** Fragments of the request that are not known to have arrived. */
   missing: number[]
   /** The answer, one assembly per run of the handler that we hear from. */

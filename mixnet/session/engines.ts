@@ -47,8 +47,8 @@ export interface SessionParameters extends MixingParameters {
 }
 
 export type RequesterEvent =
-  /** `call` is the caller's number for it, never used before; replySize a guess, in bytes. */
-  | { readonly is: 'start', readonly call: number, readonly target: Target, readonly protocol: string, readonly content: Uint8Array, readonly deadline: Millis, readonly replySize: number }
+  /** `call` is the caller's number for it, never used before; replySize a guess, in bytes, or null: no reply is wanted, and there is no way back in it. */
+  | { readonly is: 'start', readonly call: number, readonly target: Target, readonly protocol: string, readonly content: Uint8Array, readonly deadline: Millis, readonly replySize: number | null }
   /** A SURB of ours came home. */
   | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
   /** A packet of this call could not be handed to its first hop. */
@@ -59,6 +59,7 @@ export type RequesterEvent =
 export type RequesterEffect =
   /** `firstHop`: the address block of a neighbour. */
   | { readonly do: 'send', readonly call: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
+  /** With the reply; where none is wanted, with nothing, once all packets have left. */
   | { readonly do: 'resolve', readonly call: number, readonly content: Uint8Array }
   | { readonly do: 'reject', readonly call: number, readonly error: MixmintError }
 

@@ -25,6 +25,7 @@ const COPIES = 2
 /** A number that grew with each packet would show what was lost before it. */
 const SEQUENCE = 0
 
+const NO_REPLY = new Uint8Array(0)
 const LAST_HOP = new Uint8Array(ADDRESS_SIZE)
 
 type Config = Pick<RequesterConfig, 'suite' | 'paths' | 'meter' | 'parameters' | 'callLimit'>
@@ -32,7 +33,8 @@ type Config = Pick<RequesterConfig, 'suite' | 'paths' | 'meter' | 'parameters' |
 interface Asked {
   readonly deadline: Millis
   readonly there: Path
-  readonly back: Path
+  /** Of the first SURB; null: no reply is wanted, and the call is over when the packet has left. */
+  readonly back: Path | null
   /** Ids of the SURBs that left with it. */
   readonly surbs: readonly string[]
 }
@@ -62,7 +64,7 @@ export class PlainRequester implements RequesterEngine {
       case 'reply': return this.#reply(event.surbId, event.payload, now)
       case 'unsent': return this.#end(event.call, notSent('no neighbour took the packet'))
       case 'cancel': return this.#end(event.call, new MixmintError('aborted', 'caller', 'the request was aborted; if it had been sent, it may still be carried out'))
-      case 'timer': return this.#alarms.ring(now).flatMap(call => this.#overdue(call, now))
+      case 'timer': return this.#alarms.ring(now).flatMap(call => this.#ended(call, now))
     }
   }
 
@@ -72,14 +74,15 @@ export class PlainRequester implements RequesterEngine {
     const { packetSize, surbsPerPacket } = parameters()
     const refuse = (error: MixmintError): RequesterEffect[] => [{ do: 'reject', call, error }]
     const { messageSize } = geometryOf(packetSize)
-    const most = dataCapacity(messageSize, protocol, 1)
-    if (surbsPerPacket < 1 || most < 0) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
+    const wantsReply = event.replySize !== null
+    const most = dataCapacity(messageSize, protocol, wantsReply ? 1 : 0)
+    if ((wantsReply && surbsPerPacket < 1) || most < 0) return refuse(new MixmintError('bad-argument', 'caller', 'no answer can come back: the protocol name is too long, or the network allows no SURBs'))
     if (content.length > most) {
       return refuse(new MixmintError('request-too-long', 'caller', `a request under this protocol has at most ${most} bytes, this one has ${content.length}; nothing was sent`))
     }
     if (this.#calls.size >= callLimit) return refuse(notSent('too many requests are under way'))
     if (deadline <= now) return refuse(notSent('the deadline had passed'))
-    let copies = Math.min(COPIES, surbsPerPacket)
+    let copies = wantsReply ? Math.min(COPIES, surbsPerPacket) : 0
     while (dataCapacity(messageSize, protocol, copies) < content.length) copies -= 1
     try {
       return this.#send(event, messageSize, copies, now, rng) ?? refuse(notSent('there is no path to this service and back now'))
@@ -95,7 +98,7 @@ export class PlainRequester implements RequesterEngine {
     const { suite, paths } = this.#config
     const there = paths.forward(target, now, rng)
     const backs = Array.from({ length: copies }, () => paths.back(target, now, rng)).filter(path => path !== null && path.expires > now) as Path[]
-    if (there === null || backs.length === 0) return null
+    if (there === null || backs.length < Math.min(1, copies)) return null
     const made = backs.map(back => ({ back, ...createSurb(suite, rng.bytes(KEY_SIZE), back.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE)) }))
     const message = encodeMessage(size, { codec: protocol, surbs: made.map(({ surb }) => surb), data: content, sequence: SEQUENCE })
     const packet = wrap(suite, rng.bytes(KEY_SIZE), there.hops, target.destination ?? LAST_HOP, message)
@@ -104,8 +107,9 @@ export class PlainRequester implements RequesterEngine {
       this.#surbs.set(name, { call, back, secrets })
       return name
     })
-    this.#calls.set(call, { deadline, there, back: backs[0], surbs: names })
-    this.#alarms.set(call, deadline)
+    this.#calls.set(call, { deadline, there, back: backs.at(0) ?? null, surbs: names })
+    // Where nothing comes back it is over, unless the link says first that it did not take the packet.
+    this.#alarms.set(call, backs.length > 0 ? deadline : now)
     return [{ do: 'send', call, firstHop: there.hops[0].address, packet }]
   }
 
@@ -129,9 +133,13 @@ export class PlainRequester implements RequesterEngine {
     return [{ do: 'resolve', call: surb.call, content: content.slice() }]
   }
 
-  #overdue (call: number, now: Millis): RequesterEffect[] {
+  #ended (call: number, now: Millis): RequesterEffect[] {
     const asked = this.#calls.get(call)
     if (asked === undefined) return []
+    if (asked.back === null) {
+      this.#forget(call)
+      return [{ do: 'resolve', call, content: NO_REPLY }]
+    }
     for (const path of [asked.there, asked.back]) this.#config.paths.learned?.(path, false, now)
     return this.#end(call, new MixmintError('lost', 'peer', 'nothing was heard from the service before the deadline; the request may or may not have reached it', { retry: true }))
   }

@@ -57,6 +57,7 @@ const MOST_COPIES = 3
 const MOST_ANSWERS = 2
 const LAST_FLIGHT = 0xffff
 const NEVER = -1
+const NO_REPLY = new Uint8Array(0)
 
 export class Requester implements RequesterEngine {
   readonly #config: RequesterConfig
@@ -129,23 +130,24 @@ export class Requester implements RequesterEngine {
     const { requestLimit, surbsPerPacket } = this.#config.parameters()
     const refuse = (error: MixmintError): RequesterEffect[] => [{ do: 'reject', call: number, error }]
     if (content.length > requestLimit) return refuse(tooLong(content.length, requestLimit))
-    if (surbsPerPacket < 1 || !fits(size, protocol)) return refuse(unanswerable())
+    const wantsReply = event.replySize !== null
+    if ((wantsReply && surbsPerPacket < 1) || !fits(size, protocol)) return refuse(unanswerable())
     if (this.#calls.size >= callLimit) return refuse(notSent('too many requests are under way'))
     if (deadline <= now) return refuse(notSent('the deadline had passed'))
 
-    const expected = fragmentCount(Math.min(event.replySize, requestLimit), answerChunk(size, protocol))
+    const expected = wantsReply ? fragmentCount(Math.min(event.replySize, requestLimit), answerChunk(size, protocol)) : 0
     // A long request needs SURBs, too, for the service to say what of it is missing.
-    const spare = content.length > answerChunk(size, protocol) ? 3 : 1
+    const spare = wantsReply ? content.length > answerChunk(size, protocol) ? 3 : 1 : 0
     const { chunk, parts } = planFirst(size, protocol, content.length, expected + spare, surbsPerPacket)
     const id = rng.bytes(ID_LENGTH)
     const call: Call = {
-      number, target, protocol, content: content.slice(), deadline, id, binding: bindingOf(suite, id, protocol, content), chunk, messageSize: size,
+      number, target, protocol, content: content.slice(), deadline, wantsReply, id, binding: bindingOf(suite, id, protocol, content), chunk, messageSize: size,
       missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
       answers: new Map(), expected, flight: 0, asked: NEVER, given: 0, packets: 0, unsent: 0, sentAt: now, wait: 0,
       tried: NOTHING_TRIED, heard: false, tries: 0, silent: 0
     }
     this.#calls.set(number, call)
-    this.#send(call, parts, this.#timing().roundTrip, now, rng)
+    this.#send(call, parts, wantsReply ? this.#timing().roundTrip : 0, now, rng)
     return []
   }
 
@@ -250,6 +252,7 @@ export class Requester implements RequesterEngine {
   #timeout (number: number, now: Millis, rng: Rng): RequesterEffect[] {
     const call = this.#calls.get(number)
     if (call === undefined) return []
+    if (!call.wantsReply && !this.#sender.holds(call)) return this.#resolve(call, NO_REPLY)
     if (now >= call.deadline) return this.#end(number, atDeadline(call))
     this.#surbs.prune(number, now)
     this.#sender.window.silence(now, this.#timing())

@@ -47,8 +47,11 @@ export interface MixnetRequestOptions {
   readonly deadline?: Millis
   /** The node that `service`, as an exit, is to ask; without it, `service` answers itself. */
   readonly destination?: PacketAddress
-  /** A guess at the length of the answer, bytes: with it, the SURBs for a long one leave with the request. */
-  readonly replySize?: number
+  /**
+   * A guess at the length of the answer, bytes: with it, the SURBs for a long one leave with the request. Null: no answer
+   * is wanted, nor is there a way for one; the request then resolves to nothing, once it has left.
+   */
+  readonly replySize?: number | null
 }
 
 interface Waiting { readonly resolve: (content: Uint8Array) => void, readonly reject: (error: Error) => void }

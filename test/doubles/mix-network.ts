@@ -114,7 +114,7 @@ export class MixNetwork {
   }
 
   /** Start a request; its outcome will be under the number returned. */
-  request (content: Uint8Array, { deadline = 60_000, replySize = 0, protocol = PROTOCOL } = {}): number {
+  request (content: Uint8Array, { deadline = 60_000, replySize = 0, protocol = PROTOCOL }: { deadline?: number, replySize?: number | null, protocol?: string } = {}): number {
     const call = this.#calls++
     this.#cover()
     this.ask({ is: 'start', call, target: { service: SERVICE, destination: null }, protocol, content, deadline: this.now + deadline, replySize })
