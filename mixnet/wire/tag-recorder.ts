@@ -1,7 +1,7 @@
 /**
  * Brings the tags of an engine to disk, and tells it which are there, so that no packet goes on before its tag would outlive
  * a loss of power (docs/decisions/0009-tags-before-packets.md). One commit at a time, for all tags that came during the one
- * before: where packets wait for tens of ms anyway, hardly one waits for the disk.
+ * before: packets wait for tens of ms anyway, so few wait for the disk.
  *
  *   packet ─▶ tag in memory ─▶ append ─▶ fdatasync ─▶ `recorded`          a packet that is due before that waits for it
  */
@@ -15,7 +15,7 @@ const AGAIN_AFTER: Millis = 250
 
 export interface TagRecorderOptions {
   readonly log: SeenLog
-  readonly engine: MixEngine
+  readonly engine: Pick<MixEngine, 'tagged' | 'seenCount' | 'seenSince'>
   readonly meter: Meter
   /** The first so many of the engine's tags are on disk. */
   readonly onRecorded: (tags: number) => void
