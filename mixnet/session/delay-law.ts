@@ -7,10 +7,10 @@
  *                law: P(T ≤ t · interval) = Σ_{j≤t} (−1)^j · C(k, j) · (t − j)^k / k!
  *   pool         besides, a packet is kept at each tick with probability 1/2 at most (pool.ts), so the ticks for which it
  *                stays number at most a sum of k geometric ones, negative binomial: P(M = m) = C(m + k − 1, m) / 2^(m + k)
- *   threshold    at each mix at most batch − 1 packets have to come. Nobody knows the traffic; but every node sends loops,
- *                each of which crosses every layer, so a mix gets 1 / loop packets a ms at least, for there is no layer of
- *                more nodes than the network. An upper bound (Chernoff's, of the Erlang law), too high by a factor of the
- *                number of layers at least, and by more the more traffic there is: a lost packet is missed late.
+ *   threshold    at each mix at most batch − 1 packets have to come. Nobody here knows the traffic; but nodes send loops, and
+ *                where a layer has no more nodes than send loops through it (mixes no more than there are nodes in other
+ *                layers, gateways no more than mixes), each of them gets one packet per mean time `cover.loop` at least.
+ *                So an upper bound (Chernoff's, of the Erlang law), mostly far too high: a lost packet is missed late.
  */
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Cover, Strategy } from '../directory/formats.ts'
