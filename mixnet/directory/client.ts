@@ -54,7 +54,7 @@ export class DirectoryClient {
   /**
    * Verify a document and remember it.
    * @returns true if it was news
-   * @throws what verifyDocument throws; document-older, document-conflict (peer); clock-skewed (operator) if the
+   * @throws what verifyDocument throws; document-older, document-conflict, document-packet-size (peer); clock-skewed (operator) if the
    *   source's clock and this machine's are further apart than the network allows
    */
   accept (signed: SignedDocument, now: Millis, source?: SourceTime): boolean {
@@ -74,6 +74,11 @@ export class DirectoryClient {
       throw refuse('older', `this is the document of epoch ${epoch}; that of ${this.#inForce.epoch} is known`)
     }
     if (known !== undefined) return false
+    const { newest } = this
+    if (newest !== null && newest.parameters.packetSize !== parameters.packetSize) {
+      // What is on its way could not be answered, and links know one size.
+      throw refuse('packet-size', `packets have ${newest.parameters.packetSize} bytes in this network, and in this document ${parameters.packetSize}; to change that, found another network`)
+    }
     this.#known.set(epoch, new DirectoryView(signed))
     for (const old of [...this.#known.keys()].sort((a, b) => b - a).slice(REMEMBERED)) this.#known.delete(old)
     return true

@@ -38,7 +38,7 @@ export type Cover = Of<typeof Cover>
 export const Parameters = record({
   /** Hops of every path, the destination included: 3 to 5. Gateways are hop 0, then pathLength − 2 layers of mixes. */
   pathLength: uint(5),
-  /** Bytes of every packet, header included. */
+  /** Bytes of every packet, header included. The same for as long as the network lives. */
   packetSize: uint(1 << 16),
   strategy: Strategy,
   /** What packets ask for at each hop that delays: the mean of poisson's delays; for other strategies only a mark, the same in all. */

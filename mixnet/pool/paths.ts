@@ -64,6 +64,11 @@ export class PoolPaths implements Paths {
     return address === null ? this.#none('entry-relayed') : this.#path([...between, ...entries], { publicKey: mixKey, address, delay: 0 })
   }
 
+  /** For a loop: from us, where we have an address of our own, back to us. */
+  loop (now: Millis, rng: Rng): Path | null {
+    return 'block' in this.#options.home.at ? this.back({ service: this.#us, destination: null }, now, rng) : null
+  }
+
   /** An exit to ask this destination (94 bytes), by peer id, 39 bytes; every one equally likely. Null: the pool has none. */
   exit (destination: Uint8Array, now: Millis, rng: Rng): Uint8Array | null {
     const not = this.#ends({ service: this.#us, destination })

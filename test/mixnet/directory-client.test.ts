@@ -47,6 +47,15 @@ describe('a reader of the directory', () => {
     expect(reader.nextChange(START + epochLength)).toBe(START + 2 * epochLength + epochGrace + 1)
   })
 
+  it('refuses a document that makes packets of another size, which nodes at work could not', () => {
+    const reader = client()
+    reader.accept(first, START)
+    const other = signedBy(suite, testDocument(suite, nodes, { epoch: EPOCH + 1, parameters: { ...PARAMETERS, packetSize: 8192 } }), keys)
+    expect(() => reader.accept(other, START + epochLength - LEAD)).toThrow(withCode('document-packet-size'))
+    expect(reader.accept(second, START + epochLength - LEAD)).toBe(true)
+    expect(client().accept(other, START + epochLength)).toBe(true)
+  })
+
   it('refuses a document of two epochs ahead: its clock must be wrong', () => {
     expect(() => client().accept(third, START)).toThrow(withCode('document-too-early', 'caller'))
   })

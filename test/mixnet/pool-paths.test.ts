@@ -104,6 +104,13 @@ it('an exit is any node that says it is one, but not whom it is to ask, nor us',
   expect([...chosen()].sort()).toEqual([nameOf('1'), nameOf('4')].sort())
 })
 
+it('a loop ends at us, where we are a node', () => {
+  const loop = names(pathsOf(numbers(4), PUBLIC).paths.loop(0, rng))
+  expect(loop.slice(0, -1).sort()).toEqual(numbers(4).map(nameOf).sort())
+  expect(loop.at(-1)).toBe(nameOf('us'))
+  expect(pathsOf(numbers(9), CLIENT).paths.loop(0, rng)).toBeNull()
+})
+
 it('what is learned of a path is learned of its nodes', () => {
   const { paths, pool } = pathsOf(numbers(12), CLIENT)
   const path = paths.forward(to('1'), 0, rng) as Path
