@@ -10,7 +10,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { PacketAddress } from '../sphinx/address.ts'
-import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE, SURB_SIZE } from '../sphinx/layout.ts'
+import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from '../sphinx/layout.ts'
 import { bareCapacity, dataCapacity, decodeBare, decodeMessage, encodeBare, encodeMessage } from '../sphinx/message.ts'
 import { createSurb, openReply, useSurb, type SurbSecrets } from '../sphinx/surb.ts'
 import { wrap } from '../sphinx/wrap.ts'
@@ -166,7 +166,7 @@ function notSent (why: string): MixmintError {
   return new MixmintError('not-sent', 'peer', `the request was not sent: ${why}; nothing has happened, try again later`, { retry: true })
 }
 
-interface Run { readonly surbs: readonly Uint8Array[], readonly content: number }
+interface Run { readonly surbs: readonly Uint8Array[], readonly bytes: number }
 
 /** The answering end: every message is a request of its own, and is run when it comes; so many at one time. */
 export class PlainResponder implements ResponderEngine {
@@ -181,7 +181,7 @@ export class PlainResponder implements ResponderEngine {
 
   get held (): { requests: number, running: number, bytes: number } {
     let bytes = 0
-    for (const { surbs, content } of this.#runs.values()) bytes += content + surbs.length * SURB_SIZE
+    for (const run of this.#runs.values()) bytes += run.bytes
     return { requests: this.#runs.size, running: this.#runs.size, bytes }
   }
 
@@ -201,10 +201,10 @@ export class PlainResponder implements ResponderEngine {
     if (!knows(message.codec, destination)) return this.#drop(destination === null ? 'unknown-protocol' : 'exit-refused')
     if (this.#runs.size >= runLimit) return this.#drop('busy')
     const run = `${this.#count++}`
-    const content = message.data.slice()
+    const content = message.data.slice() // a handler may look at the buffer behind it
     // A message could bring dozens of SURBs, and so make us send dozens of packets for one.
-    const surbs = message.surbs.slice(0, parameters().surbsPerPacket).map(surb => surb.slice())
-    this.#runs.set(run, { surbs, content: content.length })
+    const surbs = message.surbs.slice(0, parameters().surbsPerPacket)
+    this.#runs.set(run, { surbs, bytes: bytes.length + content.length })
     return [{ do: 'run', run, protocol: message.codec, content, destination }]
   }
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { toHex } from '@mixmint/core/kit/bytes'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { signDocument } from '@mixmint/mixnet/directory/document'
 import { chooseGateway, chooseLoop, choosePath, chooseReturnPath, chooseService } from '@mixmint/mixnet/directory/route'
-import { topologyOf } from '@mixmint/mixnet/directory/topology'
+import { mayReplyTo, topologyOf } from '@mixmint/mixnet/directory/topology'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { parseAddress } from '@mixmint/mixnet/sphinx/address'
 import { encodeMessage } from '@mixmint/mixnet/sphinx/message'
@@ -159,6 +159,13 @@ describe('the topology', () => {
     expect(pairs(stranger)).toEqual([])
     expect(topologyOf(() => null, view.gateways[0].peer).mayForward(stranger, mix1, null)).toBe(false)
     expect(topologyOf(() => view, view.gateways[0].peer).mayForward(stranger, mix1, mix2)).toBe(false)
+  })
+
+  it('lets services reply into layer 1 only, to nodes at their own addresses', () => {
+    const place = { multiaddr: '/ip4/192.0.2.1/tcp/1', client: null }
+    expect([0, 1, 2, 3, 255].map(layer => mayReplyTo(view, { ...place, peer: fromHex(at(layer)[0]) }))).toEqual([false, true, false, false, false])
+    expect(mayReplyTo(view, { ...place, peer: fromHex(mix1), client: fromHex(mix2) })).toBe(false)
+    expect(mayReplyTo(null, { ...place, peer: fromHex(mix1) })).toBe(false)
   })
 
   it('lets only gateways reach wallets, with what the last mixes send', () => {

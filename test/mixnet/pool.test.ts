@@ -25,6 +25,15 @@ describe('entries', () => {
     expect([pool.remove(peerOf('3')), pool.remove(peerOf('3')), pool.size, pool.get(nameOf('3'))]).toEqual([true, false, 4, undefined])
   })
 
+  it('keep their standing when they are added again as they were, and begin anew at another address or key', () => {
+    for (const changes of [{}, { exit: true }, { addresses: ['/ip4/192.0.2.9/tcp/1'] }, { mixKey: suite.x25519Base(peerOf('x').slice(0, 32)) }]) {
+      const { pool } = poolOf(numbers(4))
+      pool.unreachable(nameOf('1'), 0)
+      pool.add(entryOf('1', changes))
+      expect(aside(pool, 1)).toEqual('addresses' in changes || 'mixKey' in changes ? [] : [nameOf('1')])
+    }
+  })
+
   it('are copied: what becomes of the given bytes is nothing to the pool', () => {
     const { pool } = poolOf([])
     const entry = entryOf('1')

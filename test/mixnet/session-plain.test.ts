@@ -115,6 +115,8 @@ describe('who asks', () => {
     const [one, two] = asking.packets.map(packet => asking.message(packet).surbs)
     asking.reply(one[0], framed(Uint8Array.of(0, 1)), payload => flipped(payload, 30_000))
     asking.reply(two[0], framed(Uint8Array.of(1, 65, 1)))
+    for (const surbs of [one, two]) asking.reply(surbs[0], framed(Uint8Array.of(0, 1)))
+    expect(asking.meter.of('request_reply_dropped', { reason: 'unknown-surb' })).toBe(2)
     expect(asking.ended).toEqual([])
     expect([asking.meter.of('request_reply_dropped', { reason: 'changed' }), asking.meter.of('request_reply_dropped', { reason: 'bad-reply' })]).toEqual([1, 1])
     for (const surbs of [one, two]) asking.reply(surbs[1], framed(Uint8Array.of(0, 1)))
@@ -185,7 +187,8 @@ describe('who answers', () => {
     const data = concat(Uint8Array.of(PROTOCOL.length), utf8(PROTOCOL), Uint8Array.of(2), ...given, utf8('hello'))
     const [run] = deliver(framed(data))
     expect(run).toMatchObject({ do: 'run', protocol: PROTOCOL, content: utf8('hello'), destination: null })
-    expect(responder.held).toEqual({ requests: 1, running: 1, bytes: 5 + 2 * 734 })
+    expect(run.do === 'run' && run.content.buffer.byteLength).toBe(5)
+    expect(responder.held).toEqual({ requests: 1, running: 1, bytes: 3968 + 5 })
     const sent = responder.step({ is: 'answered', run: run.do === 'run' ? run.run : '', content: utf8('world') })
     const padding = 3962 - 6
     const message = concat(Uint8Array.of(padding >> 8, padding & 255), new Uint8Array(padding), Uint8Array.of(0), utf8('world'), new Uint8Array(4))
