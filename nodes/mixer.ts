@@ -5,7 +5,6 @@
 import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { asMixmintError } from '@mixmint/core/kit/saga'
-import { RateLimit, walletRate, type Rate } from '@mixmint/mixnet/abuse/rate-limit'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
@@ -18,11 +17,7 @@ import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Host } from './host.ts'
 import type { Participant, Surroundings } from './participant.ts'
-
-/** What a gateway takes from all its wallets together: some 20 % of a processor for the first hop of each. */
-const ALL_WALLETS: Rate = { perSecond: 2000, burst: 4000 }
-/** A wallet that would send more than its rate for so long has nothing to do here. */
-const FLOOD_PATIENCE: Millis = 60_000
+import { admitPackets } from './strangers.ts'
 
 export interface MixerHooks {
   readonly onDeliver?: (message: Uint8Array) => void
@@ -116,7 +111,7 @@ export class Mixer {
             wallets: {
               host: wallets.node,
               accepts: peer => !participant.isListed(peer),
-              admit: new RateLimit(() => ({ each: walletRate(parameters().cover), all: ALL_WALLETS, patience: FLOOD_PATIENCE })),
+              admit: admitPackets(parameters),
               grace: () => parameters().walletGrace
             }
           }),

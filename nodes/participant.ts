@@ -2,7 +2,7 @@
  * A node or wallet on the network: its libp2p hosts, the directory it keeps up with, and what the directory says of money.
  * Every role but the authority stands on one.
  */
-import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import type { Libp2p, Secp256k1PrivateKey } from '@libp2p/interface'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -20,11 +20,12 @@ import { answerAsMirror, askOver, serveDirectory, type Ask } from '@mixmint/mixn
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
 import { entryOf, parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient, type RequestOptions } from '@mixmint/mixnet/wire/rpc-client'
-import { serveRpc, type RpcServerLimits } from '@mixmint/mixnet/wire/rpc-server'
+import { serveRpc, type RpcServerLimits, type RpcServerOptions } from '@mixmint/mixnet/wire/rpc-server'
 import type { NetworkConfig } from './config.ts'
 import { createHost, type Host } from './host.ts'
 import { readMoneyParameters } from './money-profiles.ts'
 import type { Counters } from './observe.ts'
+import { admitRequests, STRANGERS_STREAMS } from './strangers.ts'
 
 /** What a process brings along. */
 export interface Surroundings {
@@ -119,7 +120,7 @@ export class Participant {
     self.now = participant
     const answer = async (request: Uint8Array): Promise<Uint8Array> => await answerAsMirror(participant.keeper.client, clock, request)
     try {
-      for (const { node } of participant.#doors()) await serveDirectory(node, answer, counters)
+      for (const { node, options } of participant.#doors()) await serveDirectory(node, answer, options)
       await participant.keeper.start()
     } catch (error) {
       await entry?.stop()
@@ -175,8 +176,8 @@ export class Participant {
 
   /** Answer this protocol, asked directly by nodes and wallets. Returns how to stop that. */
   async serve (protocol: string, answer: (body: Uint8Array) => Promise<Uint8Array>, limits: Partial<RpcServerLimits> = {}): Promise<() => Promise<void>> {
-    const servers = await Promise.all(this.#doors().map(async ({ node }) =>
-      await serveRpc(node, protocol, async (_from, _protocol, body) => await answer(body), { meter: this.#options.counters, limits })))
+    const servers = await Promise.all(this.#doors().map(async ({ node, options }) =>
+      await serveRpc(node, protocol, async (_from, _protocol, body) => await answer(body), { ...options, limits: { ...options.limits, ...limits } })))
     return async () => { await Promise.all(servers.map(async server => { await server.close() })) }
   }
 
@@ -203,9 +204,12 @@ export class Participant {
     await this.host.stop()
   }
 
-  /** Where others come in. */
-  #doors (): Host[] {
-    return this.#options.listing === undefined ? [] : [this.host, ...(this.entry === null ? [] : [this.entry])]
+  /** Where others come in, and what they may take up there. */
+  #doors (): Array<{ readonly node: Libp2p, readonly options: RpcServerOptions }> {
+    const meter = this.#options.counters
+    if (this.#options.listing === undefined) return []
+    const nodes = { node: this.host.node, options: { meter } }
+    return this.entry === null ? [nodes] : [nodes, { node: this.entry.node, options: { meter, admit: admitRequests(), limits: STRANGERS_STREAMS } }]
   }
 
   #known (): Money {

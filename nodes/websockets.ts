@@ -1,7 +1,7 @@
 /**
- * WebSocket as a transport of libp2p, for wallets in browsers and those behind proxies. The listener gets limits that
- * libp2p has no options for: the length of a message (the default is 100 MiB, gathered before anybody sees a byte), the
- * number of sockets, and the time that a socket may take to become a WebSocket.
+ * WebSocket as a transport of libp2p, for wallets in browsers and those behind proxies. libp2p's listener is for friends:
+ * a frame that breaks the protocol is an error that nobody handles, and ends the process; a message may have 100 MiB,
+ * gathered before anybody sees a byte; a socket may take for ever to become a WebSocket. Here it gets a handler and limits.
  */
 import type { Server, Socket } from 'node:net'
 import { webSockets } from '@libp2p/websockets'
@@ -12,7 +12,12 @@ import type { Millis } from '@mixmint/core/kit/ports'
 const LONGEST_MESSAGE = 128 * 1024 + 16
 
 /** What a listener has, whatever its type says. */
-interface Internals { readonly server?: Server, readonly wsServer?: { readonly options?: { maxPayload?: number } } }
+interface Internals { readonly server?: Server, readonly wsServer?: WsServer }
+type Upgraded = (socket: { on: (event: 'error', handler: () => void) => unknown }, request: unknown) => void
+interface WsServer {
+  readonly options?: { maxPayload?: number }
+  handleUpgrade?: (request: unknown, socket: Socket, head: unknown, done: Upgraded) => void
+}
 
 export interface WebSocketLimits {
   /** Sockets at one time, in whatever state. */
@@ -21,27 +26,38 @@ export interface WebSocketLimits {
 }
 
 /** @throws websocket-internals (us), when a listener is made and the library's inside has changed */
-export function limitedWebSockets ({ sockets, upgradeTimeout }: WebSocketLimits): ReturnType<typeof webSockets> {
-  const http = { headersTimeout: upgradeTimeout, requestTimeout: upgradeTimeout, connectionsCheckingInterval: upgradeTimeout / 4 }
-  const make = webSockets({ http })
+export function limitedWebSockets (limits: WebSocketLimits): ReturnType<typeof webSockets> {
+  const make = webSockets()
   return components => {
     const transport = make(components)
     const createListener = transport.createListener.bind(transport)
     transport.createListener = options => {
       const listener = createListener(options)
-      const { server, wsServer } = listener as Internals
-      if (server === undefined || wsServer?.options === undefined) {
-        throw new MixmintError('websocket-internals', 'us', 'the WebSocket listener of libp2p has changed inside: its limits must be set another way')
-      }
-      wsServer.options.maxPayload = LONGEST_MESSAGE
-      server.maxConnections = sockets
-      // HTTP has a time limit of its own, but begins only with the first byte.
-      server.on('connection', (socket: Socket) => {
-        const timer = setTimeout(() => { if (socket.bytesRead === 0) socket.destroy() }, upgradeTimeout)
-        socket.once('close', () => { clearTimeout(timer) })
-      })
+      limit(listener as Internals, limits)
       return listener
     }
     return transport
   }
+}
+
+function limit ({ server, wsServer }: Internals, { sockets, upgradeTimeout }: WebSocketLimits): void {
+  const handleUpgrade = wsServer?.handleUpgrade?.bind(wsServer)
+  if (server === undefined || wsServer?.options === undefined || handleUpgrade === undefined) {
+    throw new MixmintError('websocket-internals', 'us', 'the WebSocket listener of libp2p has changed inside: its limits must be set another way')
+  }
+  const upgraded = new WeakSet<Socket>()
+  wsServer.options.maxPayload = LONGEST_MESSAGE
+  wsServer.handleUpgrade = (request, socket, head, done) => {
+    upgraded.add(socket)
+    handleUpgrade(request, socket, head, (webSocket, request) => {
+      // It closes by itself, and libp2p hears of that.
+      webSocket.on('error', () => {})
+      done(webSocket, request)
+    })
+  }
+  server.maxConnections = sockets
+  server.on('connection', (socket: Socket) => {
+    const timer = setTimeout(() => { if (!upgraded.has(socket)) socket.destroy() }, upgradeTimeout)
+    socket.once('close', () => { clearTimeout(timer) })
+  })
 }

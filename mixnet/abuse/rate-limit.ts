@@ -13,13 +13,17 @@ import type { Admit } from './admit.ts'
 /** `burst` at once, and `perSecond` in the long run. */
 export interface Rate { readonly perSecond: number, readonly burst: number }
 
+/** Sums of fractions of a ms are no more precise. */
+const ROUNDING: Millis = 0.001
+
 export class Bucket {
   /** When everything that was taken is paid for. */
   #paid: Millis = -Infinity
 
   /** How long until one more may be taken, ms. */
   wait (rate: Rate, now: Millis): Millis {
-    return Math.max(0, this.#paid - now - (rate.burst - 1) * 1000 / rate.perSecond)
+    const wait = this.#paid - now - (rate.burst - 1) * 1000 / rate.perSecond
+    return wait < ROUNDING ? 0 : wait
   }
 
   take (rate: Rate, now: Millis): void {

@@ -32,3 +32,7 @@ export class Alarm {
     this.#at = null
   }
 }
+
+export async function pause (ms: Millis): Promise<void> {
+  await new Promise<void>(resolve => { setTimeout(resolve, ms) })
+}

@@ -4,7 +4,7 @@
  */
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import type { Clock, Meter } from '@mixmint/core/kit/ports'
+import type { Clock } from '@mixmint/core/kit/ports'
 import type { DirectoryClient, SourceTime } from '../directory/client.ts'
 import type { Schedule } from '../directory/epoch.ts'
 import type { SignedDescriptor, SignedDocument } from '../directory/formats.ts'
@@ -13,7 +13,7 @@ import {
 } from '../directory/messages.ts'
 import type { Target } from './peers.ts'
 import type { RpcClient } from './rpc-client.ts'
-import { serveRpc, type RpcServer } from './rpc-server.ts'
+import { serveRpc, type RpcServer, type RpcServerOptions } from './rpc-server.ts'
 import type { StreamHost } from './stream-host.ts'
 
 /** Send a request to one node. Rejects when there is no reply. */
@@ -23,10 +23,15 @@ export function askOver (rpc: RpcClient, node: Target): Ask {
   return async (request, signal) => await rpc.request(node, DIRECTORY_PROTOCOL, request, { signal })
 }
 
-/** @param answer `AuthorityServer.answer`, or `answerAsMirror` of what a keeper holds */
-export async function serveDirectory (node: StreamHost, answer: (request: Uint8Array) => Promise<Uint8Array>, meter: Meter): Promise<RpcServer> {
+/**
+ * @param answer `AuthorityServer.answer`, or `answerAsMirror` of what a keeper holds
+ * @param options.limits only for streams: of requests and replies they are the protocol's
+ */
+export async function serveDirectory (
+  node: StreamHost, answer: (request: Uint8Array) => Promise<Uint8Array>, options: RpcServerOptions
+): Promise<RpcServer> {
   return await serveRpc(node, DIRECTORY_PROTOCOL, async (_from, _protocol, body) => await answer(body), {
-    meter, limits: { maxRequest: DIRECTORY_REQUEST_LIMIT, maxReply: DIRECTORY_REPLY_LIMIT, maxInFlight: 4 }
+    ...options, limits: { ...options.limits, maxRequest: DIRECTORY_REQUEST_LIMIT, maxReply: DIRECTORY_REPLY_LIMIT, maxInFlight: 4 }
   })
 }
 

@@ -296,7 +296,7 @@ function writeLength (into: Uint8Array, at: number, length: number): number {
   return at
 }
 
-/** Libp2p's buffer of what came while a stream is paused. */
+/** Libp2p's buffer of what came while a stream is paused: a protected field, for there is no other way to it. */
 interface Gathered { readonly byteLength: number, subarray: () => Uint8Array, consume: (bytes: number) => void, append: (bytes: Uint8Array) => void }
 
 /** A sender may cut a window into single bytes, each kept at the price of a hundred: until `done` has settled, they are joined. */

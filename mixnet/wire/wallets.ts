@@ -16,6 +16,7 @@ import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Admit } from '../abuse/admit.ts'
 import { giveWay } from '../abuse/give-way.ts'
 import type { LinkId } from '../mixing/engine.ts'
+import { pause } from './alarm.ts'
 import { InboundStreams } from './inbound.ts'
 import { PacketLink } from './link.ts'
 import { MIX_PROTOCOL, type LinkDropReason } from './packets.ts'
@@ -182,7 +183,7 @@ export class WalletLinks {
         return
       }
       meter.count('wallet_packets_held_back')
-      return new Promise<void>(resolve => { setTimeout(resolve, wait) }).then(() => { this.#take(wallet, packet) })
+      return pause(wait).then(() => { this.#take(wallet, packet) })
     }).then(() => {
       // It said goodbye: not, if the connection broke, or we asked for it.
       if (wallet.connection === connection && connection.status === 'open' && !this.#ending) this.#forget(wallet)

@@ -16,6 +16,7 @@ import type { Daemon, Role } from './role.ts'
 import { createHost } from '../host.ts'
 import { moneyParameters } from '../money-profiles.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
+import { admitRequests } from '../strangers.ts'
 
 export async function startAuthority (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, log, counters, identity } = daemon
@@ -46,7 +47,7 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
     }
   })
   await server.start()
-  await serveDirectory(host.node, server.answer, counters)
+  await serveDirectory(host.node, server.answer, { meter: counters, admit: admitRequests() })
   return {
     operations: {},
     status: async () => ({ admitted: config.admit.length }),

@@ -5,20 +5,25 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class Forwarder {
   readonly #server: Server
   readonly #target: number
+  readonly #from: (n: number) => string
   readonly #pairs = new Set<readonly [Socket, Socket]>()
   /** What comes is accepted, and goes nowhere, in either direction; as behind a router that was switched off. */
   frozen = false
   /** Connections that were made through it. */
   made = 0
 
-  private constructor (target: number) {
+  private constructor (target: number, from: (n: number) => string) {
     this.#target = target
+    this.#from = from
     this.#server = createServer(socket => { this.#join(socket) })
   }
 
-  /** @param to a multiaddr /ip4/127.0.0.1/tcp/… */
-  static async start (to: string): Promise<Forwarder> {
-    const forwarder = new Forwarder(Number(to.split('/')[4]))
+  /**
+   * @param to a multiaddr /ip4/127.0.0.1/tcp/…
+   * @param from the address that the nth connection shall come from, as seen at the far end: loopback has 2^24
+   */
+  static async start (to: string, from: (n: number) => string = () => '127.0.0.1'): Promise<Forwarder> {
+    const forwarder = new Forwarder(Number(to.split('/')[4]), from)
     forwarder.#server.listen(0, '127.0.0.1')
     await once(forwarder.#server, 'listening')
     return forwarder
@@ -48,8 +53,7 @@ export class Forwarder {
   }
 
   #join (near: Socket): void {
-    this.made += 1
-    const far = connect(this.#target, '127.0.0.1')
+    const far = connect({ port: this.#target, host: '127.0.0.1', localAddress: this.#from(this.made++) })
     const pair = [near, far] as const
     this.#pairs.add(pair)
     for (const [from, to] of [[near, far], [far, near]]) {

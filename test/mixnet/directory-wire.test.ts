@@ -42,7 +42,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
   })
   const at = await host(testNode('authority'), 'authority')
   await authority.start()
-  await serveDirectory(at.host.node, authority.answer, meter)
+  await serveDirectory(at.host.node, authority.answer, { meter })
   running.push(authority)
 
   const keepers = await Promise.all(nodes.map(async ({ node, change }) => {
@@ -58,7 +58,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
     })
     await keeper.start()
     for (const door of [own, ...(entry === null ? [] : [entry])]) {
-      await serveDirectory(door.host.node, async request => await answerAsMirror(keeper.client, clock, request), meter)
+      await serveDirectory(door.host.node, async request => await answerAsMirror(keeper.client, clock, request), { meter })
     }
     running.push(keeper)
     return keeper

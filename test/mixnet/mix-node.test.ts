@@ -69,3 +69,21 @@ test('a packet of ours needs the size of the network and a first hop', async () 
     expect(() => mix.sendPacket(to, packet)).toThrow(expect.objectContaining({ code: 'bad-argument' }))
   }
 })
+
+test('a gateway tells a wallet that sends garbage from one whose packets come at a bad time', async () => {
+  const gateway = await joinGateway({ limits: { bad: 4 } })
+  const [evil, unlucky] = [await attach(gateway), await attach(gateway)]
+  const good = (): Uint8Array => wrap(suite, systemRng.bytes(32), [gateway.hop(5), unlucky.hop(0)], HERE, systemRng.bytes(3968))
+  const old = good()
+  unlucky.mix.sendPacket(gateway.host.peer, old)
+  await until(() => gateway.mix.counts().mix.forwarded === 1)
+  for (const bytes of [old, systemRng.bytes(4608), good().fill(1, 4000), ...Array<Uint8Array>(20).fill(old)]) evil.mix.sendPacket(gateway.host.peer, bytes)
+  await until(() => gateway.meter.of('wallet_streams_broken', { reason: 'packets-bad' }) === 1)
+  const { received } = gateway.mix.counts().mix
+  expect(received).toBe(1 + 3 + 4) // the third was in order as far as can be seen here
+  gateway.mix.retire(1)
+  for (let i = 0; i < 20; i++) unlucky.mix.sendPacket(gateway.host.peer, good())
+  await until(() => gateway.mix.counts().mix.dropped['no-key'] === 20)
+  expect(gateway.meter.of('wallet_streams_broken', { reason: 'packets-bad' })).toBe(1)
+  expect(unlucky.mix.isUp(gateway.host.peer)).toBe(true)
+})

@@ -79,6 +79,33 @@ describe('frames', () => {
     expect(Buffer.compare(frames[1], new Uint8Array(size).fill(7))).toBe(0)
   })
 
+  test('what gathers byte by byte while the reader is busy is kept in one piece, in order', async () => {
+    let release = (): void => {}
+    const gate = new Promise<void>(resolve => { release = resolve })
+    const { out, reader } = await pair({}, async () => { await gate })
+    out.send(concat(Uint8Array.of(1, 1), Uint8Array.of(0xa0, 0x9c, 0x01))) // 20,000 are to come
+    const { frames, stream } = await reader
+    await until(() => frames.length === 1 && stream.readStatus === 'paused')
+    const pieces = (): number => [...(stream as unknown as { readBuffer: Iterable<Uint8Array> }).readBuffer].length
+    const sent: number[] = []
+    let most = 0
+    for (const half of [1, 2]) {
+      for (let i = 0; i < 10_000; i++) {
+        sent.push(i * half % 251)
+        out.send(Uint8Array.of(i * half % 251))
+        if (i % 500 === 0) await new Promise(resolve => setImmediate(resolve))
+      }
+      await until(() => stream.readBufferLength === 10_000 * half)
+      most = Math.max(most, pieces())
+      await until(() => pieces() === 1)
+    }
+    expect(most).toBeGreaterThan(1)
+    expect(stream.readBufferLength).toBe(20_000)
+    release()
+    await until(() => frames.length === 2)
+    expect(Buffer.compare(frames[1], Uint8Array.from(sent))).toBe(0)
+  })
+
   test('many small ones leave in few messages', async () => {
     const { out, reader } = await pair()
     let sends = 0

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { concat, u32, utf8 } from '@mixmint/core/kit/bytes'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
+import { RateLimit } from '@mixmint/mixnet/abuse/rate-limit'
 import { dialable } from '@mixmint/mixnet/wire/peers'
 import { REFUSAL, REPLY, encodeRefusal, rpcFrame } from '@mixmint/mixnet/wire/rpc'
 import { RpcClient, type RpcClientLimits } from '@mixmint/mixnet/wire/rpc-client'
@@ -220,18 +221,65 @@ describe('hostile callers', () => {
     }
   })
 
-  test('more streams than the limit are refused', async () => {
-    const { server, meter } = await world(echo, { server: { streamsPerPeer: 4, streams: 3 } })
-    const evil = await startHost()
-    for (let i = 0; i < 3; i++) await rawStream(evil, server, PROTOCOL)
-    await closed(await rawStream(evil, server, PROTOCOL))
+  test('more streams than the limit are refused: of one peer, and of all while answers are owed', async () => {
+    let asked = 0
+    const { server, meter } = await world(async () => { asked += 1; return await new Promise(() => {}) }, { server: { streamsPerPeer: 2, streams: 3 } })
+    const [one, two] = [await startHost(), await startHost()]
+    const streams = [one, one, two].map(async host => {
+      const stream = await rawStream(host, server, PROTOCOL)
+      stream.send(concat(Uint8Array.of(6), rpcFrame(1, 0, Uint8Array.of(1))))
+      return stream
+    })
+    await until(() => asked === 3)
+    await closed(await rawStream(one, server, PROTOCOL)) // by libp2p, which knows this limit
+    await closed(await rawStream(two, server, PROTOCOL))
     expect(meter.of('rpc_streams_refused', { protocol: PROTOCOL })).toBe(1)
+    expect(meter.of('rpc_streams_displaced', { protocol: PROTOCOL })).toBe(0)
+    expect((await Promise.all(streams)).map(({ status }) => status)).toEqual(['open', 'open', 'open'])
   })
 
-  test('one that says nothing loses its stream', async () => {
-    const { server, meter } = await world(echo, { server: { silence: 50 } })
+  test('streams on which nothing is asked give way, the longest silent first', async () => {
+    const { server, meter, ask } = await world(echo, { server: { streamsPerPeer: 3, streams: 3 } })
+    const evil = await startHost()
+    const silent = [await rawStream(evil, server, PROTOCOL), await rawStream(evil, server, PROTOCOL), await rawStream(evil, server, PROTOCOL)]
+    expect(await ask(u32(7))).toEqual(u32(7))
+    expect(meter.of('rpc_streams_displaced', { protocol: PROTOCOL })).toBe(1)
+    await closed(silent[0])
+    expect(silent.slice(1).map(({ status }) => status)).toEqual(['open', 'open'])
+  })
+
+  test('one that asks too much is held back, and loses nothing; if that does not end, it loses its stream', async () => {
+    const limits = { each: { perSecond: 100, burst: 10 }, all: { perSecond: 1e6, burst: 1e6 }, patience: 400 }
+    const [server, evil, honest] = [await startHost(), await startHost(), await startHost()]
+    const meter = new CountingMeter()
+    const admit = new RateLimit(() => limits)
+    await serveRpc(server.node, PROTOCOL, echo, { meter, admit })
+    const [flooding, modest] = [clientOf(evil), clientOf(honest)]
+    const started = performance.now()
+    const flood = (count: number): Array<Promise<unknown>> => Array.from({ length: count }, async (_, i) => await flooding.request(targetOf(server), PROTOCOL, u32(i)))
+    const first = Promise.all(flood(30))
+    expect(await modest.request(targetOf(server), PROTOCOL, u32(1))).toEqual(u32(1))
+    await first
+    expect(performance.now() - started).toBeGreaterThan(190)
+    expect((await Promise.allSettled(flood(100))).some(({ status }) => status === 'rejected')).toBe(true)
+    expect(meter.of('rpc_streams_broken', { protocol: PROTOCOL, reason: 'flood' })).toBe(1)
+    modest.close()
+    await until(() => admit.size === 0)
+  })
+
+  test('one that says nothing loses its stream, sooner when it never has', async () => {
+    const { server, meter, ask } = await world(echo, { server: { proof: 50, silence: 20_000 } })
+    expect(await ask(u32(1))).toEqual(u32(1))
     await closed(await rawStream(await startHost(), server, PROTOCOL))
     expect(meter.of('rpc_streams_broken', { protocol: PROTOCOL, reason: 'peer-silent' })).toBe(1)
+    expect(await ask(u32(2))).toEqual(u32(2))
+    expect(meter.of('rpc_streams_broken', { protocol: PROTOCOL, reason: 'peer-silent' })).toBe(1)
+  })
+
+  test('one that says nothing any more loses its stream', async () => {
+    const { meter, ask } = await world(echo, { server: { silence: 50 } })
+    await ask(u32(1))
+    await until(() => meter.of('rpc_streams_broken', { protocol: PROTOCOL, reason: 'peer-silent' }) === 1)
   })
 
   test('one that asks and asks keeps no more than the limit in work', async () => {
