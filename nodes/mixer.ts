@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { asMixmintError } from '@mixmint/core/kit/saga'
+import { RateLimit, walletLimits } from '@mixmint/mixnet/abuse/rate-limit'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
@@ -17,7 +18,6 @@ import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Host } from './host.ts'
 import type { Participant, Surroundings } from './participant.ts'
-import { admitPackets } from './strangers.ts'
 
 export interface MixerHooks {
   readonly onDeliver?: (message: Uint8Array) => void
@@ -111,7 +111,7 @@ export class Mixer {
             wallets: {
               host: wallets.node,
               accepts: peer => !participant.isListed(peer),
-              admit: admitPackets(parameters),
+              admit: new RateLimit(() => walletLimits(parameters().cover)),
               grace: () => parameters().walletGrace
             }
           }),

@@ -93,9 +93,14 @@ const UNPACED: Rate = { perSecond: 100, burst: 512 }
 const GENEROUS = 8
 const LEAST: Rate = { perSecond: 4, burst: 128 }
 
-/** What a wallet may send, by the cover that the directory prescribes. */
-export function walletRate ({ send }: Pick<Cover, 'send'>): Rate {
-  if (send === 0) return UNPACED
-  const perSecond = Math.max(LEAST.perSecond, GENEROUS * 1000 / send)
-  return { perSecond, burst: Math.max(LEAST.burst, 4 * perSecond) }
+/** What a gateway takes from all its wallets together: some 20 % of a processor for the first hop of each packet. */
+const ALL_WALLETS: Rate = { perSecond: 2000, burst: 4000 }
+/** Whoever would send more than its rate for so long has nothing to do here. */
+const PATIENCE: Millis = 60_000
+
+/** What wallets may send, by the cover that the directory prescribes. */
+export function walletLimits ({ send }: Pick<Cover, 'send'>): RateLimits {
+  const perSecond = send === 0 ? UNPACED.perSecond : Math.max(LEAST.perSecond, GENEROUS * 1000 / send)
+  const burst = send === 0 ? UNPACED.burst : Math.max(LEAST.burst, 4 * perSecond)
+  return { each: { perSecond, burst }, all: ALL_WALLETS, patience: PATIENCE }
 }

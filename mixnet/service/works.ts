@@ -4,7 +4,7 @@
  */
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { RateLimit, walletRate, type Rate } from '../abuse/rate-limit.ts'
+import { RateLimit, walletLimits } from '../abuse/rate-limit.ts'
 import { MixEngine } from '../mixing/engine.ts'
 import type { MeanDelay } from '../mixing/keyring.ts'
 import type { Session } from '../session/engines.ts'
@@ -39,10 +39,6 @@ export interface WorksOptions {
   readonly seenLog: SeenLog | null
 }
 
-/** What an entry takes of all its clients together: some 20 % of a processor. */
-const ALL_CLIENTS: Rate = { perSecond: 2000, burst: 4000 }
-/** A client that would send more than its rate for so long has nothing to do here. */
-const FLOOD_PATIENCE: Millis = 60_000
 /** An end of paths forwards nothing. */
 const NOWHERE = { mayForward: () => false, mayReachWallet: () => false }
 
@@ -71,7 +67,7 @@ export class Works {
             wallets: {
               host: second,
               accepts: peer => !network.isNode(peer),
-              admit: new RateLimit(() => ({ each: walletRate(parameters.cover), all: ALL_CLIENTS, patience: FLOOD_PATIENCE })),
+              admit: new RateLimit(() => walletLimits(parameters.cover)),
               grace: () => parameters.walletGrace
             }
           }

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { giveWay, type Seat } from '@mixmint/mixnet/abuse/give-way'
-import { Bucket, RateLimit, walletRate, type RateLimits } from '@mixmint/mixnet/abuse/rate-limit'
+import { Bucket, RateLimit, walletLimits, type RateLimits } from '@mixmint/mixnet/abuse/rate-limit'
 
 const rate = fc.record({ perSecond: fc.integer({ min: 1, max: 1000 }), burst: fc.integer({ min: 1, max: 100 }) })
 const WIDE = { perSecond: 1e9, burst: 1e9 }
@@ -106,13 +106,14 @@ describe('a limit of rates', () => {
   })
 
   it('is as generous as the cover that the directory prescribes', () => {
-    expect(walletRate({ send: 0 }).burst).toBeGreaterThanOrEqual(256)
+    expect(walletLimits({ send: 0 }).each.burst).toBeGreaterThanOrEqual(256)
     for (const send of [50, 200, 1000, 60_000]) {
-      const { perSecond, burst } = walletRate({ send })
+      const { each: { perSecond, burst }, all } = walletLimits({ send })
       expect(perSecond).toBeGreaterThanOrEqual(4 * 1000 / send)
       expect(burst).toBeGreaterThanOrEqual(128)
+      expect(all.perSecond).toBeGreaterThan(perSecond)
     }
-    expect(walletRate({ send: 100 }).perSecond).toBe(80)
+    expect(walletLimits({ send: 100 }).each).toEqual({ perSecond: 80, burst: 320 })
   })
 })
 

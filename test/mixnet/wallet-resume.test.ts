@@ -18,8 +18,8 @@ const closing: Array<() => void | Promise<void>> = []
 afterEach(async () => { for (const close of closing.splice(0)) await close() })
 
 /** A wallet behind a line, its gateway, a mix, and a service that answers when it is let. */
-async function world (): Promise<{ gateway: () => Member, restart: () => Promise<void>, line: Forwarder, wallet: Member, asked: () => number, answer: () => void, request: (size: number) => Promise<Uint8Array> }> {
-  let gateway = await joinGateway({ meanDelay: MEAN })
+async function world (entry = '/ip4/127.0.0.1/tcp/0'): Promise<{ gateway: () => Member, restart: () => Promise<void>, line: Forwarder, wallet: Member, asked: () => number, answer: () => void, request: (size: number) => Promise<Uint8Array> }> {
+  let gateway = await joinGateway({ meanDelay: MEAN, entry: [entry] })
   const line = await Forwarder.start(gateway.entry?.addresses()[0] ?? '')
   closing.push(async () => { await line.stop() })
   let answer = (): void => {}
@@ -28,7 +28,7 @@ async function world (): Promise<{ gateway: () => Member, restart: () => Promise
   let responder: MixnetResponder | null = null
   let requester: MixnetRequester | null = null
   const [mix, service] = [await join({ meanDelay: MEAN }), await join({ meanDelay: MEAN, onDeliver: message => { responder?.onDeliver(message) } })]
-  const wallet = await attach(gateway, { meanDelay: MEAN, at: [line.address], onReply: (id, payload) => { requester?.onReply(id, payload) } })
+  const wallet = await attach(gateway, { meanDelay: MEAN, at: [line.address + (entry.endsWith('/ws') ? '/ws' : '')], onReply: (id, payload) => { requester?.onReply(id, payload) } })
   const common = { suite, clock: systemClock, rng: systemRng, meter: new CountingMeter(), parameters: () => PARAMETERS }
   responder = new MixnetResponder({ ...common, mayReplyTo: () => true, sendPacket: (to, packet) => service.mix.sendPacket(to, packet) })
   responder.handle(PROTOCOL, async content => {
@@ -75,8 +75,8 @@ test('the line is cut while the answer is being made: it is kept, and comes on t
   expect(toHex(wallet.host.peer)).toHaveLength(78)
 })
 
-test('the line is cut while the request is under way: it goes on, and is carried out once', async () => {
-  const { gateway, line, asked, answer, request } = await world()
+test.each(['', '/ws'])('the line (/tcp%s) is cut while the request is under way: it goes on, and is carried out once', async transport => {
+  const { gateway, line, asked, answer, request } = await world(`/ip4/127.0.0.1/tcp/0${transport}`)
   answer()
   const asking = request(100_000)
   await until(() => gateway().mix.counts().mix.received > 10)

@@ -6,7 +6,7 @@ import type { Libp2p, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
-import { RateLimit, walletRate } from '@mixmint/mixnet/abuse/rate-limit'
+import { RateLimit, walletLimits } from '@mixmint/mixnet/abuse/rate-limit'
 import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
 import { dialable } from '@mixmint/mixnet/wire/peers'
 import { freshIdentity } from '../../nodes/identity.ts'
@@ -71,7 +71,7 @@ test('more silent strangers than there are seats, from many addresses: a wallet 
 }, 180_000)
 
 test('a crowd of good packets from few addresses: each flows at its rate, a wallet among them as ever', async () => {
-  const limits = { each: walletRate({ send: 200 }), all: { perSecond: 2000, burst: 4000 }, patience: 60_000 }
+  const limits = walletLimits({ send: 200 })
   const gateway = await openGateway({ admit: new RateLimit(() => limits) })
   const honest = await openWallet(gateway)
   await flows(gateway, honest)
