@@ -12,7 +12,7 @@
 import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { isHere, nodeOf, parseAddress, type PacketAddress } from '../sphinx/address.ts'
+import { isHere, nodeOf, parseAddress, parseDestination, type PacketAddress } from '../sphinx/address.ts'
 import type { DropReason as PeelDropReason } from '../sphinx/peel.ts'
 import type { Strategy } from '../directory/formats.ts'
 import { KeyRing, type EpochKey, type MeanDelay } from './keyring.ts'
@@ -293,7 +293,7 @@ export class MixEngine {
   #exit (block: Uint8Array, message: Uint8Array): MixEffect | 'address' | 'exit-refused' {
     if (isHere(block)) return { kind: 'deliver', message }
     const { self, exits } = this.#options
-    const destination = parseAddress(block)
+    const destination = parseDestination(block)
     if (destination === null) return 'address'
     return equal(nodeOf(destination), self) || exits?.(destination) !== true ? 'exit-refused' : { kind: 'exit', destination, message }
   }

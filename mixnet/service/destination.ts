@@ -3,7 +3,7 @@ import { isPeerId, type PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
+import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 
 /** A node of the network, by its peer id; or any libp2p node, by its address with /p2p (or several, of which one is taken). */
 export type Destination = PeerId | Multiaddr | readonly Multiaddr[] | string
@@ -34,8 +34,9 @@ function readText (text: string): Named {
   }
   try {
     if (address === null) return { peer, address: null }
-    addressBlock(address, peer)
-    return { peer, address: { multiaddr: address, peer, client: null } }
+    const named = { multiaddr: address, peer, client: null }
+    destinationBlock(named)
+    return { peer, address: named }
   } catch {
     return { peer, address: null }
   }

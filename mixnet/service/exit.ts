@@ -12,7 +12,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import type { PacketAddress } from '../sphinx/address.ts'
-import { peerIdFromBytes } from '../wire/peers.ts'
+import { destinationPeer } from '../wire/peers.ts'
 import type { Exit } from '../wire/responder.ts'
 import { ReplyGatherer, type ReplyRule } from './reply-rule.ts'
 
@@ -63,7 +63,7 @@ export class ExitForwarder implements Exit {
   /** May this destination be asked anything? One behind a relay may not: it is the relay that would be dialled. */
   readonly reaches = ({ multiaddr: text, peer, client }: PacketAddress): boolean => {
     if (client !== null || (!this.#policy.privateAddresses && isPrivate(text))) return false
-    return this.#policy.allows({ peer: peerIdFromBytes(peer), address: multiaddr(text) })
+    return this.#policy.allows({ peer: destinationPeer(peer), address: multiaddr(text) })
   }
 
   readonly carries = (protocol: string, destination: PacketAddress): boolean => {
@@ -80,7 +80,7 @@ export class ExitForwarder implements Exit {
       const rule = this.#policy.protocols.get(protocol)
       if (rule === undefined) throw refusal('refused', 'this exit does not carry this protocol')
       if (this.#streams >= this.#policy.streams) throw refusal('busy', 'this exit has as many exchanges under way as it takes', true)
-      const peer = peerIdFromBytes(bytes)
+      const peer = destinationPeer(bytes)
       this.#streams += 1
       try {
         const address = multiaddr(text).encapsulate(`/p2p/${peer.toString()}`)

@@ -179,7 +179,7 @@ class Mix implements MixService, Startable {
     if (equal(peer, this.#peer)) throw new MixmintError('bad-destination', 'caller', 'this is the node itself')
     if (exit === undefined && network.answers(peer)) return { service: peer, via: null }
     if (address === null) {
-      throw new MixmintError('unknown-destination', 'caller', 'this node is not known to the mix network; for an exit to reach it, give its address, /ip4/A.B.C.D/tcp/PORT/p2p/…, of a secp256k1 identity')
+      throw new MixmintError('unknown-destination', 'caller', 'this node is not known to the mix network; for an exit to reach it, give its address, /ip4/A.B.C.D/tcp/PORT/p2p/…, of a secp256k1 or Ed25519 identity')
     }
     const service = exit === undefined ? network.exit(protocol, address) : readDestination(exit).peer
     if (service === null) throw new MixmintError('no-exit', 'operator', 'no node of the network is an exit for this protocol now', { retry: true })

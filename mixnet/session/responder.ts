@@ -15,7 +15,7 @@ import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
+import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE, ALPHA_SIZE, geometryOf, SURB_SIZE } from '../sphinx/layout.ts'
 import { dataCapacity, decodeMessage, encodeMessage } from '../sphinx/message.ts'
 import { useSurb } from '../sphinx/surb.ts'
@@ -128,7 +128,7 @@ export class Responder implements ResponderEngine {
     const { requestLimit } = this.#config.parameters()
     if (part.total > requestLimit) return refuse('too-large', false, `a request has at most ${requestLimit} bytes`)
 
-    const run = toHex(part.id) + toHex(part.binding) + (destination === null ? '' : toHex(addressBlock(destination.multiaddr, destination.peer, destination.client)))
+    const run = toHex(part.id) + toHex(part.binding) + (destination === null ? '' : toHex(destinationBlock(destination)))
     let served = this.#served.get(run)
     const cost = part.data.length + FRAGMENT_OVERHEAD + message.surbs.length * (SURB_WEIGHT + KNOWN_WEIGHT) + (served === undefined ? REQUEST_OVERHEAD : 0)
     if (!this.#makeRoom(cost, served)) {

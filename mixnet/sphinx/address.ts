@@ -7,6 +7,9 @@
  * the block means: give it to that client, on the connection that it opened to this peer. All zero: deliver here.
  *
  * One address has one block: parsing refuses zero ports, ids of other kinds and anything in the last 9 bytes.
+ *
+ * Whom an exit asks need not be a node of the network, and most libp2p nodes have Ed25519 identities: in a destination, the
+ * 38 bytes of such an id may stand with a zero behind them. It is an extension; exits of other implementations refuse it.
  */
 import { isZero } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -25,11 +28,16 @@ const QUIC = 1
 
 /** Multihash identity, 37 bytes; protobuf key type secp256k1, 33 bytes of data; then the sign byte 2 or 3 and x. */
 const PEER_ID_START = [0x00, 37, 0x08, 0x02, 0x12, 33]
+/** Multihash identity, 36 bytes; protobuf key type Ed25519, 32 bytes of data. */
+const ED25519_START = [0x00, 36, 0x08, 0x01, 0x12, 32]
+const ED25519_SIZE = 38
+/** The form of an id, which stands in for one of another kind where the rest of a block is written or read. */
+const SOME_PEER = Uint8Array.from({ length: PEER_ID_SIZE }, (_, i) => [...PEER_ID_START, 2][i] ?? 0)
 
 export interface PacketAddress {
   /** `/ip4/A.B.C.D/tcp/PORT` or `/ip4/A.B.C.D/udp/PORT/quic-v1`, without /p2p. */
   readonly multiaddr: string
-  /** The peer to dial, 39 bytes. */
+  /** The peer to dial, 39 bytes; 38 for an Ed25519 one, which only a destination may be. */
   readonly peer: Uint8Array
   /** The peer's client for whom the packet is, 39 bytes, or null: for the peer itself. */
   readonly client: Uint8Array | null
@@ -70,6 +78,25 @@ export function parseAddress (block: Uint8Array): PacketAddress | null {
   return { multiaddr: multiaddrOf(block), peer, client }
 }
 
+/** As `addressBlock`, for whom an exit is to ask: it may also have an Ed25519 identity. @throws bad-address (caller) */
+export function destinationBlock ({ multiaddr, peer, client }: PacketAddress): Uint8Array {
+  if (client !== null || !isEd25519(peer)) return addressBlock(multiaddr, peer, client)
+  const block = addressBlock(multiaddr, SOME_PEER)
+  block.fill(0, PEER, CLIENT)
+  block.set(peer, PEER)
+  return block
+}
+
+/** Null for anything that `destinationBlock` does not write. Never throws. */
+export function parseDestination (block: Uint8Array): PacketAddress | null {
+  const peer = block.subarray(PEER, PEER + ED25519_SIZE)
+  if (block.length !== ADDRESS_SIZE || !isEd25519(peer) || block[PEER + ED25519_SIZE] !== 0 || !isZero(block.subarray(CLIENT))) return parseAddress(block)
+  const likewise = block.slice()
+  likewise.set(SOME_PEER, PEER)
+  const at = parseAddress(likewise)
+  return at === null ? null : { ...at, peer: peer.slice() }
+}
+
 /** Whom a packet for this address is for, 39 bytes: the client, or the peer itself. */
 export function nodeOf ({ peer, client }: PacketAddress): Uint8Array {
   return client ?? peer
@@ -91,4 +118,8 @@ function multiaddrOf (block: Uint8Array): string {
 function isPeerId (id: Uint8Array): boolean {
   return id.length === PEER_ID_SIZE && PEER_ID_START.every((byte, i) => id[i] === byte) &&
     (id[PEER_ID_START.length] === 2 || id[PEER_ID_START.length] === 3)
+}
+
+function isEd25519 (id: Uint8Array): boolean {
+  return id.length === ED25519_SIZE && ED25519_START.every((byte, i) => id[i] === byte)
 }

@@ -35,13 +35,23 @@ export function isMixPeer (peer: PeerId): boolean {
 
 /** @throws bad-peer-id (caller) for anything but the 39 bytes of a secp256k1 identity */
 export function peerIdFromBytes (bytes: Uint8Array): PeerId {
+  const peer = destinationPeer(bytes)
+  if (isMixPeer(peer)) return peer
+  throw new MixmintError('bad-peer-id', 'caller', 'a peer id of 39 bytes wanted, that of a secp256k1 key')
+}
+
+/**
+ * Whom an exit is to ask: also an Ed25519 identity, 38 bytes.
+ * @throws bad-peer-id (caller)
+ */
+export function destinationPeer (bytes: Uint8Array): PeerId {
   try {
     const peer = peerIdFromPublicKey(publicKeyFromRaw(bytes.slice(KEY_AT)))
-    if (isMixPeer(peer) && equal(peerBytes(peer), bytes)) return peer
+    if (equal(peerBytes(peer), bytes)) return peer
   } catch {
-    // Not a key of 33 bytes.
+    // Not a key.
   }
-  throw new MixmintError('bad-peer-id', 'caller', 'a peer id of 39 bytes wanted, that of a secp256k1 key')
+  throw new MixmintError('bad-peer-id', 'caller', 'a peer id of a secp256k1 or Ed25519 key wanted')
 }
 
 export function linkIdOf (peer: PeerId): LinkId {

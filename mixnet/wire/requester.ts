@@ -9,7 +9,7 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, Session, SessionParameters } from '../session/engines.ts'
 import { PlainRequester } from '../session/plain.ts'
 import { Requester } from '../session/requester.ts'
-import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
+import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
 
@@ -95,7 +95,7 @@ export class MixnetRequester {
     if (this.#closed || this.#options.parameters() === null) {
       throw new MixmintError('not-sent', 'peer', `the request was not sent: ${this.#closed ? 'this session is closed' : 'the network is not known yet'}`, { retry: true })
     }
-    const target = { service: toHex(service), destination: destination === undefined ? null : addressBlock(destination.multiaddr, destination.peer, destination.client) }
+    const target = { service: toHex(service), destination: destination === undefined ? null : destinationBlock(destination) }
     const call = this.#calls++
     const abort = (): void => { this.#step({ is: 'cancel', call }) }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()

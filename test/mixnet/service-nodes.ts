@@ -1,11 +1,11 @@
-/** Whole libp2p nodes with the service, on loopback, stopped after each test. */
+/** Whole libp2p nodes with the service, on loopback, stopped when the tests of their file are over. */
 import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
-import { afterEach } from 'vitest'
+import { afterAll } from 'vitest'
 import type { MixService } from '@mixmint/mixnet/service/api'
 import type { MixInit } from '@mixmint/mixnet/service/init'
 import { mix } from '@mixmint/mixnet/service/mix'
@@ -17,7 +17,7 @@ export const FAST = { meanDelay: 2, pathLength: 4 }
 
 const running = new Set<Libp2p>()
 
-afterEach(async () => {
+afterAll(async () => {
   // One after the other: two that close one connection at the same time wait for each other.
   for (const node of running) await node.stop()
   running.clear()

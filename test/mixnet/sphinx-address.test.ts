@@ -3,7 +3,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat } from '@mixmint/core/kit/bytes'
-import { addressBlock, isHere, parseAddress } from '@mixmint/mixnet/sphinx/address'
+import { addressBlock, destinationBlock, isHere, parseAddress, parseDestination } from '@mixmint/mixnet/sphinx/address'
 import { bytesFrom, bytesOf } from './sphinx-material.ts'
 
 function peerOf (seed: number): Uint8Array {
@@ -80,5 +80,40 @@ describe('parsing', () => {
       const address = parseAddress(block)
       if (address !== null) expect(addressBlock(address.multiaddr, address.peer, address.client)).toEqual(block)
     }), { numRuns: 500 })
+  })
+})
+
+describe('a destination', () => {
+  const ed25519 = (seed: number): Uint8Array => concat(new Uint8Array([0, 36, 8, 1, 18, 32]), bytesFrom(seed, 'ed25519', 32))
+
+  test('may have an Ed25519 identity, as most libp2p nodes do, and comes back as it was', async () => {
+    const real = peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', bytesOf('seed', 32))).toMultihash().bytes
+    expect(real.subarray(0, 6)).toEqual(ed25519(0).subarray(0, 6))
+    expect(destinationBlock({ multiaddr: '/ip4/127.0.0.1/tcp/4001', peer: ed25519(1), client: null }))
+      .toEqual(concat(new Uint8Array([127, 0, 0, 1, 0, 0x0f, 0xa1]), ed25519(1), new Uint8Array(49)))
+    fc.assert(fc.property(multiaddrs, fc.nat(1000), fc.boolean(), (multiaddr, seed, isEd) => {
+      const destination = { multiaddr, peer: isEd ? ed25519(seed) : peerOf(seed), client: null }
+      const block = destinationBlock(destination)
+      expect(parseDestination(block)).toEqual(destination)
+      expect(parseAddress(block)).toEqual(isEd ? null : destination)
+    }))
+  })
+
+  test('has one block, and none that is not written', () => {
+    const good = destinationBlock({ multiaddr: '/ip4/1.2.3.4/tcp/4001', peer: ed25519(1), client: null })
+    fc.assert(fc.property(fc.nat(93), fc.nat(255), (at, value) => {
+      const block = good.slice()
+      block[at] = value
+      const destination = parseDestination(block)
+      if (destination !== null) expect(destinationBlock(destination)).toEqual(block)
+    }), { numRuns: 1000 })
+    for (const [at, value] of [[45, 1], [46, 1], [84, 1], [93, 1], [4, 2], [8, 35], [10, 2]]) {
+      const block = good.slice()
+      block[at] = value
+      expect(parseDestination(block)).toBeNull()
+    }
+    expect(() => destinationBlock({ multiaddr: '/ip4/1.2.3.4/tcp/1', peer: ed25519(1), client: peerOf(1) })).toThrow(expect.objectContaining({ code: 'bad-address' }))
+    expect(parseDestination(good.subarray(1))).toBeNull()
+    expect(parseDestination(new Uint8Array(0))).toBeNull()
   })
 })
