@@ -14,8 +14,6 @@ export interface PoolEntry {
   readonly addresses: readonly string[]
   /** X25519, 32 bytes. */
   readonly mixKey: Uint8Array
-  /** Does it, as an exit, ask nodes that know nothing of mixing? */
-  readonly exit: boolean
 }
 
 const CIRCUIT = /^(?<base>.+)\/p2p\/(?<relay>[^/]+)\/p2p-circuit$/

@@ -69,12 +69,6 @@ export class PoolPaths implements Paths {
     return 'block' in this.#options.home.at ? this.back({ service: this.#us, destination: null }, now, rng) : null
   }
 
-  /** An exit to ask this destination (94 bytes), by peer id, 39 bytes; every one equally likely. Null: the pool has none. */
-  exit (destination: Uint8Array, now: Millis, rng: Rng): Uint8Array | null {
-    const not = this.#ends({ service: this.#us, destination })
-    return this.#options.pool.choose(1, ({ name, exit }) => exit && !not.has(name), now, rng)?.[0].peer ?? null
-  }
-
   learned (path: Path, arrived: boolean, now: Millis): void {
     const names = path.hops.flatMap(({ address }) => {
       const at = parseAddress(address)

@@ -87,7 +87,7 @@ export class NodePool {
     if (known === undefined && this.#records.size >= this.#limits.nodes) {
       throw new MixmintError('pool-full', 'operator', `the pool has its ${this.#limits.nodes} nodes; remove some first, or raise its limit`)
     }
-    const node: PoolNode = { peer: entry.peer.slice(), addresses: [...entry.addresses], mixKey: entry.mixKey.slice(), exit: entry.exit, name, block }
+    const node: PoolNode = { peer: entry.peer.slice(), addresses: [...entry.addresses], mixKey: entry.mixKey.slice(), name, block }
     const same = known !== undefined && equal(known.node.mixKey, node.mixKey) && equal(known.node.block, block)
     this.#records.set(name, same ? { ...known, node } : { node, strikes: 0, times: 0, until: -Infinity })
   }

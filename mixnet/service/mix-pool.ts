@@ -91,14 +91,14 @@ export class MixPool {
 }
 
 /** @throws bad-pool-entry (caller) */
-export function parseEntry ({ peer, addresses, mixKey, exits = [] }: MixPoolEntry): PoolEntry {
+export function parseEntry ({ peer, addresses, mixKey }: MixPoolEntry): PoolEntry {
   let key: Uint8Array
   try {
     key = fromHex(mixKey)
   } catch (error) {
     throw badEntry('its mix key is not hexadecimal')
   }
-  return { peer: peerBytesOf(peer), addresses, mixKey: key, exit: exits.length > 0 }
+  return { peer: peerBytesOf(peer), addresses, mixKey: key }
 }
 
 function peerBytesOf (peer: string): Uint8Array {

@@ -36,4 +36,6 @@ export interface MixNetwork {
   /** An exit (39 bytes) that carries the protocol; null when there is none. Not the destination's own node, nor ours. */
   exit: (protocol: string, destination: PacketAddress) => Uint8Array | null
   paths: (self: Self) => Paths
+  /** This node could not be reached: for networks whose paths avoid such. */
+  unreachable?: (peer: LinkId) => void
 }

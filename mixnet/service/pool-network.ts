@@ -57,6 +57,8 @@ export class PoolNetwork implements MixNetwork {
     return exits.length === 0 ? null : exits[below(rng, exits.length)].peer
   }
 
+  unreachable = (peer: LinkId): void => { this.#options.pool.unreachable(peer, this.#options.clock.now()) }
+
   paths = ({ peer, mixKey, block, entry }: Self): Paths => {
     const { pool, parameters, meter } = this.#options
     // No pool has a node without a name: while there is no entry, there is no path.

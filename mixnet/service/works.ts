@@ -75,6 +75,7 @@ export class Works {
       ...(seenLog === null ? {} : { seenLog }),
       onDeliver: message => { this.#responder.onDeliver(message) },
       onExit: (message, destination) => { this.#responder.onDeliver(message, destination) },
+      onUnreachable: network.unreachable,
       onReply: (surbId, payload) => { this.requester.onReply(surbId, payload) }
     })
     const common = { suite, clock, meter, session, parameters: network.parameters, sendPacket: this.node.sendPacket.bind(this.node) }

@@ -213,7 +213,7 @@ export class PoolNetwork {
     const config = { suite, meter: this.meter, knows, parameters: () => this.parameters, gatherFor: 30_000, memoryLimit: 1 << 26, requestsLimit: 1000, runLimit: 20 }
     return {
       name: toHex(peer), engine, timer: Infinity, responder: session === 'plain' ? new PlainResponder(config) : new Responder(config),
-      entry: { peer, addresses: [`/ip4/192.0.2.${number + 1}/tcp/4001`], mixKey: suite.x25519Base(privateKey), exit: true }
+      entry: { peer, addresses: [`/ip4/192.0.2.${number + 1}/tcp/4001`], mixKey: suite.x25519Base(privateKey) }
     }
   }
 }

@@ -8,7 +8,7 @@ import { peerOf, suite } from './mix-material.ts'
 export const secretOf = (name: string): Uint8Array => suite.sha256(new TextEncoder().encode(`mix key of ${name}`))
 
 export function entryOf (name: string, changes: Partial<PoolEntry> = {}): PoolEntry {
-  return { peer: peerOf(name), addresses: [`/ip4/192.0.2.${Number.parseInt(name, 10) || 1}/tcp/4001`], mixKey: suite.x25519Base(secretOf(name)), exit: false, ...changes }
+  return { peer: peerOf(name), addresses: [`/ip4/192.0.2.${Number.parseInt(name, 10) || 1}/tcp/4001`], mixKey: suite.x25519Base(secretOf(name)), ...changes }
 }
 
 export function poolOf (names: readonly string[], limits: Partial<PoolLimits> = {}): { pool: NodePool, meter: CountingMeter } {

@@ -96,14 +96,6 @@ it('an entry behind a relay cannot have clients of its own: a block has no room 
   expect(meter.of('request_no_path', { code: 'pool-entry-relayed' })).toBe(1)
 })
 
-it('an exit is any node that says it is one, but not whom it is to ask, nor us', () => {
-  const { paths, pool } = pathsOf(numbers(9), PUBLIC)
-  const chosen = (): Set<string> => new Set(Array.from({ length: 200 }, () => toHex(paths.exit(blockOf('2'), 0, rng) ?? new Uint8Array(0))))
-  expect([...chosen()]).toEqual([''])
-  for (const name of ['1', '2', '4', 'us']) pool.add(entryOf(name, { exit: true }))
-  expect([...chosen()].sort()).toEqual([nameOf('1'), nameOf('4')].sort())
-})
-
 it('a loop ends at us, where we are a node', () => {
   const loop = names(pathsOf(numbers(4), PUBLIC).paths.loop(0, rng))
   expect(loop.slice(0, -1).sort()).toEqual(numbers(4).map(nameOf).sort())
