@@ -4,16 +4,16 @@
  */
 import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
-import { asMixmintError } from '@mixmint/core/kit/saga'
 import { RateLimit, walletLimits } from '@mixmint/mixnet/abuse/rate-limit'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
-import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
+import type { Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { LoopSender, type LoopFigures } from '@mixmint/mixnet/wire/loops'
 import { MixKeyFiles } from '@mixmint/mixnet/wire/mix-key-files'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
+import { NodeKeys } from '@mixmint/mixnet/wire/node-keys'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Host } from './host.ts'
@@ -30,9 +30,7 @@ export class Mixer {
   readonly #surroundings: Surroundings
   readonly #hooks: MixerHooks
   readonly #seenLog: SeenLog
-  /** Not in the mixer yet. */
-  #toInstall: MixKey[] = []
-  readonly #hasKeys = Promise.withResolvers<undefined>()
+  readonly #nodeKeys: NodeKeys
   #node: MixNode | null = null
   #loops: LoopSender | null = null
   #view: () => DirectoryView | null = () => null
@@ -42,50 +40,17 @@ export class Mixer {
     this.#surroundings = surroundings
     this.keys = new MixKeyFiles(surroundings.suite, join(dir, 'mix-keys'))
     this.#seenLog = new SeenLog(join(dir, 'seen'))
+    this.#nodeKeys = new NodeKeys({ clock: surroundings.ports.clock, log: surroundings.log, seenLog: this.#seenLog })
     this.#hooks = hooks
   }
 
-  onKeys = ({ added, destroyed }: Rotation): void => {
-    for (const { epoch } of destroyed) {
-      this.#toInstall = this.#toInstall.filter(key => key.epoch !== epoch)
-      this.#attempt(epoch, () => {
-        if (this.#node === null) this.#seenLog.remove(epoch)
-        else this.#node.retire(epoch)
-      })
-    }
-    this.#toInstall.push(...added)
-    this.#install()
-    this.#hasKeys.resolve(undefined)
+  onKeys = (rotation: Rotation): void => {
+    this.#nodeKeys.onKeys(rotation)
   }
 
   onDocument = (view: DirectoryView): void => {
-    this.#install()
-    this.#node?.setEpoch(view.epoch, view.parameters)
+    this.#nodeKeys.onDocument(view)
     this.#loops?.onDocument()
-  }
-
-  /** Keys are made epochs ahead: one whose tags cannot be kept now, for want of disk, is tried again until it is needed. */
-  #install (): void {
-    const now = this.#surroundings.ports.clock.now()
-    for (const key of [...this.#toInstall]) {
-      const { epoch, secret, from, until, isNew } = key
-      this.#attempt(epoch, () => {
-        // Of a key that was in use before, the file must be there.
-        if (isNew || now < from) this.#seenLog.create(epoch, secret)
-        if (this.#node === null) return
-        this.#node.install({ epoch, privateKey: secret, from, until })
-        this.#toInstall = this.#toInstall.filter(other => other !== key)
-      })
-    }
-  }
-
-  #attempt (epoch: number, work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      const { code, message } = asMixmintError(error)
-      this.#surroundings.log.error(message, { code, epoch })
-    }
   }
 
   /**
@@ -93,7 +58,7 @@ export class Mixer {
    * @param wallets where wallets attach, at a gateway
    */
   async start (participant: Participant, view: DirectoryView, wallets: Host | null = null): Promise<MixNode> {
-    await this.#hasKeys.promise
+    await this.#nodeKeys.some
     const { suite, ports, counters, log } = this.#surroundings
     this.#view = () => participant.keeper.view()
     const parameters = (): Parameters => (this.#view() ?? view).parameters
@@ -125,8 +90,7 @@ export class Mixer {
     })
     this.#node = node
     this.#loops = loops
-    this.#install()
-    node.setEpoch(view.epoch, view.parameters)
+    this.#nodeKeys.attach(node, view)
     await node.start()
     loops.onDocument()
     return node
