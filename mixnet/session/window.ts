@@ -18,6 +18,8 @@ const MOST = 256
 /** Of the latest words and silences each counts so much more than the one before; below this share of words it is congestion. */
 const WEIGHT = 1 / 16
 const CONGESTED = 1 / 4
+/** Between two packets, on average, at least: a gateway holds back who sends it more than 100 packets a second. */
+const FASTEST: Millis = 12
 /** How far a late timer may be made up for. */
 const CATCH_UP: Millis = 20
 
@@ -44,7 +46,7 @@ export class Window {
 
   /** A packet leaves. */
   take (now: Millis, { oneWay }: Timing, rng: Rng): void {
-    this.#next = Math.max(this.opens(now), now - CATCH_UP) + exponential(rng, oneWay / this.#size)
+    this.#next = Math.max(this.opens(now), now - CATCH_UP) + exponential(rng, Math.max(FASTEST, oneWay / this.#size))
   }
 
   /** A word came, about so many packets that arrived. */
