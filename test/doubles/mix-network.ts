@@ -42,7 +42,7 @@ export interface NetworkOptions {
 }
 
 interface Waiting { readonly mean: number, readonly go: () => void }
-interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags, readonly mix: MixStrategy<Waiting>, timerAt: number }
+interface Node { readonly hop: Hop, readonly key: Uint8Array, readonly seen: SeenTags, readonly mix: MixStrategy<Waiting>, timerAt: number, isCovered: boolean }
 type Outcome = { readonly content: Uint8Array } | { readonly error: MixmintError }
 
 export class MixNetwork {
@@ -70,7 +70,6 @@ export class MixNetwork {
   readonly #timers = { wallet: Infinity, service: Infinity }
   #turn = 0
   #calls = 0
-  #covered = false
 
   constructor (options: NetworkOptions) {
     this.#options = options
@@ -231,15 +230,14 @@ export class MixNetwork {
   /** Dummies at every mix, until all calls are settled. */
   #cover (): void {
     const loop = this.#options.cover?.loop ?? 0
-    if (loop === 0 || this.#covered) return
-    this.#covered = true
+    if (loop === 0) return
     const next = (node: Node): void => {
-      this.#covered = this.outcomes.size < this.#calls
-      if (!this.#covered) return
+      node.isCovered = this.outcomes.size < this.#calls
+      if (!node.isCovered) return
       this.#mix(node, { mean: this.meanDelay, go: () => {} })
       this.#after(exponential(this.#chance, loop), () => { next(node) })
     }
-    for (const node of this.#layers.flat()) next(node)
+    for (const node of this.#layers.flat()) if (!node.isCovered) next(node)
   }
 
   #after (ms: number, act: () => void): void {
@@ -254,7 +252,7 @@ export class MixNetwork {
     const key = this.#rng.bytes(32)
     const node = {
       key, hop: { publicKey: this.#options.suite.x25519Base(key), address: this.#rng.bytes(94), delay }, seen: new SeenTags(1 << 20, this.#rng.bytes(16)),
-      mix: strategyOf<Waiting>(this.parameters.strategy), timerAt: Infinity
+      mix: strategyOf<Waiting>(this.parameters.strategy), timerAt: Infinity, isCovered: false
     }
     this.#nodes.set(toHex(node.hop.address), node)
     return node
