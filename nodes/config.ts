@@ -39,6 +39,8 @@ export interface NodeConfig {
   readonly profile: string
   readonly admit: readonly Admission[]
   readonly bootstrapWait: number
+  /** A mix that stops lets the packets inside leave in their time, for so long at most, ms. */
+  readonly drainLimit: number
   readonly unit: string
   readonly denominations: number
   readonly ringFile: string
@@ -51,13 +53,16 @@ export interface NodeConfig {
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
 }
 
+/** Below what service managers wait before they kill (systemd: 90 s). */
+const DRAIN_LIMIT = 60_000
+
 type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'tables'
 type Shape = Record<string, Kind>
 
 const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', bootstrapWait: 'uint', admit: 'tables' },
-  gateway: {},
-  mix: {},
+  gateway: { drainLimit: 'uint' },
+  mix: { drainLimit: 'uint' },
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
   center: {},
   merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
@@ -106,6 +111,7 @@ export function readNode (dir: string): NodeConfig {
       return { peer: text(file, a, 'peer'), role: as, kind: text(file, a, 'kind', ''), layer: a.layer === undefined ? undefined : uint(file, a, 'layer', 0) }
     }),
     bootstrapWait: uint(file, own, 'bootstrapWait', 60_000),
+    drainLimit: uint(file, own, 'drainLimit', DRAIN_LIMIT),
     unit: text(file, own, 'unit', 'cent'),
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),

@@ -10,10 +10,12 @@ import type { Rotation } from '@mixmint/mixnet/directory/keys'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
+import { HandoverFile } from '@mixmint/mixnet/wire/handover'
 import { LoopSender, type LoopFigures } from '@mixmint/mixnet/wire/loops'
 import { MixKeyFiles } from '@mixmint/mixnet/wire/mix-key-files'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
 import { NodeKeys } from '@mixmint/mixnet/wire/node-keys'
+import type { SendResult } from '@mixmint/mixnet/wire/packets'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Host } from './host.ts'
@@ -22,6 +24,8 @@ import type { Participant, Surroundings } from './participant.ts'
 export interface MixerHooks {
   readonly onDeliver?: (message: Uint8Array) => void
   readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
+  /** No more packets come in: resolves when everything is said that is to be said of those that came. */
+  readonly onRefused?: (signal: AbortSignal) => Promise<void>
 }
 
 export class Mixer {
@@ -29,16 +33,18 @@ export class Mixer {
   readonly keys: MixKeyFiles
   readonly #surroundings: Surroundings
   readonly #hooks: MixerHooks
+  readonly #dir: string
   readonly #seenLog: SeenLog
   readonly #nodeKeys: NodeKeys
   #node: MixNode | null = null
   #loops: LoopSender | null = null
   #view: () => DirectoryView | null = () => null
 
-  /** @param dir the node's folder; mix keys and seen tags are kept in it */
+  /** @param dir the node's folder; mix keys, seen tags, and packets over a restart are kept in it */
   constructor (surroundings: Surroundings, dir: string, hooks: MixerHooks = {}) {
     this.#surroundings = surroundings
     this.keys = new MixKeyFiles(surroundings.suite, join(dir, 'mix-keys'))
+    this.#dir = dir
     this.#seenLog = new SeenLog(join(dir, 'seen'))
     this.#nodeKeys = new NodeKeys({ clock: surroundings.ports.clock, log: surroundings.log, seenLog: this.#seenLog })
     this.#hooks = hooks
@@ -81,6 +87,7 @@ export class Mixer {
             }
           }),
       seenLog: this.#seenLog,
+      handover: new HandoverFile(join(this.#dir, 'handover'), engine.packetSize),
       ...this.#hooks,
       onDeliver: message => { if (!loops.onDeliver(message)) this.#hooks.onDeliver?.(message) }
     })
@@ -96,6 +103,11 @@ export class Mixer {
     return node
   }
 
+  /** As that of `MixNode`; before the start there is no link. */
+  sendPacket (to: Uint8Array, packet: Uint8Array): SendResult {
+    return this.#node?.sendPacket(to, packet) ?? 'no-link'
+  }
+
   /** What became of this node's loops; null before it has begun. */
   loops (): LoopFigures | null {
     return this.#loops?.figures() ?? null
@@ -105,6 +117,7 @@ export class Mixer {
     return this.#node?.counts() ?? null
   }
 
+  /** @param ms packets that would stay inside for longer are dropped */
   async stop (ms: Millis): Promise<void> {
     this.#loops?.stop()
     await this.#node?.stop(ms)

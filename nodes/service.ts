@@ -28,8 +28,8 @@ export interface ServiceOptions extends Surroundings {
 
 /** How long a node may wait for its first document. */
 const PATIENCE = 120_000
-/** Replies under way when a service stops are given this long. */
-const DRAIN = 2_000
+/** Requests that are being answered when a service stops are given this long. */
+const DRAIN = 10_000
 
 export class Service {
   readonly participant: Participant
@@ -46,7 +46,10 @@ export class Service {
   static async start (options: ServiceOptions): Promise<Service> {
     const { suite, ports, counters, protocol } = options
     let responder: MixnetResponder | null = null
-    const mixer = new Mixer(options, options.dir, { onDeliver: message => { responder?.onDeliver(message) } })
+    const mixer = new Mixer(options, options.dir, {
+      onDeliver: message => { responder?.onDeliver(message) },
+      onRefused: async signal => { await responder?.settle(signal) }
+    })
     const participant = await Participant.start({
       ...options,
       ...(options.unlisted === true
@@ -60,16 +63,16 @@ export class Service {
       return await options.handle(content, via)
     }
     if (options.unlisted !== true) {
-      const node = await mixer.start(participant, view)
       responder = new MixnetResponder({
         suite, clock: ports.clock, meter: counters, parameters: () => participant.keeper.view()?.parameters ?? null,
         mayReplyTo: firstHop => mayReplyTo(participant.keeper.view(), firstHop),
-        sendPacket: (to, packet) => node.sendPacket(to, packet)
+        sendPacket: (to, packet) => mixer.sendPacket(to, packet)
       })
       responder.handle(protocol, answer('mixnet'))
       const direct = answer('direct')
       await participant.serve(protocol, direct)
       await participant.listed(PATIENCE)
+      await mixer.start(participant, view)
     }
     return new Service(participant, mixer, () => responder)
   }

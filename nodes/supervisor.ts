@@ -14,6 +14,9 @@ export const READY = 'mixmint ready'
 /** A network of processes starts all at once, and on a busy machine that takes its time. */
 const START_TIMEOUT = 180_000
 
+/** More than a node takes that drains to its limit. Most have nothing to drain. */
+const STOP_TIMEOUT = 80_000
+
 interface Running {
   readonly child: ChildProcess
   readonly ended: Promise<void>
@@ -83,13 +86,13 @@ export class Supervisor {
   }
 
   /** SIGTERM, and SIGKILL to what has not drained in time. */
-  async stop (name: string, timeout = 8000): Promise<void> {
-    await this.#end(name, 'SIGTERM', timeout)
+  async stop (name: string): Promise<void> {
+    await this.#end(name, 'SIGTERM', STOP_TIMEOUT)
   }
 
   /** SIGKILL: no drain, no goodbye. */
   async kill (name: string): Promise<void> {
-    await this.#end(name, 'SIGKILL', 8000)
+    await this.#end(name, 'SIGKILL', STOP_TIMEOUT)
   }
 
   /** Stop every node; none can be started any more. */

@@ -16,7 +16,7 @@ import { isHere, nodeOf, parseAddress, parseDestination, type PacketAddress } fr
 import type { DropReason as PeelDropReason } from '../sphinx/peel.ts'
 import type { Strategy } from '../directory/formats.ts'
 import { KeyRing, type EpochKey, type MeanDelay } from './keyring.ts'
-import { isSame, strategyOf, type MixStrategy } from './strategy.ts'
+import { drainTime, isSame, strategyOf, type MixStrategy } from './strategy.ts'
 
 /** A neighbour: its 39-byte peer id in lower-case hexadecimal. */
 export type LinkId = string
@@ -197,6 +197,12 @@ export class MixEngine {
   /** Tags seen so far, under all keys, those from before a restart not counted. */
   get tagged (): number {
     return this.#keys.tagged
+  }
+
+  /** After `drain` the last packet leaves within this time, ms. */
+  get drainTime (): Millis {
+    const { strategy, meanDelay } = this.#options.parameters
+    return drainTime(strategy, typeof meanDelay === 'number' ? meanDelay : meanDelay.most)
   }
 
   counts (): MixCounts {

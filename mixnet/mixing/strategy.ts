@@ -13,7 +13,7 @@ import { equal } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import { Strategy } from '../directory/formats.ts'
-import { PoissonMix } from './poisson.ts'
+import { longestDelay, PoissonMix } from './poisson.ts'
 import { PoolMix } from './pool.ts'
 import { ThresholdMix } from './threshold.ts'
 import { TimedMix } from './timed.ts'
@@ -47,4 +47,9 @@ export function strategyOf<T extends Waiting> (strategy: Strategy): MixStrategy<
 
 export function isSame (a: Strategy, b: Strategy): boolean {
   return equal(encode(Strategy, a), encode(Strategy, b))
+}
+
+/** After `drain` the last packet leaves within this time, ms. @param mean the longest mean delay that packets may ask for */
+export function drainTime (strategy: Strategy, mean: Millis): Millis {
+  return strategy.kind === 'poisson' ? longestDelay(mean) : 0
 }

@@ -30,18 +30,22 @@ export interface LinkOptions {
 
 /** A stream that lasted this long worked: the next attempt starts with the shortest wait again. */
 const WORKED: Millis = 10_000
+/** Without an answer to our goodbye, what we sent has been read by then or will not be: some implementations give none. */
+const GOODBYE: Millis = 5_000
 
 export class PacketLink {
   readonly #options: LinkOptions
   readonly #queue: Array<{ readonly packet: Uint8Array, readonly since: Millis }> = []
-  #stream: Stream | undefined
+  /** Those that are not closed at both ends yet; one at most takes packets, through the writer. */
+  readonly #streams = new Set<Stream>()
   #writer: FrameWriter | undefined
-  #opening = false
+  #opening: Promise<void> | undefined
+  #closing = false
   #retry: NodeJS.Timeout | undefined
   #failures = 0
   #openedAt: Millis = 0
   #kept = false
-  #over = false
+  #isOver = false
 
   constructor (options: LinkOptions) {
     this.#options = options
@@ -58,7 +62,7 @@ export class PacketLink {
 
   /** False when the queue is full. Never waits. */
   offer (packet: Uint8Array): boolean {
-    if (this.#over || this.#queue.length >= this.#options.queue) return false
+    if (this.#isOver || this.#queue.length >= this.#options.queue) return false
     this.#queue.push({ packet, since: performance.now() })
     if (this.#writer !== undefined) this.#writer.kick()
     else this.#open()
@@ -85,34 +89,44 @@ export class PacketLink {
     if (this.#writer === undefined) this.#open()
   }
 
-  /** Send what waits, if the stream is open, and end. What is left when the signal fires is dropped. */
-  async close (signal: AbortSignal): Promise<void> {
+  /**
+   * Send what waits, if the neighbour can be reached, and end when it has read it, or the signal fires. (Of a stream that
+   * the neighbour has ended itself only when it has all been handed to the connection, which has to be closed in order.)
+   * @returns what could not leave
+   */
+  async close (signal: AbortSignal): Promise<Uint8Array[]> {
+    this.#closing = true
     clearTimeout(this.#retry)
-    this.#kept = false
+    this.#retry = undefined
+    await Promise.race([this.#opening, fired(signal)])
+    // One more try, if the neighbour was away: it may just have come back.
+    if (this.#queue.length > 0 && this.#writer === undefined) this.#open()
+    await Promise.race([this.#opening, fired(signal)])
     await this.#writer?.close(signal)
-    this.end()
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(GOODBYE)])
+    await Promise.all([...this.#streams].map(async stream => { await closed(stream, patience) }))
+    const left = this.#queue.splice(0)
+    this.#over()
+    return left.map(({ packet }) => packet)
   }
 
-  /** Drop what waits, and break off the stream: the link is over. */
+  /** Drop what waits, and break off the streams: the link is over. */
   end (): void {
-    if (this.#over) return
-    this.#over = true
-    clearTimeout(this.#retry)
-    this.#stream?.abort(new MixmintError('link-over', 'us', 'this link is not needed any more'))
+    if (this.#isOver) return
+    for (const stream of this.#streams) stream.abort(new MixmintError('link-over', 'us', 'this link is not needed any more'))
     const left = this.#queue.splice(0).length
     if (left > 0) this.#options.onDropped(left)
-    this.#options.onOver()
+    this.#over()
   }
 
   #open (): void {
-    if (this.#opening || this.#over || this.#retry !== undefined) return
-    this.#opening = true
-    this.#options.open().then(stream => { this.#opened(stream) }, () => { this.#failed() })
+    if (this.#opening !== undefined || this.#isOver || this.#retry !== undefined) return
+    this.#opening = this.#options.open().then(stream => { this.#opened(stream) }, () => { this.#failed() })
   }
 
   #opened (stream: Stream): void {
-    this.#opening = false
-    if (this.#over || stream.status !== 'open') {
+    this.#opening = undefined
+    if (this.#isOver || stream.status !== 'open') {
       stream.abort(new MixmintError('stream-lost', 'peer', 'the stream is not needed any more'))
       this.#failed()
       return
@@ -124,30 +138,35 @@ export class PacketLink {
       return next?.packet
     }, this.#options.stall)
     this.#writer = writer
-    this.#stream = stream
+    this.#streams.add(stream)
     stream.addEventListener('message', () => {
       stream.abort(new MixmintError('frame-malformed', 'peer', 'the receiver of packets has nothing to say on their stream'))
     })
-    stream.addEventListener('close', () => { this.#closed(writer) })
-    // The receiver wants no more on this stream: what libp2p holds already still goes out, the rest waits for the next.
-    stream.addEventListener('remoteCloseWrite', () => {
+    stream.addEventListener('close', () => {
+      this.#streams.delete(stream)
       this.#closed(writer)
-      stream.close().catch(() => {})
+      this.#rest()
     })
-    if (stream.remoteWriteStatus === 'closed') this.#closed(writer)
-    writer.kick()
+    // The receiver wants no more on this stream: what libp2p holds already still goes out, the rest waits for the next.
+    const refused = (): void => {
+      this.#closed(writer)
+      stream.close({ signal: AbortSignal.timeout(this.#options.stall) }).catch((error: unknown) => { stream.abort(error as Error) })
+    }
+    stream.addEventListener('remoteCloseWrite', refused)
+    if (stream.remoteWriteStatus === 'closed') refused()
+    else writer.kick()
   }
 
   #closed (writer: FrameWriter): void {
     if (this.#writer !== writer) return
-    this.#writer = this.#stream = undefined
+    this.#writer = undefined
     if (performance.now() - this.#openedAt >= WORKED) this.#failures = 0
     this.#again()
   }
 
   #failed (): void {
-    this.#opening = false
-    if (this.#over) return
+    this.#opening = undefined
+    if (this.#isOver) return
     const { hold, onDropped, onFailed } = this.#options
     onFailed?.()
     const oldest = performance.now() - hold
@@ -158,9 +177,9 @@ export class PacketLink {
   }
 
   #again (): void {
-    if (this.#over) return
+    if (this.#isOver || this.#closing) return
     if (this.#queue.length === 0 && !this.#kept) {
-      this.end()
+      this.#rest()
       return
     }
     const { first, most } = this.#options.backoff
@@ -172,4 +191,31 @@ export class PacketLink {
       this.#open()
     }, longest * (1 + unit(this.#options.rng)) / 2)
   }
+
+  /** Nothing to send, and nothing on its way: this link is not needed before there is. */
+  #rest (): void {
+    const busy = this.#closing || this.#kept || this.#queue.length > 0 || this.#streams.size > 0 || this.#opening !== undefined || this.#retry !== undefined
+    if (!busy) this.#over()
+  }
+
+  #over (): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#retry)
+    this.#options.onOver()
+  }
+}
+
+/** At both ends, or broken, or the signal has fired. A receiver closes its end when it has read everything, or to stop us. */
+async function closed (stream: Stream, signal: AbortSignal): Promise<void> {
+  if (stream.status !== 'open') return
+  await Promise.race([
+    new Promise<void>(resolve => { stream.addEventListener('close', () => { resolve() }, { once: true }) }),
+    fired(signal)
+  ])
+}
+
+async function fired (signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
 }

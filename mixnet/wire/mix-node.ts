@@ -9,7 +9,8 @@ import type { LinkId, MixCounts, MixDropReason, MixEffect, MixEngine, MixEvent, 
 import type { EpochKey } from '../mixing/keyring.ts'
 import { nodeOf, parseAddress, PEER_ID_SIZE, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE } from '../sphinx/layout.ts'
-import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult } from './packets.ts'
+import type { HandoverFile } from './handover.ts'
+import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type SendResult, type Unsent } from './packets.ts'
 import type { SeenLog } from './seen-log.ts'
 import type { StreamHost } from './stream-host.ts'
 import { TagRecorder } from './tag-recorder.ts'
@@ -30,6 +31,10 @@ export interface MixNodeOptions {
    * are not kept, as suits keys that live no longer than the process.
    */
   readonly seenLog?: SeenLog
+  /** Where packets are kept over a restart that could not be sent before it; without it they are dropped, and counted. */
+  readonly handover?: HandoverFile
+  /** No more packets come in: resolves when this node has said what it has yet to say of those that came. */
+  readonly onRefused?: (signal: AbortSignal) => Promise<void>
   /** A message for this node, still padded. */
   readonly onDeliver?: (message: Uint8Array) => void
   /** A message for this node as an exit: it is to ask the destination. */
@@ -45,6 +50,10 @@ export interface MixNodeOptions {
  * epochs clocks differ.
  */
 const BAD_PACKET: readonly MixDropReason[] = ['size', 'alpha', 'mac', 'replay', 'block', 'payload', 'address', 'topology', 'delay', 'exit-refused']
+/** How long a neighbour is waited for that is to end its stream, or to read what it was sent to the end. */
+const CLOSING: Millis = 5_000
+/** From the end of a process until the next one takes packets, on a slow machine. */
+const RESTART: Millis = 30_000
 
 export class MixNode {
   readonly #options: MixNodeOptions
@@ -60,7 +69,8 @@ export class MixNode {
     const { node, neighbourhood, rng, meter, limits, wallets, engine, seenLog, onUnreachable } = options
     const { packetSize } = engine
     this.#links = new PacketLinks({
-      node, neighbourhood, packetSize, rng, meter, limits, onUnreachable, onPacket: (from, packet) => { this.#take(from, packet) }
+      node, neighbourhood, packetSize, rng, meter, limits: { hold: this.#hold, ...limits }, onUnreachable,
+      onPacket: (from, packet) => { this.#take(from, packet) }
     })
     this.#wallets = wallets === undefined
       ? null
@@ -83,6 +93,7 @@ export class MixNode {
   async start (): Promise<void> {
     await this.#links.start()
     await this.#wallets?.start()
+    for (const { to, packet } of this.#handedOver()) this.#links.send(to, packet)
   }
 
   /** @throws seen-log-failed, seen-log-damaged (operator): then the key is not used */
@@ -134,14 +145,18 @@ export class MixNode {
   }
 
   /**
-   * Take no more packets, let those inside leave when they are due, then end the links. What is still inside after `ms`
-   * is dropped and counted as abandoned.
+   * Take no more packets, let those inside leave when they are due, then end the links when the neighbours have read what
+   * was sent. No packet is lost, unless it would stay inside for longer than `ms`: then it is dropped and counted as
+   * abandoned. Neighbours that do not answer are waited for a little more, at most CLOSING at the beginning and at the end.
    */
   async stop (ms: Millis): Promise<void> {
+    const { engine, onRefused } = this.#options
+    const closing = Math.min(CLOSING, ms)
+    const soon = AbortSignal.timeout(closing)
+    await Promise.all([this.#links.refuse(soon), this.#wallets?.refuse(soon)])
     const signal = AbortSignal.timeout(ms)
-    await Promise.all([this.#links.refuse(signal), this.#wallets?.refuse(signal)])
     this.#handle({ kind: 'drain' })
-    if (this.#options.engine.queued > 0 && !signal.aborted) {
+    if (engine.queued > 0 && !signal.aborted) {
       await new Promise<void>(resolve => {
         this.#onEmpty = resolve
         signal.addEventListener('abort', () => { resolve() }, { once: true })
@@ -149,7 +164,10 @@ export class MixNode {
     }
     this.#handle({ kind: 'abandon' })
     clearTimeout(this.#timer)
-    await Promise.all([this.#links.stop(signal), this.#wallets?.stop(signal)])
+    await onRefused?.(signal)
+    const late = AbortSignal.timeout(closing)
+    const [left] = await Promise.all([this.#links.stop(late), this.#wallets?.stop(late)])
+    this.#handOver(left)
     await this.#recorder?.close()
   }
 
@@ -163,6 +181,32 @@ export class MixNode {
   #bad (): number {
     const { dropped } = this.#options.engine.counts()
     return BAD_PACKET.reduce((sum, reason) => sum + (dropped[reason] ?? 0), 0)
+  }
+
+  #handOver (left: readonly Unsent[]): void {
+    const { handover, clock, meter } = this.#options
+    if (left.length === 0) return
+    try {
+      handover?.save(left, clock.now())
+      meter.count(handover === undefined ? 'mix_stop_dropped' : 'mix_handed_over', {}, left.length)
+    } catch {
+      meter.count('mix_stop_dropped', {}, left.length)
+    }
+  }
+
+  #handedOver (): Unsent[] {
+    const { handover, clock, meter } = this.#options
+    try {
+      return handover?.take(clock.now(), this.#hold) ?? []
+    } catch {
+      meter.count('mix_handover_failed')
+      return []
+    }
+  }
+
+  /** How long a neighbour may be away for a restart: while it drains, and then stops and starts. */
+  get #hold (): Millis {
+    return this.#options.engine.drainTime + RESTART
   }
 
   #handle (event: MixEvent): void {

@@ -41,18 +41,20 @@ export interface LinkLimits {
 
 const LIMITS: LinkLimits = {
   queue: 4096, inbound: 1024, silence: 600_000, stall: 30_000, dialTimeout: 5_000,
-  backoff: { first: 100, most: 10_000 }, hold: 30_000
+  backoff: { first: 100, most: 1_000 }, hold: 30_000
 }
 
 export type SendResult = 'queued' | LinkDropReason
 /** link-full: the queue for this neighbour is full. no-link: there is no way to it, or there was none for too long. */
 export type LinkDropReason = 'link-full' | 'no-link'
 
-/** sent + dropped + queued = all that `send` was given. Sent means handed to the stream. */
+/** sent + dropped + queued + unsent = all that `send` was given. Sent means handed to the stream. */
 export interface LinkCounts {
   readonly received: number
   readonly sent: number
   readonly queued: number
+  /** Given back by `stop`. */
+  readonly unsent: number
   readonly dropped: Readonly<Record<LinkDropReason, number>>
 }
 
@@ -70,19 +72,24 @@ export interface PacketLinksOptions {
   readonly limits?: Partial<LinkLimits>
 }
 
+/** A packet that was taken and has not left. */
+export interface Unsent { readonly to: LinkId, readonly packet: Uint8Array }
+
 export class PacketLinks {
   readonly #options: PacketLinksOptions
   readonly #limits: LinkLimits
   readonly #outbound = new Map<LinkId, PacketLink>()
-  readonly #inbound = new InboundStreams()
+  readonly #inbound: InboundStreams
   readonly #dropped = { 'link-full': 0, 'no-link': 0 }
   #received = 0
   #sent = 0
+  #unsent = 0
   #closed = false
 
   constructor (options: PacketLinksOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
+    this.#inbound = new InboundStreams(options.node, MIX_PROTOCOL)
   }
 
   /** Take packets from now on. */
@@ -112,20 +119,25 @@ export class PacketLinks {
   counts (): LinkCounts {
     let queued = 0
     for (const link of this.#outbound.values()) queued += link.queued
-    return { received: this.#received, sent: this.#sent, queued, dropped: { ...this.#dropped } }
+    return { received: this.#received, sent: this.#sent, queued, unsent: this.#unsent, dropped: { ...this.#dropped } }
   }
 
   /** Take no more packets; nothing is lost, unless the signal fires before the neighbours have ended their streams. */
   async refuse (signal: AbortSignal): Promise<void> {
-    await this.#options.node.unhandle(MIX_PROTOCOL)
-    await this.#inbound.end(signal)
+    await this.#inbound.refuse(signal)
   }
 
-  /** Send what is queued for neighbours whose streams are open, then end all streams, at the latest when the signal fires. */
-  async stop (signal: AbortSignal): Promise<void> {
+  /**
+   * Send what is queued for neighbours whose streams are open, and end all streams when the neighbours have read it, at the
+   * latest when the signal fires.
+   * @returns what could not leave: of neighbours that are away themselves, or do not read
+   */
+  async stop (signal: AbortSignal): Promise<Unsent[]> {
     this.#closed = true
     await this.refuse(signal)
-    await Promise.all([...this.#outbound.values()].map(async link => { await link.close(signal) }))
+    const left = await Promise.all([...this.#outbound].map(async ([to, link]) => (await link.close(signal)).map(packet => ({ to, packet }))))
+    this.#unsent = left.flat().length
+    return left.flat()
   }
 
   #link (to: LinkId): PacketLink | undefined {
@@ -176,10 +188,11 @@ export class PacketLinks {
     const from = linkIdOf(connection.remotePeer)
     const { silence, stall } = this.#limits
     const { packetSize, meter, onPacket } = this.#options
-    this.#inbound.read(from, stream, { min: packetSize, max: packetSize, silence, stall }, packet => {
+    const limits = { min: packetSize, max: packetSize, silence: silence + stall, stall }
+    this.#inbound.read(from, stream, limits, packet => {
       this.#received += 1
       return onPacket(from, packet)
-    }).catch((error: unknown) => { meter.count('mix_streams_broken', { reason: isMixmintError(error) ? error.code : 'internal' }) })
+    }, silence).catch((error: unknown) => { meter.count('mix_streams_broken', { reason: isMixmintError(error) ? error.code : 'internal' }) })
   }
 
   #refusal ({ remotePeer }: Connection): MixmintError | undefined {

@@ -68,6 +68,7 @@ export class MixnetResponder {
   readonly #handlers = new Map<string, MixnetHandler>()
   readonly #engine: ResponderEngine
   readonly #alarm: Alarm
+  readonly #atWork = new Set<Promise<void>>()
   #parameters: SessionParameters | null = null
   #closed = false
 
@@ -107,6 +108,17 @@ export class MixnetResponder {
     return this.#engine.held
   }
 
+  /** Resolves when the handlers that are at work have ended and their answers are sent, or the signal fires. */
+  async settle (signal: AbortSignal): Promise<void> {
+    await Promise.race([
+      Promise.all(this.#atWork),
+      new Promise<void>(resolve => {
+        if (signal.aborted) resolve()
+        signal.addEventListener('abort', () => { resolve() }, { once: true })
+      })
+    ])
+  }
+
   /** Answer nothing any more; handlers at work run to their end, unheard. */
   close (): void {
     this.#closed = true
@@ -125,9 +137,11 @@ export class MixnetResponder {
       return
     }
     const { run, protocol, content, destination } = effect
-    this.#answer(protocol, content, destination).then(
+    const done = this.#answer(protocol, content, destination).then(
       answer => { this.#step({ is: 'answered', run, content: answer }) },
-      (error: unknown) => { this.#step({ is: 'failed', run, error: this.#refusalOf(error) }) })
+      (error: unknown) => { this.#step({ is: 'failed', run, error: this.#refusalOf(error) }) }
+    ).finally(() => { this.#atWork.delete(done) })
+    this.#atWork.add(done)
   }
 
   async #answer (protocol: string, content: Uint8Array, destination: PacketAddress | null): Promise<Uint8Array> {

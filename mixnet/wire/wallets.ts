@@ -107,7 +107,7 @@ export class WalletLinks {
   readonly #options: WalletLinksOptions
   readonly #limits: WalletLimits
   readonly #wallets = new Map<LinkId, Wallet>()
-  readonly #inbound = new InboundStreams()
+  readonly #inbound: InboundStreams
   readonly #dropped = { 'link-full': 0, 'no-link': 0, 'wallet-gone': 0 }
   #received = 0
   #sent = 0
@@ -117,6 +117,7 @@ export class WalletLinks {
   constructor (options: WalletLinksOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
+    this.#inbound = new InboundStreams(options.host, MIX_PROTOCOL)
   }
 
   /** Take wallets from now on. */
@@ -147,15 +148,16 @@ export class WalletLinks {
   /** Take no more packets; nothing is lost, unless the signal fires before the wallets have ended their streams. */
   async refuse (signal: AbortSignal): Promise<void> {
     this.#ending = true
-    await this.#options.host.unhandle(MIX_PROTOCOL)
-    await this.#inbound.end(signal)
+    await this.#inbound.refuse(signal)
   }
 
   /** Send what is queued for wallets that are attached, then end all sessions, at the latest when the signal fires. */
   async stop (signal: AbortSignal): Promise<void> {
     await this.refuse(signal)
     await Promise.all([...this.#wallets.values()].map(async wallet => {
-      await wallet.link?.close(signal)
+      const left = await wallet.link?.close(signal) ?? []
+      this.#queued -= left.length
+      if (left.length > 0) this.#drop('wallet-gone', left.length)
       this.#forget(wallet)
     }))
   }

@@ -4,8 +4,6 @@ import { Mixer } from '../mixer.ts'
 import { Participant } from '../participant.ts'
 
 const PATIENCE = 120_000
-/** Packets inside leave when they are due: with a mean delay of tens of ms, all of them within this. */
-const DRAIN = 5_000
 
 export async function startMix (daemon: Daemon): Promise<Role> {
   const { config } = daemon
@@ -16,8 +14,10 @@ export async function startMix (daemon: Daemon): Promise<Role> {
     listing: { role, kind: '', body: async () => new Uint8Array(0), listen: config.listen, entry: config.entry, mixKeys: mixer.keys, onKeys: mixer.onKeys },
     onDocument: mixer.onDocument
   })
-  await mixer.start(participant, await participant.ready(PATIENCE), participant.entry)
+  const view = await participant.ready(PATIENCE)
   await participant.listed(PATIENCE)
+  // Last: from here on, what is told to stop has packets inside.
+  await mixer.start(participant, view, participant.entry)
   return {
     operations: {},
     status: async () => {
@@ -37,7 +37,7 @@ export async function startMix (daemon: Daemon): Promise<Role> {
       }
     },
     stop: async () => {
-      await mixer.stop(DRAIN)
+      await mixer.stop(config.drainLimit)
       await participant.stop()
     }
   }

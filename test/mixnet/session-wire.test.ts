@@ -182,3 +182,26 @@ it('a service sends replies only to mixes where return paths begin', async () =>
   await expect(requester.request(service, PROTOCOL, new Uint8Array(1), { deadline: Date.now() + 150 })).rejects.toMatchObject({ code: 'lost' })
   expect(meter.of('responder_dropped', { reason: 'first-hop' })).toBeGreaterThan(0)
 })
+
+it('a service that stops finishes what it is working on, if that does not take too long', async () => {
+  const { requester, responder, service } = world()
+  let finish = (): void => {}
+  const begun = Promise.withResolvers<void>()
+  responder.handle(PROTOCOL, async content => {
+    begun.resolve()
+    await new Promise<void>(resolve => { finish = resolve })
+    return content
+  })
+  const asked = requester.request(service, PROTOCOL, new Uint8Array(3))
+  await begun.promise
+  await responder.settle(AbortSignal.timeout(20))
+  let settled = false
+  const settling = responder.settle(AbortSignal.timeout(20_000)).then(() => { settled = true })
+  await new Promise(resolve => setImmediate(resolve))
+  expect(settled).toBe(false)
+  finish()
+  await settling
+  expect(responder.held.running).toBe(0)
+  expect(await asked).toHaveLength(3)
+  await responder.settle(AbortSignal.timeout(20_000))
+})

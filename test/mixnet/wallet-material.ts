@@ -30,7 +30,7 @@ export interface Wallet {
 
 export const SIZE = 4608
 const SMALL = { backoff: { first: 10, most: 50 } }
-const open: Array<{ stop: (signal: AbortSignal) => Promise<void> }> = []
+const open: Array<{ stop: (signal: AbortSignal) => Promise<unknown> }> = []
 
 afterEach(async () => {
   await Promise.all(open.splice(0).map(async links => { await links.stop(AbortSignal.timeout(50)) }))
