@@ -93,7 +93,7 @@ it('requests are answered by the handler of their protocol, many at a time', asy
   expect(answers.map(({ length }) => length)).toEqual([...sizes, 50_000])
   expect(answers[2].every(byte => byte === 1)).toBe(true)
   expect(requester.held).toEqual({ calls: 0, surbs: 0 })
-  await expect.poll(() => responder.held).toEqual({ requests: 0, running: 0, bytes: 0 })
+  await expect.poll(() => responder.held, { timeout: 20_000 }).toEqual({ requests: 0, running: 0, bytes: 0 })
 })
 
 it('a refusal of the handler comes with its code; of a defect nothing is told', async () => {
