@@ -73,9 +73,9 @@ export async function roundTrips (count: number): Promise<number[]> {
     publicKey: suite.x25519Base(keys[i]), delay,
     address: hosts[i] === wallet ? addressBlock(gateway.addresses()[0], gateway.peer, wallet.peer) : addressBlock(hosts[i].addresses()[0], hosts[i].peer)
   })
-  const common = { suite, clock: systemClock, meter, parameters: () => parameters }
+  const common = { suite, clock: systemClock, rng: systemRng, meter, parameters: () => parameters }
   requester = new MixnetRequester({
-    ...common, rng: systemRng,
+    ...common,
     paths: {
       forward: () => ({ hops: [0, 1, 2, 3].map(i => hop(i, MEAN)).concat(hop(4, 0)), expires: ALWAYS }),
       back: () => ({ hops: [1, 2, 3, 0].map(i => hop(i, MEAN)).concat(hop(5, 0)), expires: ALWAYS })

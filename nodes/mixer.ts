@@ -83,7 +83,8 @@ export class Mixer {
               host: wallets.node,
               accepts: peer => !participant.isListed(peer),
               admit: new RateLimit(() => walletLimits(parameters().cover)),
-              grace: () => parameters().walletGrace
+              grace: () => parameters().walletGrace,
+              cover: () => parameters().cover
             }
           }),
       seenLog: this.#seenLog,

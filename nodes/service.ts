@@ -64,7 +64,7 @@ export class Service {
     }
     if (options.unlisted !== true) {
       responder = new MixnetResponder({
-        suite, clock: ports.clock, meter: counters, parameters: () => participant.keeper.view()?.parameters ?? null,
+        suite, clock: ports.clock, rng: ports.rng, meter: counters, parameters: () => participant.keeper.view()?.parameters ?? null,
         mayReplyTo: firstHop => mayReplyTo(participant.keeper.view(), firstHop),
         sendPacket: (to, packet) => mixer.sendPacket(to, packet)
       })

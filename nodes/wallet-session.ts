@@ -18,7 +18,7 @@ import { MerchantListing } from '@mixmint/core/cash/formats'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
-import { chooseGateway, directoryPaths } from '@mixmint/mixnet/directory/route'
+import { chooseGateway, coverPaths, directoryPaths } from '@mixmint/mixnet/directory/route'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
@@ -93,22 +93,31 @@ export class WalletSession {
     const suite = await defaultSuite()
     const store = await openLmdb(join(dir, 'store'))
     const undo: Array<() => Promise<void>> = [async () => { await store.close() }]
+    let session: WalletSession | null = null
     const close = async (): Promise<void> => { for (const step of undo.splice(0).reverse()) await step() }
     try {
       const lock = await lockFolder(store)
       undo.push(async () => { await lock.release() })
       const ports: BasePorts = { clock: systemClock, rng: systemRng, store, wait: sleep }
       const surroundings: Surroundings = { suite, network, ports, log: createLog('wallet', 'silent'), counters: new Counters() }
-      const participant = await Participant.start({ ...surroundings, identity: await freshIdentity() })
+      const participant = await Participant.start({
+        ...surroundings, identity: await freshIdentity(), onDocument: () => { if (session !== null) session.#onDocument() }
+      })
       undo.push(async () => { await participant.stop() })
       const view = await participant.ready(DIRECTORY_PATIENCE)
       const { bank, unit } = await chooseBank(ports, participant)
       const engine = new WalletEngine({ suite, seed, network: network.network, bank, unit, registry: participant.registry, meter: surroundings.counters })
-      return new WalletSession({ engine, participant, bank, unit, surroundings, guard: await chooseGuard(ports, view), alias: await freshIdentity(), close })
+      session = new WalletSession({ engine, participant, bank, unit, surroundings, guard: await chooseGuard(ports, view), alias: await freshIdentity(), close })
+      return session
     } catch (error) {
       await close()
       throw error
     }
+  }
+
+  /** Cover is sent as the document in force says. */
+  #onDocument (): void {
+    this.#anonymous?.then(({ requester }) => { requester.onDocument() }, () => {})
   }
 
   /** The name under which the gateway, and nobody else, knows this session. */
@@ -193,7 +202,7 @@ export class WalletSession {
     })
     let requester: MixnetRequester | null = null
     const node = new MixNode({
-      node: host.node, engine, clock, rng, meter: this.#counters,
+      node: host.node, engine, clock, rng, meter: this.#counters, padded: true,
       neighbourhood: {
         addresses: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer)) ? participant.keeper.view()?.byPeer(gateway.peer)?.entry ?? gateway.entry : [],
         accepts: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer))
@@ -205,9 +214,12 @@ export class WalletSession {
     node.setEpoch(0, view.parameters)
     await node.start()
     node.keep(gateway.peer)
+    const known = (): DirectoryView | null => participant.keeper.view()
+    const attachment = { gateway: gateway.peer, peer: host.peer, mixKey: suite.x25519Base(privateKey) }
     requester = new MixnetRequester({
-      suite, clock, rng, meter: this.#counters, parameters: () => participant.keeper.view()?.parameters ?? null,
-      paths: directoryPaths(() => participant.keeper.view(), { gateway: gateway.peer, peer: host.peer, mixKey: suite.x25519Base(privateKey) }, this.#counters),
+      suite, clock, rng, meter: this.#counters, parameters: () => known()?.parameters ?? null,
+      paths: directoryPaths(known, attachment, this.#counters),
+      cover: { paths: coverPaths(known, attachment), ready: () => node.isFree(gateway.peer) },
       sendPacket: (to, packet) => node.sendPacket(to, packet)
     })
     return { host, node, requester }

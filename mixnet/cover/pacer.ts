@@ -5,6 +5,9 @@
  *
  *   attach ──► attached ──► detach ──► away: its packets are kept ──► attach again: they go on; or gone: they are dropped
  *
+ * Whoever attaches and says nothing is not padded for long: padding hides nothing where no cover comes from the other end,
+ * and a gateway that sends much for little could be made to flood itself.
+ *
  * The processes of all wallets together are one, of n times the rate, each of whose ticks is for any of them: so many
  * wallets cost one timer, and one that comes or goes does not disturb the others.
  */
@@ -15,8 +18,8 @@ import { PoissonProcess } from './process.ts'
 
 export interface PacerConfig {
   readonly meter: Meter
-  /** `cover.pace`, as the directory prescribes it now; 0: packets leave as they come, and there is no padding. */
-  readonly pace: () => Millis
+  /** What the directory prescribes now: see `Cover`. pace 0: packets leave as they come, and there is no padding. */
+  readonly cover: () => { readonly send: Millis, readonly pace: Millis }
   /** Can the link to this wallet take a packet now? While it cannot, ticks pass and nothing leaves. */
   readonly ready: (wallet: LinkId) => boolean
   /** Packets kept at most: for one wallet; and for all, beyond which the longest queue gives way. */
@@ -25,7 +28,7 @@ export interface PacerConfig {
 }
 
 export type PacerEvent =
-  /** A wallet opened its connection, or opened it again. */
+  /** A wallet is here: it has sent a packet, or come back. */
   | { readonly is: 'attach', readonly wallet: LinkId }
   /** The connection is gone; the wallet may come back. */
   | { readonly is: 'detach', readonly wallet: LinkId }
@@ -34,13 +37,27 @@ export type PacerEvent =
   | { readonly is: 'packet', readonly wallet: LinkId, readonly packet: Uint8Array }
   /** Also when another document may be in force. */
   | { readonly is: 'timer' }
+  /** The gateway stops: what waits leaves now, and what comes from now on at once. */
+  | { readonly is: 'drain' }
 
 export type PacerEffect =
   /** Null: padding. */
   { readonly do: 'send', readonly wallet: LinkId, readonly packet: Uint8Array | null }
 
-/** full: too many packets wait, for this wallet or for all. gone: it is not here, and was not a moment ago. */
-export type PacerDropReason = 'full' | 'gone'
+/** A wallet that sends cover is silent for so many means with a chance of 10⁻¹³. */
+const SILENT_MEANS = 30
+
+/**
+ * link-full: too many packets wait, for this wallet or for all. no-link: it is not here, nor away. wallet-gone: the packet
+ * was waiting for it.
+ */
+export type PacerDropReason = 'link-full' | 'no-link' | 'wallet-gone'
+
+/** sent + dropped + queued = all packets that came. */
+export interface PacerCounts {
+  readonly queued: number
+  readonly dropped: Readonly<Record<PacerDropReason, number>>
+}
 
 export class Pacer {
   readonly #config: PacerConfig
@@ -48,13 +65,17 @@ export class Pacer {
   /** Attached wallets in any order, and the place of each. */
   readonly #attached: LinkId[] = []
   readonly #places = new Map<LinkId, number>()
+  /** When each of them was last heard. */
+  readonly #heard = new Map<LinkId, Millis>()
   /** Of those that are attached or away. */
   readonly #queues = new Map<LinkId, Uint8Array[]>()
   #queued = 0
+  #draining = false
+  readonly #dropped = { 'link-full': 0, 'no-link': 0, 'wallet-gone': 0 }
 
   constructor (config: PacerConfig) {
     this.#config = config
-    this.#process = new PoissonProcess(() => this.#attached.length === 0 ? 0 : config.pace() / this.#attached.length)
+    this.#process = new PoissonProcess(() => this.#attached.length === 0 ? 0 : this.#pace / this.#attached.length)
   }
 
   /** When the next `timer` event is wanted, or null. */
@@ -62,23 +83,32 @@ export class Pacer {
     return this.#process.due
   }
 
-  /** Packets that wait. */
-  get queued (): number {
-    return this.#queued
+  counts (): PacerCounts {
+    return { queued: this.#queued, dropped: { ...this.#dropped } }
+  }
+
+  get #pace (): Millis {
+    return this.#draining ? 0 : this.#config.cover().pace
+  }
+
+  /** Is it attached, or away? */
+  knows (wallet: LinkId): boolean {
+    return this.#queues.has(wallet)
   }
 
   step (event: PacerEvent, now: Millis, rng: Rng): PacerEffect[] {
     const effects = this.#ticks(now, rng)
     switch (event.is) {
-      case 'attach': this.#attach(event.wallet); break
+      case 'attach': this.#attach(event.wallet, now); break
       case 'detach': this.#detach(event.wallet); break
       case 'gone': this.#forget(event.wallet); break
       case 'packet': this.#take(event.wallet, event.packet); break
       case 'timer': break
+      case 'drain': this.#draining = true; break
     }
     // The number of wallets may have changed the rate.
     effects.push(...this.#ticks(now, rng))
-    if (this.#config.pace() === 0) effects.push(...this.#flush())
+    if (this.#pace === 0) effects.push(...this.#flush())
     return effects
   }
 
@@ -91,6 +121,7 @@ export class Pacer {
         continue
       }
       const packet = this.#shift(wallet) ?? null
+      if (packet === null && this.#isSilent(wallet, now)) continue
       this.#config.meter.count('cover_paced', { kind: packet === null ? 'padding' : 'packet' })
       effects.push({ do: 'send', wallet, packet })
     }
@@ -106,7 +137,13 @@ export class Pacer {
     return effects
   }
 
-  #attach (wallet: LinkId): void {
+  #isSilent (wallet: LinkId, now: Millis): boolean {
+    const { send } = this.#config.cover()
+    return send > 0 && now - (this.#heard.get(wallet) ?? now) > SILENT_MEANS * send
+  }
+
+  #attach (wallet: LinkId, now: Millis): void {
+    this.#heard.set(wallet, now)
     if (this.#places.has(wallet)) return
     this.#places.set(wallet, this.#attached.length)
     this.#attached.push(wallet)
@@ -117,6 +154,7 @@ export class Pacer {
     const place = this.#places.get(wallet)
     if (place === undefined) return
     this.#places.delete(wallet)
+    this.#heard.delete(wallet)
     const last = this.#attached.pop() as LinkId
     if (last === wallet) return
     this.#attached[place] = last
@@ -128,15 +166,15 @@ export class Pacer {
     const left = this.#queues.get(wallet)?.length ?? 0
     this.#queues.delete(wallet)
     this.#queued -= left
-    this.#drop('gone', left)
+    this.#drop('wallet-gone', left)
   }
 
   #take (wallet: LinkId, packet: Uint8Array): void {
     const queue = this.#queues.get(wallet)
     if (queue === undefined) {
-      this.#drop('gone', 1)
+      this.#drop('no-link', 1)
     } else if (queue.length >= this.#config.queueLimit || !this.#hasRoom(queue)) {
-      this.#drop('full', 1)
+      this.#drop('link-full', 1)
     } else {
       queue.push(packet)
       this.#queued += 1
@@ -155,7 +193,7 @@ export class Pacer {
     }
     if (whose === null) return false
     this.#shift(whose)
-    this.#drop('full', 1)
+    this.#drop('link-full', 1)
     return true
   }
 
@@ -166,6 +204,8 @@ export class Pacer {
   }
 
   #drop (reason: PacerDropReason, count: number): void {
-    if (count > 0) this.#config.meter.count('cover_wallet_dropped', { reason }, count)
+    if (count === 0) return
+    this.#dropped[reason] += count
+    this.#config.meter.count('cover_wallet_dropped', { reason }, count)
   }
 }

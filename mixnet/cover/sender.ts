@@ -5,10 +5,12 @@
  * and the service answers; so packets for the wallet are no sign of a request either, and what does not come home is
  * counted as lost (docs/decisions/0011-wallets-loop-through-services.md). An engine: `step(event, now, rng)` → effects.
  *
- *   packet ──► queue ──┐ (full: unsent)
- *                      ├─ tick ──► send
- *   drop packet, made ─┘
- *   after the tick before
+ *   slot ──► packet ──► queue ──┐ (full: unsent)
+ *                               ├─ tick ──► send
+ *   drop packet ────────────────┘
+ *
+ * Both are made ahead, after the tick before and in a turn of their own: making a packet takes milliseconds, which must not
+ * show in the time at which one leaves.
  */
 import { toHex } from '@mixmint/core/kit/bytes'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
@@ -26,17 +28,20 @@ import { isCover, readCover, writeCover } from './message.ts'
 import { attempt, nodesOf } from './path.ts'
 import { earliest, PoissonProcess } from './process.ts'
 
+/** Where cover goes; null when there is no path now. A fresh one at each call. */
+export interface CoverPaths {
+  /** To a random service. */
+  readonly forward: (now: Millis, rng: Rng) => Path | null
+  /** From a mix to this wallet, the last hop. */
+  readonly back: (now: Millis, rng: Rng) => Path | null
+}
+
 export interface CoverSenderConfig {
   readonly suite: Suite
   readonly meter: Meter
   /** What the directory prescribes now: see `Cover`. send 0: packets leave at once, and there is no cover. */
   readonly parameters: () => { readonly send: Millis, readonly echoes: number, readonly packetSize: number }
-  readonly paths: {
-    /** To a random service; null when there is none now. */
-    readonly forward: (now: Millis, rng: Rng) => Path | null
-    /** From a mix to this wallet, the last hop. */
-    readonly back: (now: Millis, rng: Rng) => Path | null
-  }
+  readonly paths: CoverPaths
   /** Can the link take a packet now? While it cannot, ticks pass and nothing leaves. */
   readonly ready: () => boolean
   /** Packets waiting at most. */
@@ -48,8 +53,6 @@ export interface CoverSenderConfig {
 export type CoverSenderEvent =
   /** `owner`: whoever is told when it cannot be sent. */
   | { readonly is: 'packet', readonly owner: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
-  /** Nothing of this owner that still waits is wanted any more. */
-  | { readonly is: 'forget', readonly owner: number }
   /** A reply for which `awaits` was true. */
   | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
   /** Also when another document may be in force. */
@@ -59,6 +62,8 @@ export type CoverSenderEffect =
   /** `firstHop`: an address block; owner null: cover. */
   | { readonly do: 'send', readonly owner: number | null, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
   | { readonly do: 'unsent', readonly owner: number }
+  /** There is room for the next packet of a request; `packet` with it now, if there is one. */
+  | { readonly do: 'slot' }
   | LossEffect
 
 interface Outgoing { readonly owner: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
@@ -73,10 +78,9 @@ export class CoverSender {
   readonly #process: PoissonProcess
   readonly #loss = new LossMonitor()
   readonly #echoes = new Map<string, SurbSecrets>()
-  #queue: Outgoing[] = []
-  /** Made ahead, so that making it does not show in the time at which it leaves. */
+  readonly #queue: Outgoing[] = []
   #next: DropPacket | null = null
-  /** When it is to be made. */
+  /** When the next packets are to be made. */
   #makeAt: Millis | null = null
 
   constructor (config: CoverSenderConfig) {
@@ -100,14 +104,16 @@ export class CoverSender {
   }
 
   step (event: CoverSenderEvent, now: Millis, rng: Rng): CoverSenderEffect[] {
+    const effects: CoverSenderEffect[] = [...this.#pass(now), ...this.#ticks(now, rng)]
     switch (event.is) {
-      case 'packet': return this.#take(event)
-      case 'forget':
-        this.#queue = this.#queue.filter(({ owner }) => owner !== event.owner)
-        return []
-      case 'reply': return this.#reply(event.surbId, event.payload, now)
-      case 'timer': return this.#timer(now, rng)
+      case 'packet': effects.push(...this.#take(event)); break
+      case 'reply': effects.push(...this.#reply(event.surbId, event.payload, now)); break
+      case 'timer':
+        // What was due leaves first.
+        if (effects.length === 0) effects.push(...this.#prepare(now, rng))
+        break
     }
+    return effects
   }
 
   figures (): LossFigures {
@@ -125,18 +131,20 @@ export class CoverSender {
     return []
   }
 
-  #timer (now: Millis, rng: Rng): CoverSenderEffect[] {
-    const effects: CoverSenderEffect[] = this.#pass(now)
-    let ticks = this.#process.ticks(now, rng)
-    if (this.#process.due === null) {
-      this.#makeAt = null
-      return [...effects, ...this.#queue.splice(0).map(packet => ({ do: 'send' as const, ...packet }))]
-    }
-    // What is due leaves first; the next is made in a turn of its own.
-    if (ticks === 0 && this.#makeAt !== null && this.#makeAt <= now) this.#make(now, rng)
-    for (; ticks > 0; ticks--) effects.push(...this.#tick(now, rng))
-    if (this.#next === null && this.#makeAt === null) this.#makeAt = now
+  #ticks (now: Millis, rng: Rng): CoverSenderEffect[] {
+    const effects: CoverSenderEffect[] = []
+    const before = this.#process.due
+    for (let ticks = this.#process.ticks(now, rng); ticks > 0; ticks--) effects.push(...this.#tick(now, rng))
+    if (this.#process.due !== before) this.#makeAt = this.#process.due === null ? null : now
+    if (this.#process.due === null) effects.push(...this.#queue.splice(0).map(packet => ({ do: 'send' as const, ...packet })))
     return effects
+  }
+
+  #prepare (now: Millis, rng: Rng): CoverSenderEffect[] {
+    if (this.#makeAt === null || this.#makeAt > now) return []
+    this.#makeAt = null
+    if (this.#next === null) this.#make(now, rng)
+    return this.#queue.length === 0 ? [{ do: 'slot' }] : []
   }
 
   #tick (now: Millis, rng: Rng): CoverSenderEffect[] {
@@ -159,10 +167,9 @@ export class CoverSender {
     return [{ do: 'send', owner: null, firstHop, packet }]
   }
 
+  /** Where there is no path now there may be one at the tick. */
   #make (now: Millis, rng: Rng): void {
     this.#next = attempt(this.#config.meter, () => this.#dropPacket(now, rng))
-    // Where there is no path now there may be one at the tick.
-    this.#makeAt = this.#next === null ? this.#process.due : null
   }
 
   #dropPacket (now: Millis, rng: Rng): DropPacket | null {
@@ -193,7 +200,7 @@ export class CoverSender {
     if (decoded === null || !isCover(decoded) || readCover(decoded)?.is !== 'answer') {
       // Changed on the way: as good as lost, which it will be when its time is over.
       this.#config.meter.count('cover_dropped', { reason: 'changed' })
-      return this.#pass(now)
+      return []
     }
     const effects = this.#loss.home(name, now)
     this.#prune()

@@ -34,8 +34,8 @@ export type ServiceCoverEvent =
   /** What is to leave for one wallet. */
   | { readonly is: 'answer', readonly packets: readonly AnswerPacket[] }
   | { readonly is: 'timer' }
-  /** The service stops: what waits leaves now. */
-  | { readonly is: 'flush' }
+  /** The service stops: from now on answers leave at once. */
+  | { readonly is: 'drain' }
 
 export type ServiceCoverEffect = { readonly do: 'send' } & AnswerPacket
 
@@ -53,6 +53,7 @@ export class ServiceCover {
   /** Time in here only runs forward, and does not jump, whatever the caller's clock does. `due` is in it. */
   #elapsed: Millis = 0
   #seen: Millis | null = null
+  #draining = false
 
   constructor (config: ServiceCoverConfig) {
     this.#config = config
@@ -71,7 +72,9 @@ export class ServiceCover {
       case 'cover': return this.#answer(this.#reply(event.message), rng)
       case 'answer': return this.#answer(event.packets, rng)
       case 'timer': return this.#leave(this.#elapsed)
-      case 'flush': return this.#leave(Infinity)
+      case 'drain':
+        this.#draining = true
+        return this.#leave(Infinity)
     }
   }
 
@@ -100,7 +103,7 @@ export class ServiceCover {
 
   #answer (packets: readonly AnswerPacket[], rng: Rng): ServiceCoverEffect[] {
     const { pace } = this.#config.parameters()
-    if (pace === 0) return packets.map(packet => ({ do: 'send', ...packet }))
+    if (pace === 0 || this.#draining) return packets.map(packet => ({ do: 'send', ...packet }))
     let due = this.#elapsed
     for (const packet of packets) {
       due += exponential(rng, pace)

@@ -14,6 +14,7 @@ import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import { below } from '@mixmint/core/kit/samplers'
 import { addressBlock } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
+import type { CoverPaths } from '../cover/sender.ts'
 import type { Path, Paths } from '../session/engines.ts'
 import { GATEWAY_LAYER, SERVICE_LAYER } from './document.ts'
 import type { DirectoryNode, DirectoryView } from './view.ts'
@@ -73,9 +74,7 @@ export function directoryPaths (view: () => DirectoryView | null, { gateway, pee
 }
 
 /** Of a wallet's cover: to services at random, and back. */
-export function coverPaths (
-  view: () => DirectoryView | null, { gateway, peer, mixKey }: Attachment
-): Record<'forward' | 'back', (now: Millis, rng: Rng) => Path | null> {
+export function coverPaths (view: () => DirectoryView | null, { gateway, peer, mixKey }: Attachment): CoverPaths {
   const find = finder(view)
   return {
     forward: (now, rng) => find(now, known => choosePath(known, rng, now, { from: gateway, to: chooseService(known, rng).peer })),

@@ -201,10 +201,13 @@ function checkExit (exit: ExitInit): ExitPolicy {
   return { ...checkNumbers('exit', { streams, dialPatience, patience, keep }), allows, privateAddresses, protocols }
 }
 
+/** Without a directory there are no services to send it to, and nobody sends it. */
+const NO_COVER = { send: 0, echoes: 0, pace: 0, loop: 0 }
+
 function checkNetworkParameters (parameters: Partial<NetworkParameters>): NetworkParameters {
   const { epochLength, epochGrace, clockSkew, services, ...defaults } = profile('default', new Uint8Array(0))
   known(parameters, Object.keys(defaults), 'parameters')
-  const all = { ...defaults, ...parameters }
+  const all = { ...defaults, cover: NO_COVER, ...parameters }
   attempt('parameters', () => {
     const complete = { ...all, epochLength, epochGrace, clockSkew, services }
     encode(Parameters, complete)

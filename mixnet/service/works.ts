@@ -68,7 +68,8 @@ export class Works {
               host: second,
               accepts: peer => !network.isNode(peer),
               admit: new RateLimit(() => walletLimits(parameters.cover)),
-              grace: () => parameters.walletGrace
+              grace: () => parameters.walletGrace,
+              cover: () => (network.parameters() ?? parameters).cover
             }
           }
         : {}),
@@ -78,9 +79,9 @@ export class Works {
       onUnreachable: network.unreachable,
       onReply: (surbId, payload) => { this.requester.onReply(surbId, payload) }
     })
-    const common = { suite, clock, meter, session, parameters: network.parameters, sendPacket: this.node.sendPacket.bind(this.node) }
+    const common = { suite, clock, rng, meter, session, parameters: network.parameters, sendPacket: this.node.sendPacket.bind(this.node) }
     this.requester = new MixnetRequester({
-      ...common, rng, paths: network.paths(self),
+      ...common, paths: network.paths(self),
       limits: { calls: limits.exchanges, surbs: limits.surbs, patience: limits.patience }
     })
     this.#responder = new MixnetResponder({

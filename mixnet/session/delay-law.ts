@@ -22,17 +22,22 @@ export interface MixingParameters {
   readonly strategy: Strategy
   /** Of one hop, ms, under poisson. */
   readonly meanDelay: Millis
-  readonly cover: Pick<Cover, 'loop'>
+  readonly cover: Cover
 }
 
 /** The time, ms, within which a packet has passed k mixes with probability p at least; 0 < p < 1. */
 export function delayQuantile ({ strategy, meanDelay, cover }: MixingParameters, k: number, p: number): Millis {
   switch (strategy.kind) {
-    case 'poisson': return meanDelay * quantile(x => erlang(k, x), p)
+    case 'poisson': return erlangQuantile(k, meanDelay, p)
     case 'timed': return strategy.interval * quantile(x => irwinHall(k, x), p)
     case 'pool': return strategy.interval * quantile(x => withPool(k, x), p)
     case 'threshold': return cover.loop * quantile(x => erlangBound(k * (strategy.batch - 1), x), p)
   }
+}
+
+/** The time before which a sum of k exponential times of this mean has passed with probability p < 1. */
+export function erlangQuantile (k: number, mean: Millis, p: number): Millis {
+  return k === 0 || mean === 0 ? 0 : mean * quantile(x => erlang(k, x), p)
 }
 
 /** Where a distribution function on the positive numbers reaches p. */

@@ -55,6 +55,8 @@ export type RequesterEvent =
   | { readonly is: 'unsent', readonly call: number }
   | { readonly is: 'cancel', readonly call: number }
   | { readonly is: 'timer' }
+  /** One packet may leave, at a time that nothing but chance has set. */
+  | { readonly is: 'slot' }
 
 export type RequesterEffect =
   /** `firstHop`: the address block of a neighbour. */

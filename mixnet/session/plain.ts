@@ -65,6 +65,7 @@ export class PlainRequester implements RequesterEngine {
       case 'unsent': return this.#end(event.call, notSent('no neighbour took the packet'))
       case 'cancel': return this.#end(event.call, new MixmintError('aborted', 'caller', 'the request was aborted; if it had been sent, it may still be carried out'))
       case 'timer': return this.#alarms.ring(now).flatMap(call => this.#ended(call, now))
+      case 'slot': return [] // its one packet has left with the start
     }
   }
 

@@ -8,7 +8,8 @@
  *   silence for a round trip (the quantile of the law of its delays, jittered, doubled each time)
  *             ──► what is known to be missing again, on fresh paths, in more copies the longer it was silent
  *
- * Packets leave one at a time, each built when it does, as fast as the window allows (window.ts). A service cannot make a
+ * Packets leave one at a time, each built when it does, as fast as the window allows (window.ts); or where the session
+ * sends cover, in slots of that, in which nobody can tell that there is something to say, or something again. A service cannot make a
  * requester send more than an honest one over a bad network would: a flight must have had the time to arrive, and must
  * bring the request on; and SURBs are made for fragments that are missing, less those that are out.
  *
@@ -41,7 +42,9 @@ export interface RequesterConfig {
   readonly meter: Meter
   /** What the directory prescribes now. */
   readonly parameters: () => SessionParameters
-  /** What links, queues and a service take beside the mixing, ms. */
+  /** Do packets leave only at `slot` events? */
+  readonly slotted: () => boolean
+  /** What links, queues and a service take beside the mixing and the cover, ms. */
   readonly base: Millis
   /** Most calls at once, and most SURBs remembered for all of them. */
   readonly callLimit: number
@@ -72,7 +75,7 @@ export class Requester implements RequesterEngine {
     this.#config = config
     this.#timing = timingsOf(config.parameters, () => this.#slack.of(config.base))
     this.#surbs = new SurbLedger(config.surbLimit)
-    this.#sender = new Sender(new Packer(config, this.#surbs))
+    this.#sender = new Sender(new Packer(config, this.#surbs), config.slotted)
   }
 
   /** Bytes of every message in this network. */
@@ -94,7 +97,7 @@ export class Requester implements RequesterEngine {
 
   step (event: RequesterEvent, now: Millis, rng: Rng): RequesterEffect[] {
     const effects = this.#take(event, now, rng)
-    effects.push(...this.#release(now, rng))
+    effects.push(...this.#release(event.is === 'slot' ? 1 : 0, now, rng))
     return effects
   }
 
@@ -105,12 +108,13 @@ export class Requester implements RequesterEngine {
       case 'unsent': return this.#unsent(event.call)
       case 'cancel': return this.#end(event.call, aborted())
       case 'timer': return this.#alarms.ring(now).flatMap(call => this.#timeout(call, now, rng))
+      case 'slot': return []
     }
   }
 
   /** The packets that may leave now. */
-  #release (now: Millis, rng: Rng): RequesterEffect[] {
-    return this.#sender.release(this.#timing(), now, rng).flatMap(({ call, packed, isLast }) => {
+  #release (slots: number, now: Millis, rng: Rng): RequesterEffect[] {
+    return this.#sender.release(slots, this.#timing(), now, rng).flatMap(({ call, packed, isLast }) => {
       if (packed !== null) {
         call.packets += 1
         call.given += packed.surbs

@@ -1,6 +1,7 @@
 /**
- * What leaves, and when: parts wait in the outbox, and each is made into a packet when its time has come. Building one
- * takes milliseconds, most of them for its SURBs, so a long request is never built as a whole.
+ * What leaves, and when: parts wait in the outbox, and each is made into a packet when its time has come: as the window
+ * says, or, where the session sends cover, when a slot of that is free. Building one takes milliseconds, most of them for
+ * its SURBs, so a long request is never built as a whole.
  */
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { PartPlan } from './flight.ts'
@@ -18,15 +19,18 @@ const TURN = 4
 export class Sender<C extends Packable> {
   readonly window = new Window()
   readonly #packer: Packer
+  readonly #slotted: () => boolean
   readonly #outbox = new Outbox<C>()
 
-  constructor (packer: Packer) {
+  /** @param slotted do packets leave in slots only? */
+  constructor (packer: Packer, slotted: () => boolean) {
     this.#packer = packer
+    this.#slotted = slotted
   }
 
   /** When `release` will have something to do; null: not before more is put. */
   get due (): Millis | null {
-    return this.#outbox.isEmpty ? null : this.window.next
+    return this.#outbox.isEmpty || this.#slotted() ? null : this.window.next
   }
 
   put (call: C, parts: readonly PartPlan[], rng: Rng): void {
@@ -47,15 +51,17 @@ export class Sender<C extends Packable> {
     this.#outbox.drop(call)
   }
 
-  release (timing: Timing, now: Millis, rng: Rng): Left<C>[] {
+  /** @param slots free now */
+  release (slots: number, timing: Timing, now: Millis, rng: Rng): Left<C>[] {
+    const slotted = this.#slotted()
     const left: Left<C>[] = []
-    for (let free = TURN; free > 0 && this.window.opens(now) <= now;) {
+    for (let free = slotted ? slots : TURN; free > 0 && (slotted || this.window.opens(now) <= now);) {
       const next = this.#outbox.next()
       if (next === null) break
       const packed = this.#packer.pack(next.call, next.part, now, rng)
       left.push({ call: next.call, packed, isLast: !this.#outbox.has(next.call) })
       if (packed === null) continue
-      this.window.take(now, timing, rng)
+      if (!slotted) this.window.take(now, timing, rng)
       free -= 1
     }
     return left

@@ -1,7 +1,8 @@
 /** How long to wait before a packet counts as lost: quantiles of the law of its delays. */
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import { exponential } from '@mixmint/core/kit/samplers'
-import { delayQuantile, type MixingParameters } from './delay-law.ts'
+import type { Cover } from '../directory/formats.ts'
+import { delayQuantile, erlangQuantile, type MixingParameters } from './delay-law.ts'
 
 /** What `base` may grow to, in times; how much of a wait is added at most, in waits. */
 const MOST_SLACK = 16
@@ -20,10 +21,28 @@ export interface Timing {
 export function timingOf (parameters: MixingParameters, base: Millis): Timing {
   const delaying = parameters.pathLength - 1
   const oneWay = delayQuantile(parameters, delaying, 0.99)
+  const { there, back, both } = coverDelays(parameters.cover)
   return {
-    spread: Math.ceil(oneWay),
-    oneWay: Math.ceil(oneWay + base / 2),
-    roundTrip: Math.ceil(delayQuantile(parameters, 2 * delaying, 0.999) + base)
+    spread: Math.ceil(oneWay + there),
+    oneWay: Math.ceil(oneWay + back + base / 2),
+    roundTrip: Math.ceil(delayQuantile(parameters, 2 * delaying, 0.999) + both + base)
+  }
+}
+
+const PER_MILLE = 1000
+
+/**
+ * What cover adds, at its 0.99 quantile: a packet waits for its slot; an answer for its turn at the service and again at the
+ * gateway, where echoes wait, too: in a queue whose server is busy a share of its time, times are longer by that share of
+ * what is left (M/M/1).
+ */
+function coverDelays ({ send, echoes, pace }: Cover): { there: Millis, back: Millis, both: Millis } {
+  const busy = send === 0 ? 0 : echoes / PER_MILLE * pace / send
+  const paced = pace / (1 - busy)
+  return {
+    there: erlangQuantile(1, send, 0.99),
+    back: erlangQuantile(2, paced, 0.99),
+    both: erlangQuantile((send > 0 ? 1 : 0) + (pace > 0 ? 2 : 0), Math.max(send, paced), 0.99)
   }
 }
 

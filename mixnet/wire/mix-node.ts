@@ -2,10 +2,11 @@
  * A mixer at work: drives a MixEngine with a real clock, timers and chance, over the links to its neighbours. The same
  * shell serves a mix, a gateway, and the ends of paths: a service and a wallet send their packets through it.
  */
-import { toHex } from '@mixmint/core/kit/bytes'
+import { isZero, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { LinkId, MixCounts, MixDropReason, MixEffect, MixEngine, MixEvent, MixParameters } from '../mixing/engine.ts'
+import type { Cover } from '../directory/formats.ts'
 import type { EpochKey } from '../mixing/keyring.ts'
 import { nodeOf, parseAddress, PEER_ID_SIZE, type PacketAddress } from '../sphinx/address.ts'
 import { ADDRESS_SIZE } from '../sphinx/layout.ts'
@@ -14,7 +15,8 @@ import { PacketLinks, type LinkCounts, type LinkLimits, type Neighbourhood, type
 import type { SeenLog } from './seen-log.ts'
 import type { StreamHost } from './stream-host.ts'
 import { TagRecorder } from './tag-recorder.ts'
-import { WalletLinks, type WalletCounts, type WalletLinksOptions } from './wallets.ts'
+import { WalletPacer } from './pacer.ts'
+import { WalletLinks, type WalletCounts, type WalletHooks, type WalletLinksOptions } from './wallets.ts'
 
 export interface MixNodeOptions {
   readonly node: StreamHost
@@ -25,7 +27,10 @@ export interface MixNodeOptions {
   readonly meter: Meter
   readonly limits?: Partial<LinkLimits>
   /** For a gateway: how it serves wallets, on a host other than `node`. */
-  readonly wallets?: Omit<WalletLinksOptions, 'packetSize' | 'onPacket' | 'rng' | 'meter'>
+  readonly wallets?: Omit<WalletLinksOptions, 'packetSize' | 'onPacket' | 'rng' | 'meter' | keyof WalletHooks> & {
+    /** What the directory prescribes now; without it nothing is paced. */
+    readonly cover?: () => Pick<Cover, 'send' | 'pace'>
+  }
   /**
    * Where seen tags are kept over a restart; a file for each key is made in it before the key is installed. Without it they
    * are not kept, as suits keys that live no longer than the process.
@@ -43,6 +48,8 @@ export interface MixNodeOptions {
   readonly onUnreachable?: (peer: LinkId) => void
   /** A reply on one of this node's SURBs: its id, 16 bytes, and the payload. */
   readonly onReply?: (surbId: Uint8Array, payload: Uint8Array) => void
+  /** For a wallet: its gateway pads with packets of zeros, which are none (alpha 0 is of low order). */
+  readonly padded?: boolean
 }
 
 /**
@@ -55,10 +62,12 @@ const CLOSING: Millis = 5_000
 /** From the end of a process until the next one takes packets, on a slow machine. */
 const RESTART: Millis = 30_000
 
+const NO_COVER = { send: 0, pace: 0 }
+
 export class MixNode {
   readonly #options: MixNodeOptions
   readonly #links: PacketLinks
-  readonly #wallets: WalletLinks | null
+  #wallets: { readonly links: WalletLinks, readonly pacer: WalletPacer } | null = null
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Infinity
   #onEmpty: (() => void) | undefined
@@ -66,22 +75,16 @@ export class MixNode {
 
   constructor (options: MixNodeOptions) {
     this.#options = options
-    const { node, neighbourhood, rng, meter, limits, wallets, engine, seenLog, onUnreachable } = options
+    const { node, neighbourhood, rng, meter, limits, wallets, engine, seenLog, onUnreachable, padded = false } = options
     const { packetSize } = engine
     this.#links = new PacketLinks({
       node, neighbourhood, packetSize, rng, meter, limits: { hold: this.#hold, ...limits }, onUnreachable,
-      onPacket: (from, packet) => { this.#take(from, packet) }
+      onPacket: (from, packet) => {
+        if (padded && isZero(packet)) meter.count('cover_padding')
+        else this.#take(from, packet)
+      }
     })
-    this.#wallets = wallets === undefined
-      ? null
-      : new WalletLinks({
-        ...wallets, packetSize, rng, meter,
-        onPacket: (from, packet) => {
-          const before = this.#bad()
-          this.#take(from, packet)
-          return this.#bad() === before
-        }
-      })
+    if (wallets !== undefined) this.#wallets = this.#walletLinks(wallets)
     if (seenLog !== undefined) {
       const onRecorded = (tags: number): void => { this.#handle({ kind: 'recorded', tags }) }
       this.#recorder = new TagRecorder({ log: seenLog, engine, meter, onRecorded })
@@ -92,7 +95,7 @@ export class MixNode {
   /** Take packets from now on. */
   async start (): Promise<void> {
     await this.#links.start()
-    await this.#wallets?.start()
+    await this.#wallets?.links.start()
     for (const { to, packet } of this.#handedOver()) this.#links.send(to, packet)
   }
 
@@ -112,6 +115,7 @@ export class MixNode {
   /** Which epoch is now current, and what its document prescribes. The packet size stays what it was. */
   setEpoch (epoch: number, parameters: MixParameters): void {
     this.#handle({ kind: 'epoch', epoch, parameters })
+    this.#wallets?.pacer.onDocument()
   }
 
   /**
@@ -139,9 +143,14 @@ export class MixNode {
     return this.#links.isUp(toHex(peer))
   }
 
+  /** And does it take packets as fast as they come? */
+  isFree (peer: Uint8Array): boolean {
+    return this.#links.isFree(toHex(peer))
+  }
+
   /** `wallets` is null where none attach. */
   counts (): { readonly mix: MixCounts, readonly links: LinkCounts, readonly wallets: WalletCounts | null } {
-    return { mix: this.#options.engine.counts(), links: this.#links.counts(), wallets: this.#wallets?.counts() ?? null }
+    return { mix: this.#options.engine.counts(), links: this.#links.counts(), wallets: this.#wallets === null ? null : countsOf(this.#wallets) }
   }
 
   /**
@@ -153,7 +162,7 @@ export class MixNode {
     const { engine, onRefused } = this.#options
     const closing = Math.min(CLOSING, ms)
     const soon = AbortSignal.timeout(closing)
-    await Promise.all([this.#links.refuse(soon), this.#wallets?.refuse(soon)])
+    await Promise.all([this.#links.refuse(soon), this.#wallets?.links.refuse(soon)])
     const signal = AbortSignal.timeout(ms)
     this.#handle({ kind: 'drain' })
     if (engine.queued > 0 && !signal.aborted) {
@@ -165,10 +174,28 @@ export class MixNode {
     this.#handle({ kind: 'abandon' })
     clearTimeout(this.#timer)
     await onRefused?.(signal)
+    this.#wallets?.pacer.drain()
     const late = AbortSignal.timeout(closing)
-    const [left] = await Promise.all([this.#links.stop(late), this.#wallets?.stop(late)])
+    const [left] = await Promise.all([this.#links.stop(late), this.#wallets?.links.stop(late)])
     this.#handOver(left)
     await this.#recorder?.close()
+  }
+
+  #walletLinks ({ cover = () => NO_COVER, ...wallets }: NonNullable<MixNodeOptions['wallets']>): { links: WalletLinks, pacer: WalletPacer } {
+    const { clock, rng, meter, engine: { packetSize } } = this.#options
+    const pacer: WalletPacer = new WalletPacer({ clock, rng, meter, packetSize, cover, links: () => links })
+    const { onAttached, onAway, onGone } = pacer
+    const links: WalletLinks = new WalletLinks({
+      ...wallets, packetSize, rng, meter, onAttached, onAway, onGone,
+      onPacket: (from, packet) => {
+        const before = this.#bad()
+        this.#take(from, packet)
+        const isGood = this.#bad() === before
+        if (isGood) pacer.heard(from)
+        return isGood
+      }
+    })
+    return { links, pacer }
   }
 
   #take (from: LinkId, packet: Uint8Array): void {
@@ -220,7 +247,7 @@ export class MixNode {
   #perform (effect: MixEffect): void {
     switch (effect.kind) {
       case 'forward': this.#links.send(toHex(nodeOf(effect.to)), effect.packet); break
-      case 'to-wallet': this.#wallets?.send(toHex(effect.wallet), effect.packet); break
+      case 'to-wallet': this.#wallets?.pacer.send(toHex(effect.wallet), effect.packet); break
       case 'deliver': this.#hook(() => this.#options.onDeliver?.(effect.message)); break
       case 'exit': this.#hook(() => this.#options.onExit?.(effect.message, effect.destination)); break
       case 'reply': this.#hook(() => this.#options.onReply?.(effect.surbId, effect.payload)); break
@@ -251,3 +278,16 @@ export class MixNode {
   }
 }
 
+/** Of the links to wallets, and of what waits before them. */
+function countsOf ({ links, pacer }: { readonly links: WalletLinks, readonly pacer: WalletPacer }): WalletCounts {
+  const [after, before] = [links.counts(), pacer.counts()]
+  return {
+    ...after,
+    queued: after.queued + before.queued,
+    dropped: {
+      'link-full': after.dropped['link-full'] + before.dropped['link-full'],
+      'no-link': after.dropped['no-link'] + before.dropped['no-link'],
+      'wallet-gone': after.dropped['wallet-gone'] + before.dropped['wallet-gone']
+    }
+  }
+}

@@ -75,6 +75,9 @@ export interface PacketLinksOptions {
 /** A packet that was taken and has not left. */
 export interface Unsent { readonly to: LinkId, readonly packet: Uint8Array }
 
+/** Packets of one turn of the event loop, which leave together. */
+export const FEW = 8
+
 export class PacketLinks {
   readonly #options: PacketLinksOptions
   readonly #limits: LinkLimits
@@ -114,6 +117,11 @@ export class PacketLinks {
   /** Is our stream to this peer open? */
   isUp (to: LinkId): boolean {
     return this.#outbound.get(to)?.up ?? false
+  }
+
+  /** Does it take packets as fast as they come? What paces packets must not fill a queue where it does not. */
+  isFree (to: LinkId): boolean {
+    return this.isUp(to) && (this.#outbound.get(to)?.queued ?? 0) < FEW
   }
 
   counts (): LinkCounts {

@@ -1,14 +1,20 @@
 /**
  * Anonymous requests from a wallet: the Requester engine with a real clock and timers, over the wallet's own MixNode,
- * which is the last hop of every reply. `onReply` is to be that node's hook of the same name.
+ * which is the last hop of every reply. `onReply` is to be that node's hook of the same name. Where cover is sent, the
+ * CoverSender stands between the engine and the node, from when this is made until it is closed: it says when a packet
+ * leaves, and sends another when there is none.
  */
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import type { LossFigures } from '../cover/loss.ts'
+import { earliest } from '../cover/process.ts'
+import { CoverSender, type CoverPaths, type CoverSenderEffect, type CoverSenderEvent } from '../cover/sender.ts'
 import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, Session, SessionParameters } from '../session/engines.ts'
 import { PlainRequester } from '../session/plain.ts'
 import { Requester } from '../session/requester.ts'
+import { timingsOf } from '../session/timing.ts'
 import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
@@ -26,7 +32,15 @@ export interface MixnetRequesterOptions {
   readonly paths: Paths
   /** `MixNode.sendPacket`. */
   readonly sendPacket: (to: Uint8Array, packet: Uint8Array) => SendResult
+  /** For a wallet. Without it nothing but requests is sent, whatever the network prescribes. */
+  readonly cover?: SessionCover
   readonly limits?: Partial<RequesterLimits>
+}
+
+export interface SessionCover {
+  readonly paths: CoverPaths
+  /** Can the link to the gateway take a packet now? */
+  readonly ready: () => boolean
 }
 
 export interface RequesterLimits {
@@ -38,6 +52,11 @@ export interface RequesterLimits {
   /** For a request that names no deadline. */
   readonly patience: Millis
 }
+
+/** Packets that wait for their tick. Of requests in fragments it is one, made when there is room. */
+const QUEUE = 256
+/** What links and queues take of an echo's time, beside the mixing and the cover. */
+const ECHO_SLACK: Millis = 2000
 
 const LIMITS: RequesterLimits = { calls: 256, surbs: 8192, base: 500, patience: 60_000 }
 
@@ -54,12 +73,15 @@ export interface MixnetRequestOptions {
   readonly replySize?: number | null
 }
 
+const NO_PATHS: CoverPaths = { forward: () => null, back: () => null }
+
 interface Waiting { readonly resolve: (content: Uint8Array) => void, readonly reject: (error: Error) => void }
 
 export class MixnetRequester {
   readonly #options: MixnetRequesterOptions
   readonly #limits: RequesterLimits
   readonly #engine: RequesterEngine
+  readonly #cover: CoverSender
   readonly #waiting = new Map<number, Waiting>()
   readonly #alarm: Alarm
   #parameters: SessionParameters | null = null
@@ -69,17 +91,37 @@ export class MixnetRequester {
   constructor (options: MixnetRequesterOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
-    this.#alarm = new Alarm(options.clock, () => { this.#step({ is: 'timer' }) })
+    this.#alarm = new Alarm(options.clock, () => {
+      this.#stepCover({ is: 'timer' })
+      this.#step({ is: 'timer' })
+    })
+    const timing = timingsOf(() => this.#known(), () => ECHO_SLACK)
+    this.#cover = new CoverSender({
+      suite: options.suite,
+      meter: options.meter,
+      parameters: () => this.#covering(),
+      paths: options.cover?.paths ?? NO_PATHS,
+      ready: () => options.cover?.ready() ?? false,
+      queueLimit: QUEUE,
+      homeWithin: () => timing().roundTrip
+    })
     const config = {
       suite: options.suite,
       meter: options.meter,
       parameters: () => this.#known(),
+      slotted: () => this.#covering().send > 0,
       base: this.#limits.base,
       callLimit: this.#limits.calls,
       surbLimit: this.#limits.surbs,
       paths: options.paths
     }
     this.#engine = options.session === 'plain' ? new PlainRequester(config) : new Requester(config)
+    this.onDocument()
+  }
+
+  /** What the network prescribes may have changed. */
+  onDocument (): void {
+    this.#stepCover({ is: 'timer' })
   }
 
   /**
@@ -112,7 +154,13 @@ export class MixnetRequester {
 
   /** The hook for `MixNode.onReply`. */
   readonly onReply = (surbId: Uint8Array, payload: Uint8Array): void => {
-    this.#step({ is: 'reply', surbId, payload })
+    if (this.#cover.awaits(surbId)) this.#stepCover({ is: 'reply', surbId, payload })
+    else this.#step({ is: 'reply', surbId, payload })
+  }
+
+  /** What became of the echoes. For whoever runs this session only: they say nothing of what it asked, but that it was there. */
+  echoes (): LossFigures {
+    return this.#cover.figures()
   }
 
   /** What is held now. */
@@ -129,17 +177,51 @@ export class MixnetRequester {
 
   #step (event: RequesterEvent): void {
     for (const effect of this.#engine.step(event, this.#options.clock.now(), this.#options.rng)) this.#perform(effect)
-    this.#alarm.set(this.#engine.due)
+    // The first packet of what was asked just now can be made before the next tick.
+    if (event.is !== 'slot' && this.#covering().send > 0 && this.#cover.waiting === 0) this.#step({ is: 'slot' })
+    this.#arm()
+  }
+
+  #stepCover (event: CoverSenderEvent): void {
+    for (const effect of this.#cover.step(event, this.#options.clock.now(), this.#options.rng)) this.#performCover(effect)
+    this.#arm()
+  }
+
+  #arm (): void {
+    if (!this.#closed) this.#alarm.set(earliest(this.#engine.due, this.#cover.due))
   }
 
   #perform (effect: RequesterEffect): void {
     switch (effect.do) {
-      case 'send':
-        if (this.#options.sendPacket(effect.firstHop, effect.packet) !== 'queued') this.#step({ is: 'unsent', call: effect.call })
-        break
+      case 'send': this.#stepCover({ is: 'packet', owner: effect.call, firstHop: effect.firstHop, packet: effect.packet }); break
       case 'resolve': this.#waiting.get(effect.call)?.resolve(effect.content); break
       case 'reject': this.#waiting.get(effect.call)?.reject(effect.error); break
     }
+  }
+
+  #performCover (effect: CoverSenderEffect): void {
+    switch (effect.do) {
+      case 'send': {
+        const result = this.#options.sendPacket(effect.firstHop, effect.packet)
+        if (result === 'queued') break
+        if (effect.owner === null) this.#options.meter.count('cover_unsent', { reason: result })
+        else this.#step({ is: 'unsent', call: effect.owner })
+        break
+      }
+      case 'unsent': this.#step({ is: 'unsent', call: effect.owner }); break
+      case 'slot': this.#step({ is: 'slot' }); break
+      // A wallet writes no log of where its packets go.
+      case 'alarm':
+      case 'clear': this.#options.meter.count('echo_alarms', { is: effect.do }); break
+    }
+  }
+
+  /** Cover as it is prescribed, or was last; none before, or for whoever sends none. */
+  #covering (): { send: Millis, echoes: number, packetSize: number } {
+    this.#parameters = this.#options.parameters() ?? this.#parameters
+    return this.#options.cover === undefined || this.#parameters === null
+      ? { send: 0, echoes: 0, packetSize: 0 }
+      : { ...this.#parameters.cover, packetSize: this.#parameters.packetSize }
   }
 
   /** What is prescribed, or was last. */

@@ -3,12 +3,16 @@
  * MixNode, which is the last hop of every request. `onDeliver` is to be that node's hook of the same name.
  */
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
-import type { Clock, Meter, Millis } from '@mixmint/core/kit/ports'
+import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import { isCover } from '../cover/message.ts'
+import { earliest } from '../cover/process.ts'
+import { ServiceCover, type ServiceCoverEvent } from '../cover/service.ts'
 import type { ResponderEffect, ResponderEngine, ResponderEvent, Session, SessionParameters } from '../session/engines.ts'
 import { PlainResponder } from '../session/plain.ts'
 import { Responder, type ResponderConfig } from '../session/responder.ts'
 import { parseAddress, type PacketAddress } from '../sphinx/address.ts'
+import { decodeMessage } from '../sphinx/message.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
 
@@ -36,6 +40,7 @@ export interface Exit {
 export interface MixnetResponderOptions {
   readonly suite: Suite
   readonly clock: Clock
+  readonly rng: Rng
   readonly meter: Meter
   /** What the network prescribes now, or null while that is not known: then nothing is answered. */
   readonly parameters: () => SessionParameters | null
@@ -59,14 +64,18 @@ export interface ResponderLimits {
   readonly running: number
   /** An incomplete request is forgotten after so long without a new part of it. */
   readonly gatherFor: Millis
+  /** Echoes answered in a second, and packets of answers that wait for their time. */
+  readonly echoes: number
+  readonly spaced: number
 }
 
-const LIMITS: ResponderLimits = { memory: 1 << 28, requests: 1 << 16, running: 256, gatherFor: 120_000 }
+const LIMITS: ResponderLimits = { memory: 1 << 28, requests: 1 << 16, running: 256, gatherFor: 120_000, echoes: 1000, spaced: 1 << 14 }
 
 export class MixnetResponder {
   readonly #options: MixnetResponderOptions
   readonly #handlers = new Map<string, MixnetHandler>()
   readonly #engine: ResponderEngine
+  readonly #cover: ServiceCover
   readonly #alarm: Alarm
   readonly #atWork = new Set<Promise<void>>()
   #parameters: SessionParameters | null = null
@@ -75,7 +84,17 @@ export class MixnetResponder {
   constructor (options: MixnetResponderOptions) {
     this.#options = options
     const limits = { ...LIMITS, ...options.limits }
-    this.#alarm = new Alarm(options.clock, () => { this.#step({ is: 'timer' }) })
+    this.#alarm = new Alarm(options.clock, () => {
+      this.#stepCover({ is: 'timer' })
+      this.#step({ is: 'timer' })
+    })
+    this.#cover = new ServiceCover({
+      suite: options.suite,
+      meter: options.meter,
+      parameters: () => ({ pace: this.#known().cover.pace, packetSize: this.#known().packetSize }),
+      echoLimit: limits.echoes,
+      queueLimit: limits.spaced
+    })
     const config: ResponderConfig = {
       suite: options.suite,
       meter: options.meter,
@@ -100,7 +119,9 @@ export class MixnetResponder {
       this.#options.meter.count('responder_dropped', { reason: this.#closed ? 'closed' : 'no-directory' })
       return
     }
-    this.#step({ is: 'delivered', message, destination })
+    const decoded = destination === null ? decodeMessage(message) : null
+    if (decoded !== null && isCover(decoded)) this.#stepCover({ is: 'cover', message: decoded })
+    else this.#step({ is: 'delivered', message, destination })
   }
 
   /** What is held now. */
@@ -108,8 +129,12 @@ export class MixnetResponder {
     return this.#engine.held
   }
 
-  /** Resolves when the handlers that are at work have ended and their answers are sent, or the signal fires. */
+  /**
+   * Resolves when the handlers that are at work have ended and their answers are sent, or the signal fires. From now on
+   * nothing that is sent waits for its time.
+   */
   async settle (signal: AbortSignal): Promise<void> {
+    this.#stepCover({ is: 'drain' })
     await Promise.race([
       Promise.all(this.#atWork),
       new Promise<void>(resolve => {
@@ -127,16 +152,24 @@ export class MixnetResponder {
 
   #step (event: ResponderEvent): void {
     if (this.#closed) return
-    for (const effect of this.#engine.step(event, this.#options.clock.now())) this.#perform(effect)
-    this.#alarm.set(this.#engine.due)
+    const effects = this.#engine.step(event, this.#options.clock.now())
+    const packets = effects.filter(effect => effect.do === 'send')
+    if (packets.length > 0) this.#stepCover({ is: 'answer', packets })
+    for (const effect of effects) if (effect.do === 'run') this.#run(effect)
+    this.#arm()
   }
 
-  #perform (effect: ResponderEffect): void {
-    if (effect.do === 'send') {
-      this.#send(effect.firstHop, effect.packet)
-      return
-    }
-    const { run, protocol, content, destination } = effect
+  #stepCover (event: ServiceCoverEvent): void {
+    if (this.#closed) return
+    for (const { firstHop, packet } of this.#cover.step(event, this.#options.clock.now(), this.#options.rng)) this.#send(firstHop, packet)
+    this.#arm()
+  }
+
+  #arm (): void {
+    this.#alarm.set(earliest(this.#engine.due, this.#cover.due))
+  }
+
+  #run ({ run, protocol, content, destination }: ResponderEffect & { do: 'run' }): void {
     const done = this.#answer(protocol, content, destination).then(
       answer => { this.#step({ is: 'answered', run, content: answer }) },
       (error: unknown) => { this.#step({ is: 'failed', run, error: this.#refusalOf(error) }) }

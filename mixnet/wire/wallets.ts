@@ -19,7 +19,7 @@ import type { LinkId } from '../mixing/engine.ts'
 import { pause } from './alarm.ts'
 import { InboundStreams } from './inbound.ts'
 import { PacketLink } from './link.ts'
-import { MIX_PROTOCOL, type LinkDropReason } from './packets.ts'
+import { FEW, MIX_PROTOCOL, type LinkDropReason } from './packets.ts'
 import { groupOf, isMixPeer, linkIdOf } from './peers.ts'
 import type { StreamHost } from './stream-host.ts'
 
@@ -135,6 +135,13 @@ export class WalletLinks {
     if (!this.#hasRoom(wallet) || !wallet.link.offer(packet)) return this.#drop('link-full', 1)
     this.#queued += 1
     return 'queued'
+  }
+
+  /** Is it here, and takes packets as fast as they come? */
+  isFree (to: LinkId): boolean {
+    const wallet = this.#wallets.get(to)
+    if (wallet === undefined || wallet.connection === null) return false
+    return wallet.link === null || (wallet.link.up && wallet.link.queued < FEW)
   }
 
   counts (): WalletCounts {

@@ -75,7 +75,7 @@ export class MixNetwork {
     this.#options = options
     this.parameters = {
       pathLength: this.pathLength, packetSize: options.packetSize ?? 4608, strategy: options.strategy ?? { kind: 'poisson' },
-      cover: { loop: 0, ...options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000
+      cover: { send: 0, echoes: 0, pace: 0, loop: 0, ...options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000
     }
     this.#rng = seededRng(`${options.seed}/keys`)
     this.#chance = seededRng(`${options.seed}/chance`)
@@ -99,7 +99,7 @@ export class MixNetwork {
 
   newRequester (changes: Partial<RequesterConfig> = {}): Requester {
     return new Requester({
-      suite: this.#options.suite, meter: this.meter, parameters: () => this.parameters,
+      suite: this.#options.suite, meter: this.meter, parameters: () => this.parameters, slotted: () => false,
       base: 100, callLimit: 10_000, surbLimit: 100_000, paths: this.paths, ...this.#options.requester, ...changes
     })
   }

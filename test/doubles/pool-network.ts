@@ -68,7 +68,7 @@ export class PoolNetwork {
     this.#rng = seededRng(options.seed)
     const { suite, client = false, pathLength = 5, packetSize = 4608, meanDelay = 50 } = options
     this.#parameters = {
-      strategy: { kind: 'poisson' }, cover: { loop: 0 }, pathLength, packetSize, meanDelay,
+      strategy: { kind: 'poisson' }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, pathLength, packetSize, meanDelay,
       requestLimit: 1 << 18, surbsPerPacket: 4, answerKept: 60_000
     }
     const everybody = new NodePool({ suite, meter: this.meter })
@@ -83,7 +83,7 @@ export class PoolNetwork {
       pool: this.pool, meter: this.meter, parameters: () => this.parameters,
       home: { peer: us.peer, mixKey: us.mixKey, at: client ? { entry: this.#nodes[2].entry.peer } : { block: addressBlock(us.addresses[0], us.peer) } }
     })
-    const config = { suite, meter: this.meter, parameters: () => this.parameters, base: 100, callLimit: 100, surbLimit: 1000, paths: this.paths }
+    const config = { suite, meter: this.meter, parameters: () => this.parameters, slotted: () => false, base: 100, callLimit: 100, surbLimit: 1000, paths: this.paths }
     this.requester = options.session === 'plain' ? new PlainRequester(config) : new Requester(config)
   }
 

@@ -43,11 +43,9 @@ const sender: Target = {
       paths: { forward: at => path([gateway, service], at, chance), back: at => path([gateway, wallet], at, chance) }
     })
     const replies: Array<{ surbId: Uint8Array, payload: Uint8Array }> = []
-    let [given, left, unsent, forgotten] = [0, 0, 0, 0]
+    let [given, left, unsent] = [0, 0, 0]
     const step = (event: CoverSenderEvent): void => {
-      const before = engine.waiting
       const effects = engine.step(event, now, chance)
-      if (event.is === 'forget') forgotten += before - engine.waiting
       for (const effect of effects) {
         if (effect.do === 'unsent') unsent += 1
         if (effect.do !== 'send') continue
@@ -55,7 +53,7 @@ const sender: Target = {
         if (effect.owner !== null) left += 1
         else answer(effect.packet)
       }
-      must(engine.waiting <= 5 && given === left + unsent + forgotten + engine.waiting, 'a packet was lost')
+      must(engine.waiting <= 5 && given === left + unsent + engine.waiting, 'a packet was lost')
       const { sent, returned, lost, pending, void: unknown } = engine.figures()
       must(sent === returned + lost + pending + unknown, 'an echo was lost without being lost')
       must(engine.due === null || Number.isFinite(engine.due), `due at ${engine.due}`)
@@ -73,8 +71,7 @@ const sender: Target = {
       now = later(now, engine.due, chance)
       switch (chance.below(10)) {
         case 0: case 1: given += 1; step({ is: 'packet', owner: chance.below(3), firstHop: gateway.hop.address, packet: chance.bytes(PACKET_SIZE) }); break
-        case 2: step({ is: 'forget', owner: chance.below(3) }); break
-        case 3: {
+        case 2: case 3: {
           const reply = replies.length === 0 ? { surbId: chance.bytes(16), payload: chance.bytes(PACKET_SIZE - 624) } : replies[chance.below(replies.length)]
           step({ is: 'reply', surbId: reply.surbId, payload: chance.often(0.3) ? mutated([reply.payload], chance) : reply.payload })
           break
@@ -92,17 +89,19 @@ const pacer: Target = {
   round: chance => {
     const meter = new CountingMeter()
     let [now, pace, given, left] = [1_000_000, chance.pick([0, 20, 200]), 0, 0]
-    const engine = new Pacer({ meter, pace: () => pace, ready: () => chance.often(0.8), queueLimit: 4, totalLimit: 8 })
+    const send = chance.pick([0, 1, 20])
+    const engine = new Pacer({ meter, cover: () => ({ send, pace }), ready: () => chance.often(0.8), queueLimit: 4, totalLimit: 8 })
     for (let n = chance.between(10, 150); n > 0; n--) {
       now = later(now, engine.due, chance)
       const who = chance.pick(['a', 'b', 'c', 'd'])
-      const is = chance.pick(['attach', 'detach', 'gone', 'packet', 'packet', 'packet', 'timer', 'timer'] as const)
+      const is = chance.often(0.005) ? 'drain' : chance.pick(['attach', 'detach', 'gone', 'packet', 'packet', 'packet', 'timer', 'timer'] as const)
       if (is === 'packet') given += 1
       if (chance.often(0.02)) pace = chance.pick([0, 20, 200])
-      for (const { packet } of engine.step(is === 'timer' ? { is } : is === 'packet' ? { is, wallet: who, packet: chance.bytes(1) } : { is, wallet: who }, now, chance)) if (packet !== null) left += 1
-      const dropped = meter.of('cover_wallet_dropped', { reason: 'full' }) + meter.of('cover_wallet_dropped', { reason: 'gone' })
-      must(given === left + dropped + engine.queued, 'a packet was lost')
-      must(engine.queued <= 8, `${engine.queued} packets wait`)
+      for (const { packet } of engine.step(is === 'timer' || is === 'drain' ? { is } : is === 'packet' ? { is, wallet: who, packet: chance.bytes(1) } : { is, wallet: who }, now, chance)) if (packet !== null) left += 1
+      const { queued, dropped } = engine.counts()
+      must(given === left + Object.values(dropped).reduce((sum, count) => sum + count, 0) + queued, 'a packet was lost')
+      for (const [reason, count] of Object.entries(dropped)) must(meter.of('cover_wallet_dropped', { reason }) === count, 'two counts of one thing')
+      must(queued <= 8, `${queued} packets wait`)
       must(engine.due === null || Number.isFinite(engine.due), `due at ${engine.due}`)
     }
   }
@@ -125,13 +124,13 @@ const serviceCover: Target = {
       const echoed = meter.of('cover_received', { kind: 'echo' })
       const which = chance.below(6)
       if (which === 0) given += packets.length
-      const event = which === 0 ? { is: 'answer' as const, packets } : which < 3 && message !== null ? { is: 'cover' as const, message } : { is: which === 5 && chance.often(0.1) ? 'flush' as const : 'timer' as const }
+      const event = which === 0 ? { is: 'answer' as const, packets } : which < 3 && message !== null ? { is: 'cover' as const, message } : { is: which === 5 && chance.often(0.1) ? 'drain' as const : 'timer' as const }
       left += engine.step(event, now, chance).length
       given += meter.of('cover_received', { kind: 'echo' }) - echoed
       const waiting = given - left - meter.of('cover_dropped', { reason: 'queue-full' })
       must(waiting >= 0 && waiting <= 10 && (waiting === 0) === (engine.due === null), `${waiting} packets wait`)
     }
-    left += engine.step({ is: 'flush' }, now, chance).length
+    left += engine.step({ is: 'drain' }, now, chance).length
     must(given === left + meter.of('cover_dropped', { reason: 'queue-full' }), 'a packet was lost')
   }
 }

@@ -53,7 +53,8 @@ class World {
     this.#lying = chance.often(0.5)
     this.#parameters = this.#prescribed()
     const common = { suite: toySuite, meter: this.#meter, parameters: () => this.#parameters }
-    const requester: RequesterConfig = { ...common, base: 100, callLimit: LIMITS.calls, surbLimit: LIMITS.surbs, paths: { forward: () => this.#path(service), back: () => this.#path(wallet) } }
+    const slotted = chance.often(0.3)
+    const requester: RequesterConfig = { ...common, slotted: () => slotted, base: 100, callLimit: LIMITS.calls, surbLimit: LIMITS.surbs, paths: { forward: () => this.#path(service), back: () => this.#path(wallet) } }
     const responder: ResponderConfig = {
       ...common, knows: protocol => protocol === PROTOCOL, gatherFor: GATHER, memoryLimit: LIMITS.memory, requestsLimit: LIMITS.requests, runLimit: LIMITS.running
     }
@@ -70,7 +71,7 @@ class World {
       else if (which < 12) this.#arrive()
       else if (which < 19) this.#return()
       else if (which < 21) this.#answer()
-      else if (which === 21) this.#ask({ is: 'timer' })
+      else if (which === 21) this.#ask({ is: chance.pick(['timer', 'slot']) })
       else if (which === 22) this.#mischief()
       else if (chance.often(0.1)) this.#parameters = this.#prescribed()
     }
@@ -80,7 +81,7 @@ class World {
   #prescribed (): SessionParameters {
     const chance = this.#chance
     return {
-      pathLength: 3, packetSize: chance.often(0.8) ? 1500 : chance.pick([2000, 4608]), meanDelay: 10, strategy: { kind: 'poisson' }, cover: { loop: 0 },
+      pathLength: 3, packetSize: chance.often(0.8) ? 1500 : chance.pick([2000, 4608]), meanDelay: 10, strategy: { kind: 'poisson' }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 },
       requestLimit: chance.pick([2000, 6000]), surbsPerPacket: chance.between(1, 4), answerKept: 3000
     }
   }

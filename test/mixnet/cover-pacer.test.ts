@@ -13,12 +13,13 @@ class Gateway {
   readonly clock = new EngineClock()
   readonly sent: Sent[] = []
   pace = 100
+  send = 0
   isReady = true
   readonly pacer: Pacer
   readonly #rng = seededRng('pacer')
 
   constructor (changes: Partial<PacerConfig> = {}) {
-    this.pacer = new Pacer({ meter: this.meter, pace: () => this.pace, ready: () => this.isReady, queueLimit: 100, totalLimit: 1000, ...changes })
+    this.pacer = new Pacer({ meter: this.meter, cover: () => ({ send: this.send, pace: this.pace }), ready: () => this.isReady, queueLimit: 100, totalLimit: 1000, ...changes })
   }
 
   step (event: PacerEvent): void {
@@ -94,7 +95,8 @@ describe('the pacer of a gateway', () => {
     gateway.step({ is: 'gone', wallet: 'a' })
     gateway.packets('a', 1)
     gateway.packets('stranger', 1)
-    expect([gateway.dropped('gone'), gateway.pacer.queued]).toEqual([9, 0])
+    expect(gateway.pacer.counts()).toEqual({ queued: 0, dropped: { 'link-full': 0, 'no-link': 2, 'wallet-gone': 7 } })
+    expect([gateway.dropped('no-link'), gateway.dropped('wallet-gone')]).toEqual([2, 7])
     gateway.step({ is: 'attach', wallet: 'a' })
     gateway.step({ is: 'gone', wallet: 'a' })
     expect(gateway.pacer.due).toBeNull()
@@ -142,6 +144,44 @@ describe('the pacer of a gateway', () => {
     expect(gateway.run(5_000).got('a')).toEqual([0, 1, 2])
   })
 
+  test('does not pad whom it has not heard for thirty times the mean of what a wallet sends', () => {
+    const gateway = new Gateway()
+    gateway.send = 200
+    gateway.step({ is: 'attach', wallet: 'a' })
+    expect(gateway.run(6_000).sent.length).toBeGreaterThan(40)
+    const padded = gateway.sent.length
+    expect(gateway.run(6_000).sent).toHaveLength(padded)
+    gateway.packets('a', 3)
+    expect(gateway.run(6_000).got('a')).toEqual([0, 1, 2])
+    expect(gateway.sent).toHaveLength(padded + 3)
+    gateway.step({ is: 'attach', wallet: 'a' })
+    expect(gateway.run(6_000).sent.length).toBeGreaterThan(padded + 40)
+  })
+
+  test('at a stop sends at once what waits, and what comes', () => {
+    const gateway = new Gateway()
+    gateway.step({ is: 'attach', wallet: 'a' })
+    gateway.packets('a', 3)
+    gateway.step({ is: 'drain' })
+    expect(gateway.got('a')).toEqual([0, 1, 2])
+    gateway.packets('a', 1)
+    expect(gateway.got('a')).toEqual([0, 1, 2, 0])
+    expect(gateway.pacer.due).toBeNull()
+  })
+
+  test('knows who is attached or away', () => {
+    const gateway = new Gateway()
+    const known = (): boolean => gateway.pacer.knows('a')
+    expect(known()).toBe(false)
+    gateway.step({ is: 'detach', wallet: 'a' })
+    expect(known()).toBe(false)
+    gateway.step({ is: 'attach', wallet: 'a' })
+    gateway.step({ is: 'detach', wallet: 'a' })
+    expect(known()).toBe(true)
+    gateway.step({ is: 'gone', wallet: 'a' })
+    expect(known()).toBe(false)
+  })
+
   test('drops what is too much for one wallet; of too much for all, the longest queue pays', () => {
     const gateway = new Gateway({ queueLimit: 4, totalLimit: 6 })
     for (const wallet of ['a', 'b', 'c']) {
@@ -149,11 +189,11 @@ describe('the pacer of a gateway', () => {
       gateway.step({ is: 'detach', wallet })
     }
     gateway.packets('a', 6)
-    expect([gateway.dropped('full'), gateway.pacer.queued]).toEqual([2, 4])
+    expect([gateway.dropped('link-full'), gateway.pacer.counts().queued]).toEqual([2, 4])
     gateway.packets('b', 3)
-    expect([gateway.dropped('full'), gateway.pacer.queued]).toEqual([3, 6])
+    expect([gateway.dropped('link-full'), gateway.pacer.counts().queued]).toEqual([3, 6])
     gateway.packets('b', 1)
-    expect([gateway.dropped('full'), gateway.pacer.queued]).toEqual([4, 6])
+    expect([gateway.dropped('link-full'), gateway.pacer.counts().queued]).toEqual([4, 6])
     for (const wallet of ['a', 'b', 'c']) gateway.step({ is: 'attach', wallet })
     gateway.run(10_000)
     expect([gateway.got('a'), gateway.got('b')]).toEqual([[1, 2, 3], [0, 1, 2]])
@@ -179,7 +219,8 @@ describe('the pacer of a gateway', () => {
       }
       const packets = events.filter(([{ is }]) => is === 'packet').length
       const got = gateway.sent.filter(({ packet }) => packet !== null).length
-      expect(got + gateway.dropped('full') + gateway.dropped('gone') + gateway.pacer.queued).toBe(packets)
+      const { queued, dropped } = gateway.pacer.counts()
+      expect(got + dropped['link-full'] + dropped['no-link'] + dropped['wallet-gone'] + queued).toBe(packets)
     }))
   })
 })

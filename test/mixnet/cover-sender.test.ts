@@ -89,9 +89,8 @@ describe('the sender of a wallet', () => {
     for (const owner of [1, 2, 1, 3, 4, 5]) wallet.packet(owner)
     expect(wallet.others).toEqual([{ do: 'unsent', owner: 4 }, { do: 'unsent', owner: 5 }])
     expect(wallet.sender.waiting).toBe(4)
-    wallet.step({ is: 'forget', owner: 1 })
     wallet.run(3000)
-    expect(wallet.owners.slice(0, 3)).toEqual([2, 3, null])
+    expect(wallet.owners.slice(0, 5)).toEqual([1, 2, 1, 3, null])
     expect(wallet.meter.of('cover_unsent', { reason: 'queue-full' })).toBe(2)
   })
 
@@ -156,27 +155,34 @@ describe('the sender of a wallet', () => {
     expect(wallet.sender.figures()).toMatchObject({ returned: 0 })
   })
 
-  test('makes the next drop packet ahead, in a turn of its own after the tick, and none while it has one', () => {
+  test('makes the next packets ahead, in a turn of their own after the tick', () => {
     const wallet = new Wallet().run(3000)
     const ticks = wallet.sent.map(({ at }) => at)
     expect(wallet.madeAt.slice(1)).toEqual(ticks)
-    const made = wallet.madeAt.length
-    for (let i = 0; i < 30; i++) {
-      wallet.packet(1)
-      wallet.run(20)
-    }
-    expect(wallet.madeAt).toHaveLength(made)
-    const { due } = wallet.sender
-    wallet.clock.now = due as number
-    const before = wallet.madeAt.length
-    const count = wallet.sent.length
-    wallet.step({ is: 'forget', owner: 1 })
+    // Room for a packet of a request is offered as often, and before the first tick.
+    expect(wallet.others).toHaveLength(ticks.length + 1)
+    expect(new Set(wallet.others.map(effect => effect.do))).toEqual(new Set(['slot']))
+    wallet.clock.now = wallet.sender.due as number
     wallet.step({ is: 'timer' })
     // At the tick it only leaves.
-    expect([wallet.sent.length, wallet.madeAt.length]).toEqual([count + 1, before])
-    expect(wallet.sender.due).toBe(due)
+    expect([wallet.sent.length, wallet.madeAt.length, wallet.others.length]).toEqual([ticks.length + 1, ticks.length + 1, ticks.length + 1])
+    expect(wallet.sender.due).toBe(wallet.clock.now)
     wallet.step({ is: 'timer' })
-    expect([wallet.sent.length, wallet.madeAt.length]).toEqual([count + 1, before + 1])
+    expect([wallet.sent.length, wallet.madeAt.length, wallet.others.length]).toEqual([ticks.length + 1, ticks.length + 2, ticks.length + 2])
+    expect(wallet.sender.due).toBeGreaterThan(wallet.clock.now)
+  })
+
+  test('makes no drop packet while it has one, and offers no room while a packet waits', () => {
+    const wallet = new Wallet().run(1000)
+    const [made, offered] = [wallet.madeAt.length, wallet.others.length]
+    const before = wallet.sent.length
+    wallet.packet(1)
+    wallet.packet(2)
+    while (wallet.sender.waiting > 0) wallet.run(10)
+    expect(wallet.owners.slice(before)).toEqual([1, 2])
+    expect(wallet.madeAt).toHaveLength(made)
+    // After the first left the second still waited.
+    expect(wallet.others).toHaveLength(offered + 1)
   })
 
   test('a drop packet whose keys have expired is made again', () => {

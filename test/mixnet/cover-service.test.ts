@@ -93,13 +93,16 @@ describe('cover at a service', () => {
   test('without pace they leave at once; and at a stop, what waits', () => {
     const service = new Service()
     service.answers(3)
-    service.step({ is: 'flush' })
+    service.step({ is: 'drain' })
     expect(service.sent).toHaveLength(3)
+    service.answers(1)
+    expect(service.sent).toHaveLength(4)
     expect(service.cover.due).toBeNull()
-    service.pace = 0
-    service.answers(2)
-    service.arrives({ is: 'echo', surb })
-    expect(service.sent).toHaveLength(6)
+    const other = new Service()
+    other.pace = 0
+    other.answers(2)
+    other.arrives({ is: 'echo', surb })
+    expect(other.sent).toHaveLength(3)
   })
 
   test('echoes are answered at a bounded rate, and so much waits at most', () => {

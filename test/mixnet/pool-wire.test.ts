@@ -41,7 +41,7 @@ async function world (count: number, session: Session): Promise<World> {
   const meter = new CountingMeter()
   const pool = new NodePool({ suite, meter })
   const parameters = (pathLength: number): SessionParameters => ({
-    strategy: { kind: 'poisson' }, cover: { loop: 0 }, pathLength, packetSize: 3000, meanDelay: 4, requestLimit: 1 << 16, surbsPerPacket: 3, answerKept: 1000
+    strategy: { kind: 'poisson' }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, pathLength, packetSize: 3000, meanDelay: 4, requestLimit: 1 << 16, surbsPerPacket: 3, answerKept: 1000
   })
   const each = new Map([3, 4, 5].map(length => [length, parameters(length)]))
   const state = { pathLength: 3 }
@@ -61,8 +61,8 @@ async function world (count: number, session: Session): Promise<World> {
     })
     const home: Home = { peer: host.peer, mixKey, at: entry === null ? { block: addressBlock(host.addresses()[0], host.peer) } : { entry: entry.peer } }
     const paths = new PoolPaths({ pool, meter, home, parameters: current })
-    const common = { suite, clock: systemClock, meter, parameters: current, session, sendPacket: (to: Uint8Array, packet: Uint8Array): SendResult => mix.sendPacket(to, packet) }
-    const requester = new MixnetRequester({ ...common, rng: systemRng, paths, limits: { base: 2000 } })
+    const common = { suite, clock: systemClock, rng: systemRng, meter, parameters: current, session, sendPacket: (to: Uint8Array, packet: Uint8Array): SendResult => mix.sendPacket(to, packet) }
+    const requester = new MixnetRequester({ ...common, paths, limits: { base: 2000 } })
     const responder = new MixnetResponder({
       ...common, mayReplyTo: firstHop => mayReplyInto(pool, firstHop),
       exit: {

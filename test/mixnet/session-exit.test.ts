@@ -14,7 +14,7 @@ it('at an exit a request is one of its destination: parts for another, or for th
   const responder = new Responder({
     suite, meter, gatherFor: 1000, memoryLimit: 1 << 20, requestsLimit: 10, runLimit: 10,
     knows: (_, destination) => destination?.peer.join() !== refused?.peer.join(),
-    parameters: () => ({ strategy: { kind: 'poisson' }, cover: { loop: 0 }, pathLength: 3, packetSize: 4608, meanDelay: 1, requestLimit: 1000, surbsPerPacket: 4, answerKept: 1000 })
+    parameters: () => ({ strategy: { kind: 'poisson' }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, pathLength: 3, packetSize: 4608, meanDelay: 1, requestLimit: 1000, surbsPerPacket: 4, answerKept: 1000 })
   })
   const content = new Uint8Array(200).fill(7)
   const id = new Uint8Array(16)

@@ -14,7 +14,7 @@ import { seededRng } from '../doubles/rng.ts'
 import { bytesFrom, native as suite, pathOf, walk } from './sphinx-material.ts'
 
 const PROTOCOL = '/test/1'
-const PARAMETERS = { pathLength: 3, packetSize: 4608, strategy: { kind: 'poisson' as const }, cover: { loop: 0 }, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
+const PARAMETERS = { pathLength: 3, packetSize: 4608, strategy: { kind: 'poisson' as const }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, meanDelay: 10, requestLimit: 20_000, surbsPerPacket: 5, answerKept: 1000 }
 const MEMORY = 200_000
 const rng = seededRng('hostile')
 
@@ -267,7 +267,7 @@ class Impostor {
   readonly ended: RequesterEffect[] = []
   now = 0
   readonly requester = new Requester({
-    suite, meter: this.meter, base: 100, callLimit: 10, surbLimit: 300, parameters: () => PARAMETERS,
+    suite, meter: this.meter, slotted: () => false, base: 100, callLimit: 10, surbLimit: 300, parameters: () => PARAMETERS,
     paths: { forward: () => ({ hops: this.there.hops, expires: Infinity }), back: () => ({ hops: this.back.hops, expires: Infinity }) }
   })
 

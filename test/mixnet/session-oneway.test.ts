@@ -59,7 +59,7 @@ describe('in fragments', () => {
 describe('plain', () => {
   const there = pathOf(3, 1)
   const parameters: SessionParameters = {
-    strategy: { kind: 'poisson' }, cover: { loop: 0 }, pathLength: 3, packetSize: 4608, meanDelay: 10, requestLimit: 1 << 18, surbsPerPacket: 0, answerKept: 1000
+    strategy: { kind: 'poisson' }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, pathLength: 3, packetSize: 4608, meanDelay: 10, requestLimit: 1 << 18, surbsPerPacket: 0, answerKept: 1000
   }
   const requester = new PlainRequester({
     suite, meter: new CountingMeter(), callLimit: 3, parameters: () => parameters,

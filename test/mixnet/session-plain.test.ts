@@ -15,7 +15,7 @@ import { bytesFrom, bytesOf, flipped, native as suite, pathOf, walk } from './sp
 const PROTOCOL = '/test/1'
 const rng = seededRng('plain')
 const PARAMETERS: SessionParameters = {
-  strategy: { kind: 'poisson' }, cover: { loop: 0 }, pathLength: 3, packetSize: 4608, meanDelay: 10, requestLimit: 1 << 18, surbsPerPacket: 4, answerKept: 1000
+  strategy: { kind: 'poisson' }, cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, pathLength: 3, packetSize: 4608, meanDelay: 10, requestLimit: 1 << 18, surbsPerPacket: 4, answerKept: 1000
 }
 const there = pathOf(3, 1)
 const back = pathOf(3, 2)

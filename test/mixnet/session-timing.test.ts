@@ -12,7 +12,7 @@ const rng = seededRng('timing')
 const MEAN = 50
 
 function parametersOf (strategy: Strategy, pathLength = 5, loop = 0): MixingParameters {
-  return { pathLength, strategy, meanDelay: MEAN, cover: { loop } }
+  return { pathLength, strategy, meanDelay: MEAN, cover: { send: 0, echoes: 0, pace: 0, loop } }
 }
 
 /** How long each of many packets takes through one mix that gets one packet per `every` ms, at Poisson times. */

@@ -73,9 +73,9 @@ function world (changes: Partial<MixnetRequesterOptions> = {}, responding: Parti
     if (peeled.kind === 'reply') requester.onReply(peeled.surbId, peeled.payload)
     return 'queued'
   }
-  const common = { suite, clock, meter, parameters: () => view().parameters, sendPacket: send }
+  const common = { suite, clock, rng, meter, parameters: () => view().parameters, sendPacket: send }
   const paths = directoryPaths(view, { gateway, peer: wallet.peer, mixKey: suite.x25519Base(wallet.key) }, meter)
-  const requester = new MixnetRequester({ ...common, rng, paths, ...changes })
+  const requester = new MixnetRequester({ ...common, paths, ...changes })
   const responder = new MixnetResponder({ ...common, mayReplyTo: firstHop => mayReplyTo(view(), firstHop), ...responding })
   closing.push(() => { requester.close() }, () => { responder.close() })
   return { requester, responder, service, meter, cut: is => { down = is }, layers: layer => { mixLayer = layer } }
