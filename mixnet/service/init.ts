@@ -161,6 +161,11 @@ export function checkInit (init: MixInit): Settings {
   }
 }
 
+/** Do others reach this node: to pass packets on, to be served, or through it as an exit? */
+export function isReached ({ relay, serve, exit }: Pick<Settings, 'relay' | 'serve' | 'exit'>): boolean {
+  return relay !== null || exit !== null || typeof serve === 'function' || serve.size > 0
+}
+
 function checkDirectory (directory: DirectoryInit): Settings['directory'] {
   known(directory, DIRECTORY_FIELDS, 'directory')
   const { network, authorities, store = null, kind = null } = directory

@@ -34,54 +34,62 @@ export interface MixPoolStatus extends MixPoolEntry {
 /** What entries say beside what paths need. */
 interface Extras { readonly exits: readonly string[], readonly clients: boolean }
 
+export interface MixPoolOptions {
+  readonly pool: NodePool
+  readonly clock: Clock
+  /** There are other nodes now. */
+  readonly onChange: () => void
+  /** Where a directory governs: the nodes that it lists. */
+  readonly listed: (() => MixPoolStatus[]) | null
+}
+
+/** Where a directory governs, it can only be looked at. */
 export class MixPool {
-  readonly #pool: NodePool
-  readonly #clock: Clock
-  readonly #onChange: () => void
+  readonly #options: MixPoolOptions
   readonly #extras = new Map<LinkId, Extras>()
 
-  /** @param onChange there are other nodes now */
-  constructor (pool: NodePool, clock: Clock, onChange: () => void) {
-    this.#pool = pool
-    this.#clock = clock
-    this.#onChange = onChange
-  }
-
-  get size (): number {
-    return this.#pool.size
+  constructor (options: MixPoolOptions) {
+    this.#options = options
   }
 
   /**
    * Add a node, or replace what is known of it. This node's own entry changes nothing: no path leads over it.
-   * @throws bad-pool-entry (caller), pool-full (operator)
+   * @throws bad-pool-entry, pool-governed (caller), pool-full (operator)
    */
   add (entry: MixPoolEntry): void {
+    this.#checkFree()
     const parsed = parseEntry(entry)
-    this.#pool.add(parsed)
+    this.#options.pool.add(parsed)
     this.#extras.set(toHex(parsed.peer), { exits: [...entry.exits ?? []], clients: entry.clients ?? false })
-    this.#onChange()
+    this.#options.onChange()
   }
 
-  /** @param peer its peer id. @returns was it there? */
+  /** @param peer its peer id. @returns was it there? @throws bad-pool-entry, pool-governed (caller) */
   remove (peer: string | { readonly toString: () => string }): boolean {
+    this.#checkFree()
     const bytes = peerBytesOf(peer.toString())
     this.#extras.delete(toHex(bytes))
-    return this.#pool.remove(bytes)
+    return this.#options.pool.remove(bytes)
   }
 
   /** All nodes, in order of their peer ids' bytes. */
   entries (): MixPoolStatus[] {
-    return this.#pool.list(this.#clock.now()).map(({ node, asideUntil }) => ({ ...this.#textOf(node), asideUntil }))
+    const { pool, clock, listed } = this.#options
+    return listed?.() ?? pool.list(clock.now()).map(({ node, asideUntil }) => ({ ...this.#textOf(node), asideUntil }))
   }
 
   /** The nodes of these that are not set aside; where all of them are, all. */
   select (fits: (extras: Extras) => boolean): PoolNode[] {
-    const all = this.#pool.list(this.#clock.now()).filter(({ node }) => {
+    const all = this.#options.pool.list(this.#options.clock.now()).filter(({ node }) => {
       const extras = this.#extras.get(node.name)
       return extras !== undefined && fits(extras)
     })
     const usable = all.filter(({ asideUntil }) => asideUntil === null)
     return (usable.length > 0 ? usable : all).map(({ node }) => node)
+  }
+
+  #checkFree (): void {
+    if (this.#options.listed !== null) throw new MixmintError('pool-governed', 'caller', 'this network has a directory, which alone says what its nodes are')
   }
 
   #textOf (node: PoolNode): MixPoolEntry {

@@ -5,32 +5,22 @@
  */
 import { serviceCapabilities, serviceDependencies } from '@libp2p/interface'
 import type { Startable } from '@libp2p/interface'
-import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { pureSuite } from '@mixmint/core/crypto/pure'
 import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter } from '@mixmint/core/kit/ports'
-import type { Suite } from '@mixmint/core/crypto/suite'
-import { openFiles } from '#files'
 import { NodePool } from '../pool/pool.ts'
-import { addressBlock, type PacketAddress } from '../sphinx/address.ts'
-import type { NodeFiles } from '../wire/files.ts'
-import { isMixPeer, peerBytes, peerIdFromBytes, type Target } from '../wire/peers.ts'
+import type { PacketAddress } from '../sphinx/address.ts'
+import { isMixPeer, peerBytes, peerIdFromBytes } from '../wire/peers.ts'
 import type { MixComponents, MixDialOptions, MixService, MixStatus } from './api.ts'
-import { Attachment } from './attachment.ts'
-import { HandlerBridge } from './bridge.ts'
 import { readDestination, type Destination, type Named } from './destination.ts'
-import { ExitForwarder } from './exit.ts'
-import { hostOf } from './hosts.ts'
-import { checkInit, type MixInit, type Settings } from './init.ts'
+import { checkInit, isReached, type MixInit, type Settings } from './init.ts'
 import { meterOf } from './meter.ts'
 import { MixPool, type MixPoolEntry } from './mix-pool.ts'
-import type { MixNetwork, Self } from './network.ts'
-import { ownAddresses, untilListening } from './own-address.ts'
-import { PoolNetwork } from './pool-network.ts'
-import { platformClock, platformRng } from './ports.ts'
+import type { MixNetwork } from './network.ts'
+import { platformClock } from './ports.ts'
+import { addressesOf, startInDirectory, startInPool, type Running } from './running.ts'
 import { MixStream } from './stream.ts'
-import { Works } from './works.ts'
 
 /**
  * The service, for `createLibp2p({ services: { mix: mix({…}) } })`. The node needs a secp256k1 identity.
@@ -39,17 +29,6 @@ import { Works } from './works.ts'
 export function mix (init: MixInit = {}): (components: MixComponents) => MixService {
   const settings = checkInit(init)
   return components => new Mix(components, settings)
-}
-
-const OWN_EPOCH = 0
-/** What others may ask for where nobody prescribes a mean delay. */
-const ANY_DELAY = { most: 60_000 }
-
-/** What is there between start and stop. */
-interface Running {
-  readonly network: MixNetwork
-  readonly works: Works
-  readonly attachment: Attachment | null
 }
 
 class Mix implements MixService, Startable {
@@ -62,8 +41,10 @@ class Mix implements MixService, Startable {
   readonly #settings: Settings
   readonly #meter: Meter
   readonly #peer: Uint8Array
+  #stop = new AbortController()
+  /** Null before the start and after the stop. */
+  #begun: Promise<Running> | null = null
   #running: Running | null = null
-  #mixKey: Uint8Array = new Uint8Array(0)
   #opened = 0
 
   constructor (components: MixComponents, settings: Settings) {
@@ -75,48 +56,37 @@ class Mix implements MixService, Startable {
     this.#meter = settings.meter ?? meterOf(components.metrics)
     this.#peer = peerBytes(components.peerId)
     this.#nodes = new NodePool({ suite: settings.suite ?? pureSuite, meter: this.#meter })
-    this.pool = new MixPool(this.#nodes, platformClock, () => { this.#running?.attachment?.poke() })
+    this.pool = new MixPool({
+      pool: this.#nodes, clock: platformClock, onChange: () => { this.#running?.attachment?.poke() },
+      listed: settings.directory === null ? null : () => this.#running?.network.listed?.() ?? []
+    })
     for (const entry of settings.pool) this.pool.add(entry)
   }
 
   start (): void {}
 
+  /** A network with a directory may be long in coming; the node does not wait for it. */
   async afterStart (): Promise<void> {
-    const { relay, limits, framing, parameters, serve } = this.#settings
-    const { registrar, connectionManager, logger, events } = this.#components
-    const suite = this.#settings.suite ?? await defaultSuite()
-    const [clock, rng, meter] = [platformClock, platformRng, this.#meter]
-    const files = this.#files(suite)
-    const secret = await this.#secret(files)
-    this.#mixKey = suite.x25519Base(secret)
-    if (relay !== null) await untilListening(events, () => this.#addresses())
-    const block = relay === null ? null : addressBlock(this.#addresses()[0], this.#peer)
-    const network = new PoolNetwork({ pool: this.#nodes, known: this.pool, parameters, clients: relay?.clients === true, self: this.#peer, clock, rng, meter })
-    const attachment = relay !== null ? null : new Attachment({ connections: connectionManager, candidates: () => this.#entries(network), onAttached: entry => { works.node.keep(entry) }, rng, meter })
-    const self: Self = { peer: this.#peer, mixKey: this.#mixKey, block, entry: () => attachment?.entry ?? null }
-    const works: Works = new Works({
-      suite, clock, rng, meter, network, parameters, limits, self,
-      host: hostOf(this.#components),
-      relay: attachment === null
-        ? { meanDelay: framing === 'plain' ? ANY_DELAY : parameters.meanDelay, clients: relay?.clients === true }
-        : { neighbourhood: attachment.neighbourhood },
-      session: framing,
-      bridge: new HandlerBridge({ registrar, logger, clock, meter, served: serve, patience: limits.handlerPatience }),
-      exit: this.#exit(),
-      seenLog: files?.seenLog ?? null
+    const { directory } = this.#settings
+    this.#stop = new AbortController()
+    const options = { settings: this.#settings, components: this.#components, meter: this.#meter, nodes: this.#nodes, pool: this.pool, stopped: this.#stop.signal }
+    const begun = (directory === null ? startInPool(options) : startInDirectory(options, directory)).then(running => {
+      this.#running = running
+      return running
     })
-    works.node.install({ epoch: OWN_EPOCH, privateKey: secret, from: 0, until: Infinity })
-        await works.node.start()
-    attachment?.start()
-    this.#running = { network, works, attachment }
+    this.#begun = begun
+    if (directory === null) await begun
+    else begun.catch(() => {}) // said to whoever waits for it
   }
 
   /** Before the connections go: what is inside leaves in its time. */
   async beforeStop (): Promise<void> {
-    const running = this.#running
+    const begun = this.#begun
+    this.#begun = null
     this.#running = null
-    await running?.attachment?.stop()
-    await running?.works.stop(this.#settings.limits.drain)
+    this.#stop.abort()
+    const running = await begun?.catch(() => null)
+    await running?.stop()
   }
 
   stop (): void {}
@@ -128,6 +98,9 @@ class Mix implements MixService, Startable {
   async dialProtocol (destination: Destination, protocol: string, options: MixDialOptions = {}): Promise<MixStream> {
     const { limits } = this.#settings
     const { expectReply = true, signal, patience = limits.patience, replySize, leave = 'quiet', quiet = 0 } = options
+    if (this.#settings.directory !== null && isReached(this.#settings)) {
+      throw new MixmintError('not-a-client', 'caller', 'a node that stands in the directory asks nobody over the mix: where its packets begin, everybody would see; let a node of its own ask')
+    }
     const named = readDestination(destination)
     const within = AbortSignal.timeout(patience)
     const running = await this.#ready(signal === undefined ? within : AbortSignal.any([signal, within])).catch((error: unknown) => {
@@ -150,12 +123,14 @@ class Mix implements MixService, Startable {
   }
 
   describe (): MixPoolEntry {
-    const { relay, exit } = this.#settings
-    if (relay === null || this.#running === null) throw new MixmintError('not-a-relay', 'caller', 'only a relay that has started has an entry for the pools of others')
+    const { relay, exit, directory } = this.#settings
+    if (relay === null || directory !== null || this.#running === null) {
+      throw new MixmintError('not-a-relay', 'caller', 'only a relay of a network without a directory, once it has started, has an entry for the pools of others')
+    }
     return {
       peer: this.#components.peerId.toString(),
-      addresses: this.#addresses(),
-      mixKey: toHex(this.#mixKey),
+      addresses: addressesOf(this.#components, this.#settings),
+      mixKey: toHex(this.#running.mixKey),
       exits: [...exit?.protocols.keys() ?? []],
       clients: relay.clients
     }
@@ -167,9 +142,10 @@ class Mix implements MixService, Startable {
     return { entry: entry === null ? null : peerIdFromBytes(entry).toString(), packets: works?.node.counts() ?? null }
   }
 
+  /** @throws also why the network is not known, when the signal fires */
   async #ready (signal: AbortSignal): Promise<Running> {
-    const running = this.#running
-    if (running === null) throw new MixmintError('not-started', 'caller', 'the node has not been started, or is stopping', { retry: true })
+    if (this.#begun === null) throw new MixmintError('not-started', 'caller', 'the node has not been started, or is stopping', { retry: true })
+    const running = await orAborted(this.#begun, signal)
     await running.attachment?.ready(signal)
     return running
   }
@@ -185,36 +161,18 @@ class Mix implements MixService, Startable {
     if (service === null) throw new MixmintError('no-exit', 'operator', 'no node of the network is an exit for this protocol now', { retry: true })
     return { service, via: address }
   }
-
-  #addresses (): string[] {
-    return ownAddresses(this.#components.addressManager, this.#peer, this.#settings.relay?.address ?? null)
-  }
-
-  #entries (network: MixNetwork): readonly Target[] {
-    const { entry } = this.#settings
-    return entry.length > 0 ? entry : network.entries()
-  }
-
-  #exit (): ExitForwarder | null {
-    const { exit: policy, parameters: { requestLimit } } = this.#settings
-    return policy === null ? null : new ExitForwarder({ connections: this.#components.connectionManager, policy, replyLimit: () => requestLimit, meter: this.#meter })
-  }
-
-  #files (suite: Suite): NodeFiles | null {
-    return this.#settings.folder === null ? null : openFiles(suite, this.#settings.folder)
-  }
-
-  /** The mix key of a network without epochs: the one that is kept, else a fresh one. */
-  async #secret (files: NodeFiles | null): Promise<Uint8Array> {
-    const kept = (await files?.mixKeys.load())?.find(({ epoch }) => epoch === OWN_EPOCH)
-    if (kept !== undefined) return kept.secret
-    const secret = platformRng.bytes(32)
-    files?.seenLog.create(OWN_EPOCH, secret)
-    await files?.mixKeys.keep({ epoch: OWN_EPOCH, secret })
-    return secret
-  }
 }
 
 function aborted ({ reason }: AbortSignal): MixmintError {
   return new MixmintError('aborted', 'caller', 'the exchange was aborted; if its request had left, it may still be carried out', { cause: reason })
+}
+
+/** What the promise becomes; no later than the signal fires. */
+async function orAborted<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const abort = (): void => { reject(new MixmintError('not-sent', 'peer', 'nothing was sent: the mix network is not known yet; are the authorities of its directory running?', { retry: true })) }
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
+  })
 }

@@ -5,6 +5,7 @@ import type { PacketAddress } from '../sphinx/address.ts'
 import type { Neighbourhood } from '../wire/packets.ts'
 import type { Target } from '../wire/peers.ts'
 import type { NetworkParameters } from './init.ts'
+import type { MixPoolStatus } from './mix-pool.ts'
 
 /** Who we are on this network: a node with an address of its own, or a client, attached to the entry that `entry` names now. */
 export interface Self {
@@ -38,4 +39,6 @@ export interface MixNetwork {
   paths: (self: Self) => Paths
   /** This node could not be reached: for networks whose paths avoid such. */
   unreachable?: (peer: LinkId) => void
+  /** Where a directory lists them: all nodes. */
+  readonly listed?: () => MixPoolStatus[]
 }

@@ -35,7 +35,8 @@ export interface WorksOptions {
   readonly relay: { readonly meanDelay: MeanDelay, readonly clients: boolean } | { readonly neighbourhood: Neighbourhood }
   readonly session: Session
   readonly bridge: HandlerBridge
-  readonly exit: ExitForwarder | null
+  /** For an exit; `replyLimit`: bytes that a reply may have. */
+  readonly exit: ((replyLimit: () => number) => ExitForwarder) | null
   readonly seenLog: SeenLog | null
 }
 
@@ -46,11 +47,13 @@ export class Works {
   readonly node: MixNode
   readonly requester: MixnetRequester
   readonly #responder: MixnetResponder
-  readonly #options: WorksOptions
+  readonly #exit: ExitForwarder | null
 
   constructor (options: WorksOptions) {
-    this.#options = options
-    const { suite, clock, rng, meter, host, network, parameters, limits, self, relay, session, bridge, exit, seenLog } = options
+    const { suite, clock, rng, meter, host, network, parameters, limits, self, relay, session, bridge, seenLog } = options
+    const replyLimit = (): number => (network.parameters() ?? parameters).requestLimit
+    const exit = options.exit?.(replyLimit) ?? null
+    this.#exit = exit
     const forwards = 'meanDelay' in relay
     const { first, second } = splitHost(host, peer => network.isNode(linkIdOf(peer)))
     const engine = new MixEngine({
@@ -89,7 +92,7 @@ export class Works {
       mayReplyTo: network.mayReplyTo,
       answering: {
         knows: protocol => bridge.knows(protocol),
-        answer: async (protocol, content) => await bridge.answer(protocol, content, (network.parameters() ?? parameters).requestLimit)
+        answer: async (protocol, content) => await bridge.answer(protocol, content, replyLimit())
       },
       ...(exit === null ? {} : { exit }),
       limits: { memory: limits.memory, requests: limits.requests, running: limits.running }
@@ -99,7 +102,7 @@ export class Works {
   async stop (ms: Millis): Promise<void> {
     this.requester.close()
     this.#responder.close()
-    this.#options.exit?.close()
+    this.#exit?.close()
     await this.node.stop(ms)
   }
 }

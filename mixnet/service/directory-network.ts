@@ -1,0 +1,132 @@
+/** A network with a directory: its document lists the nodes and prescribes what they do alike. */
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { noStore } from '@mixmint/core/kit/no-store'
+import type { Clock, Log, Meter, Rng } from '@mixmint/core/kit/ports'
+import { below } from '@mixmint/core/kit/samplers'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { directoryPaths } from '../directory/route.ts'
+import { mayReplyTo, topologyOf } from '../directory/topology.ts'
+import type { DirectoryNode, DirectoryView } from '../directory/view.ts'
+import type { LinkId, Topology } from '../mixing/engine.ts'
+import type { Path, Paths } from '../session/engines.ts'
+import { nodeOf, type PacketAddress } from '../sphinx/address.ts'
+import { answerAsMirror, askOver, serveDirectory } from '../wire/directory.ts'
+import { DirectoryKeeper } from '../wire/directory-keeper.ts'
+import type { NodePart } from '../wire/directory-publisher.ts'
+import type { Neighbourhood } from '../wire/packets.ts'
+import { entryOf, peerIdFromBytes, type Target } from '../wire/peers.ts'
+import { RpcClient } from '../wire/rpc-client.ts'
+import type { RpcServer } from '../wire/rpc-server.ts'
+import type { StreamHost } from '../wire/stream-host.ts'
+import type { NetworkParameters, Settings } from './init.ts'
+import { readListing } from './listing.ts'
+import type { MixPoolStatus } from './mix-pool.ts'
+import type { MixNetwork, Self } from './network.ts'
+import { sleep } from './ports.ts'
+
+export interface DirectoryNetworkOptions {
+  readonly suite: Suite
+  readonly directory: NonNullable<Settings['directory']>
+  readonly host: StreamHost
+  /** For a node that stands in the directory itself. */
+  readonly node: Omit<NodePart, 'publishTo'> | null
+  /** Our own peer id, 39 bytes. */
+  readonly self: Uint8Array
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly log: Log
+  readonly meter: Meter
+  /** A document has come into force. */
+  readonly onDocument: (view: DirectoryView) => void
+}
+
+export class DirectoryNetwork implements MixNetwork {
+  readonly topology: Topology
+  readonly neighbourhood: Neighbourhood
+  readonly #options: DirectoryNetworkOptions
+  readonly #rpc: RpcClient
+  readonly #keeper: DirectoryKeeper
+  #mirror: RpcServer | null = null
+
+  constructor (options: DirectoryNetworkOptions) {
+    this.#options = options
+    const { suite, directory: { network, authorities, store }, host, node, self, clock, rng, log, meter, onDocument } = options
+    this.#rpc = new RpcClient({ node: host, meter })
+    const sources = authorities.map(({ at }) => askOver(this.#rpc, at))
+    this.#keeper = new DirectoryKeeper({
+      suite, log, meter, sources, onDocument,
+      trust: { network, authorities: authorities.map(({ key }) => key) },
+      ports: { clock, rng, store: store ?? noStore, wait: sleep },
+      ...(node === null ? {} : { node: { ...node, publishTo: sources } })
+    })
+    this.topology = topologyOf(this.view, self)
+    this.neighbourhood = { addresses: peer => this.#node(peer)?.addresses ?? [], accepts: this.isNode }
+  }
+
+  /** @throws what the store of mix keys refuses with */
+  async start (): Promise<void> {
+    const { host, node, clock, meter } = this.#options
+    if (node !== null) this.#mirror = await serveDirectory(host, async request => await answerAsMirror(this.#keeper.client, clock, request), { meter })
+    await this.#keeper.start()
+  }
+
+  async stop (): Promise<void> {
+    await this.#keeper.stop()
+    await this.#mirror?.close()
+    this.#rpc.close()
+  }
+
+  /** The document in force, or null. */
+  view = (): DirectoryView | null => this.#keeper.view()
+
+  parameters = (): NetworkParameters | null => this.view()?.parameters ?? null
+
+  ready = async (signal: AbortSignal): Promise<NetworkParameters> => (await this.#keeper.ready(signal)).parameters
+
+  isNode = (peer: LinkId): boolean => this.#node(peer) !== undefined
+
+  mayReplyTo = (firstHop: PacketAddress): boolean => mayReplyTo(this.view(), firstHop)
+
+  entries = (): readonly Target[] => this.view()?.gateways.map(entryOf) ?? []
+
+  answers = (peer: Uint8Array): boolean => {
+    const node = this.view()?.byPeer(peer)
+    return node?.role === 'service' && node.mixKeys.length > 0
+  }
+
+  exit = (protocol: string, destination: PacketAddress): Uint8Array | null => {
+    const { self, rng } = this.#options
+    const not = [toHex(self), toHex(nodeOf(destination))]
+    const exits = this.view()?.nodes.filter(node => this.answers(node.peer) && readListing(node.body).exits.includes(protocol) && !not.includes(toHex(node.peer))) ?? []
+    return exits.length === 0 ? null : exits[below(rng, exits.length)].peer
+  }
+
+  /** Only clients of a gateway ask; nodes that stand in the directory do not. */
+  paths = ({ peer, mixKey, entry }: Self): Paths => {
+    const through = (find: (paths: Paths) => Path | null): Path | null => {
+      const gateway = entry()
+      return gateway === null ? null : find(directoryPaths(this.view, { gateway, peer, mixKey }, this.#options.meter))
+    }
+    return {
+      forward: (target, now, rng) => through(paths => paths.forward(target, now, rng)),
+      back: (target, now, rng) => through(paths => paths.back(target, now, rng))
+    }
+  }
+
+  /** The nodes of the document, as entries of a pool. */
+  listed = (): MixPoolStatus[] => {
+    const view = this.view()
+    return view?.nodes.map(node => ({
+      peer: peerIdFromBytes(node.peer).toString(),
+      addresses: [...new Set([...node.addresses, ...node.entry])],
+      mixKey: toHex(view.mixKey(node, this.#options.clock.now())?.key ?? new Uint8Array(0)),
+      exits: node.role === 'service' ? readListing(node.body).exits : [],
+      clients: node.role === 'gateway',
+      asideUntil: null
+    })) ?? []
+  }
+
+  #node (peer: LinkId): DirectoryNode | undefined {
+    return this.view()?.byPeer(fromHex(peer))
+  }
+}
