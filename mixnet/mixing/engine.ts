@@ -331,7 +331,6 @@ export class MixEngine {
     if (isSame(before, parameters.strategy)) return
     const waiting = this.#strategy.waiting()
     this.#strategy = strategyOf(parameters.strategy)
-    this.#leave(rng)
     for (const { packet } of waiting) this.#strategy.add(packet, this.#elapsed, rng)
     if (this.#draining) this.#flush(rng)
   }

@@ -21,7 +21,7 @@ import { TimedMix } from './timed.ts'
 /** A packet that waits: with the mean delay that it asked for, ms. */
 export interface Waiting { readonly mean: Millis }
 
-/** Times are on a clock that only runs forward. `leave` is called, with the same time, before packets are added and after. */
+/** Times are on a clock that only runs forward. `leave` is called, with the same time, before a packet is added and after. */
 export interface MixStrategy<T extends Waiting> {
   /** How many packets wait. */
   readonly size: number

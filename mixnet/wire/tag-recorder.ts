@@ -29,7 +29,6 @@ export class TagRecorder {
   #failing = false
   #running: Promise<void> | null = null
   #closed = false
-  #stopWaiting: (() => void) | undefined
 
   constructor (options: TagRecorderOptions) {
     this.#options = options
@@ -63,7 +62,6 @@ export class TagRecorder {
   /** Ends what is under way; what is not recorded by then never will be. */
   async close (): Promise<void> {
     this.#closed = true
-    this.#stopWaiting?.()
     await this.#running
     try {
       await this.#options.log.close()
@@ -85,7 +83,7 @@ export class TagRecorder {
       } catch {
         this.#failing = true
         meter.count('mix_seen_log_failed')
-        await this.#pause()
+        await new Promise<void>(resolve => { setTimeout(resolve, AGAIN_AFTER) })
         continue
       }
       onRecorded(tags)
@@ -98,15 +96,5 @@ export class TagRecorder {
     if (held === undefined || held === count) return
     await log.append(epoch, engine.seenSince(epoch, held))
     if (this.#held.has(epoch)) this.#held.set(epoch, count)
-  }
-
-  async #pause (): Promise<void> {
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, AGAIN_AFTER)
-      this.#stopWaiting = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 }

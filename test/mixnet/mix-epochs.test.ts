@@ -142,17 +142,31 @@ describe('draining', () => {
 
 describe('a tag that is not recorded yet', () => {
   test('holds up its packet, whatever becomes of it, and those that leave after it', () => {
-    const engine = ready({ strategy: { kind: 'threshold', batch: 2 } })
+    for (let i = 0; i < 10; i++) {
+      const engine = ready({ strategy: { kind: 'threshold', batch: 4 } })
+      engine.handle({ kind: 'recorded', tags: 0 }, 0, rng)
+      expect(send(engine, [...packets(4), exitFor(KEY, new Uint8Array(3968))])).toEqual([])
+      expect(engine.counts()).toEqual({ received: 5, forwarded: 0, delivered: 0, queued: 5, dropped: {} })
+      const { waiting } = engine.snapshot()
+      expect(waiting.map(({ wait }) => wait)).toEqual([0, 0, 0, 0, 0])
+      expect(engine.nextDeadline()).toBeUndefined()
+      const left = [1, 2, 3, 4].flatMap(tags => {
+        const out = engine.handle({ kind: 'recorded', tags }, 0, rng)
+        expect(engine.counts().forwarded).toBeLessThanOrEqual(tags)
+        return out
+      })
+      expect(left).toEqual(waiting.slice(0, 4).map(({ effect }) => effect))
+      expect(engine.handle({ kind: 'recorded', tags: 5 }, 0, rng)).toMatchObject([{ kind: 'deliver' }])
+      expect(engine.counts()).toEqual({ received: 5, forwarded: 4, delivered: 1, queued: 0, dropped: {} })
+    }
+  })
+
+  test('keeps its packet in the queue, which then is full sooner', () => {
+    const engine = ready({ strategy: { kind: 'threshold', batch: 2 }, queueLimit: 3 })
     engine.handle({ kind: 'recorded', tags: 0 }, 0, rng)
-    expect(send(engine, [...packets(2), exitFor(KEY, new Uint8Array(3968))])).toEqual([])
-    expect(engine.counts()).toEqual({ received: 3, forwarded: 0, delivered: 0, queued: 3, dropped: {} })
-    expect(engine.snapshot().waiting.map(({ wait }) => wait)).toEqual([0, 0, 0])
-    expect(engine.nextDeadline()).toBeUndefined()
-    const first = engine.handle({ kind: 'recorded', tags: 1 }, 0, rng).length
-    expect(first).toBeLessThan(2)
-    expect(engine.handle({ kind: 'recorded', tags: 2 }, 0, rng)).toHaveLength(2 - first)
-    expect(engine.handle({ kind: 'recorded', tags: 3 }, 0, rng)).toMatchObject([{ kind: 'deliver' }])
-    expect(engine.counts()).toEqual({ received: 3, forwarded: 2, delivered: 1, queued: 0, dropped: {} })
+    send(engine, packets(5))
+    expect(engine.counts()).toMatchObject({ queued: 3, dropped: { 'queue-full': 2 } })
+    expect(engine.handle({ kind: 'recorded', tags: 5 }, 0, rng)).toHaveLength(2)
   })
 
   test('costs no time when it is recorded while the packet waits', () => {

@@ -2,6 +2,7 @@
 import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { concat } from '@mixmint/core/kit/bytes'
@@ -168,6 +169,11 @@ describe('a file that is not what it was', () => {
     expect(() => new SeenLog(dir).load(7, rng.bytes(32))).toThrow(refused('seen-log-damaged', /another key/))
     cpSync(pathOf(7), pathOf(8))
     expect(() => found(8)).toThrow(refused('seen-log-damaged', /another key/))
+    const next = readFileSync(pathOf(7))
+    next.write('mixtags2')
+    next.writeUInt32BE(crc32(next.subarray(0, HEADER - 4)), HEADER - 4)
+    writeFileSync(pathOf(7), next)
+    expect(() => found(7)).toThrow(refused('seen-log-damaged', /does not begin/))
     writeFileSync(pathOf(7), concat(...all))
     expect(() => found(7)).toThrow(refused('seen-log-damaged', /does not begin/))
   })
