@@ -79,7 +79,6 @@ export class PacketLink {
     if (this.#retry === undefined) return
     clearTimeout(this.#retry)
     this.#retry = undefined
-    this.#failures = 0
     this.#open()
   }
 

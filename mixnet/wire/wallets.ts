@@ -200,7 +200,7 @@ export class WalletLinks {
       const reason = isMixmintError(error) ? error.code : 'internal'
       meter.count('wallet_streams_broken', { reason })
       const isBreach = BREACHES.includes(reason) || (reason === 'peer-silent' && !wallet.proven)
-      if (isBreach && wallet.connection === connection) this.#forget(wallet, error as Error)
+      if (isBreach) this.#forget(wallet, error as Error)
     })
   }
 

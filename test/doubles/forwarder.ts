@@ -44,6 +44,11 @@ export class Forwarder {
     for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy()
   }
 
+  /** End all connections, as if both sides had wished it. */
+  end (): void {
+    for (const pair of this.#pairs) for (const socket of pair) socket.end()
+  }
+
   /** Break off all connections, and take no more. */
   async stop (): Promise<void> {
     this.cut()

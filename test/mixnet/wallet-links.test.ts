@@ -1,27 +1,16 @@
 /** Sessions of wallets at a gateway: attached, away, back, gone. */
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { Connection, Stream, StreamHandler } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
+import type { StreamHost } from '@mixmint/mixnet/wire/stream-host'
+import { WalletLinks } from '@mixmint/mixnet/wire/wallets'
 import { freshIdentity } from '../../nodes/identity.ts'
-import { Forwarder } from '../doubles/forwarder.ts'
-import { stopHost, until } from './hosts.ts'
-import { openGateway, openWallet, packet, type Gateway, type Wallet } from './wallet-material.ts'
-
-const lines: Forwarder[] = []
-afterEach(async () => { await Promise.all(lines.splice(0).map(async line => { await line.stop() })) })
-
-async function lineTo (gateway: Gateway): Promise<Forwarder> {
-  const line = await Forwarder.start(gateway.host.addresses()[0])
-  lines.push(line)
-  return line
-}
-
-/** The wallet has sent a packet, and one for it has come. */
-async function meet (gateway: Gateway, wallet: Wallet): Promise<void> {
-  const [got, sent] = [wallet.got.length, gateway.got.length]
-  wallet.links.send(gateway.id, packet(0))
-  await until(() => gateway.got.length > sent)
-  expect(gateway.links.send(wallet.id, packet(0))).toBe('queued')
-  await until(() => wallet.got.length > got)
-}
+import { CountingMeter } from '../doubles/meter.ts'
+import { seededRng } from '../doubles/rng.ts'
+import { rawStream, startHost, stopHost, until } from './hosts.ts'
+import { framed, lineTo, meet, openGateway, openWallet, packet, SIZE } from './wallet-material.ts'
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
@@ -69,14 +58,46 @@ describe('a wallet', () => {
   })
 })
 
+test('a wallet that says goodbye and stays connected has no stream left', async () => {
+  const gateway = await openGateway()
+  const odd = await startHost({ role: 'wallet', listen: [] })
+  await odd.node.handle(MIX_PROTOCOL, () => {})
+  const stream = await rawStream(odd, gateway.host, MIX_PROTOCOL)
+  stream.send(framed(packet(1)))
+  await until(() => gateway.got.length === 1)
+  const id = toHex(odd.peer)
+  gateway.links.send(id, packet(2))
+  const streams = (): number => gateway.host.node.getConnections().flatMap(({ streams }) => streams).filter(({ protocol }) => protocol === MIX_PROTOCOL).length
+  await until(() => streams() === 2)
+  await stream.close()
+  await until(() => gateway.events.includes(`gone ${id}`))
+  await until(() => streams() === 0)
+  expect(gateway.host.node.getConnections()).toHaveLength(1)
+})
+
+test('a stream whose connection is gone before it is looked at takes no seat', async () => {
+  const { promise, resolve } = Promise.withResolvers<StreamHandler>()
+  const gateway = await openGateway()
+  const links = new WalletLinks({
+    host: { ...gateway.host.node, handle: async (_protocol, handler) => { resolve(handler) }, unhandle: async () => {} } as StreamHost,
+    packetSize: SIZE, admit: { admit: () => 0, forget: () => {} }, grace: () => 0, accepts: () => true, onPacket: () => true,
+    rng: seededRng('late'), meter: new CountingMeter()
+  })
+  await links.start()
+  const { peerId: remotePeer } = gateway.host.node
+  await (await promise)({} as Stream, { remotePeer, remoteAddr: multiaddr('/ip4/192.0.2.1/tcp/1'), status: 'closed' } as unknown as Connection)
+  expect(links.counts()).toMatchObject({ attached: 0, away: 0 })
+})
+
 describe('a wallet whose connection breaks', () => {
-  test('comes back under the same name, and gets what came meanwhile, in order', async () => {
-    const gateway = await openGateway()
+  test.each(['cut', 'end'] as const)('(%s) comes back under the same name, and gets what came meanwhile, in order', async how => {
+    // Nothing is tried again of itself for a long time: coming back is what counts.
+    const gateway = await openGateway({ limits: { backoff: { first: 100_000, most: 100_000 } } })
     const line = await lineTo(gateway)
     const wallet = await openWallet(gateway, { at: [line.address] })
     await meet(gateway, wallet)
     line.frozen = true // nobody comes through before we have looked
-    line.cut()
+    line[how]()
     await until(() => gateway.links.counts().away === 1)
     for (let i = 1; i <= 50; i++) expect(gateway.links.send(wallet.id, packet(i))).toBe('queued')
     expect(gateway.links.counts()).toMatchObject({ attached: 0, queued: 50 })
@@ -128,6 +149,21 @@ describe('a wallet whose connection breaks', () => {
     expect(gateway.links.counts()).toMatchObject({ attached: 0, away: 0, sent: 1, queued: 0, dropped: { 'link-full': 5, 'wallet-gone': 20 } })
     expect(gateway.meter.of('wallet_link_dropped', { reason: 'wallet-gone' })).toBe(20)
     expect(gateway.links.send(wallet.id, packet(1))).toBe('no-link')
+  })
+
+  test('and that is back is not waited for any more', async () => {
+    const gateway = await openGateway({ grace: 400 })
+    const line = await lineTo(gateway)
+    const wallet = await openWallet(gateway, { at: [line.address] })
+    for (let i = 0; i < 3; i++) {
+      await meet(gateway, wallet)
+      line.cut()
+      await until(() => gateway.events.length === 2 * i + 3)
+    }
+    const back = performance.now()
+    await until(() => performance.now() - back > 500)
+    expect(gateway.events.filter(event => event.startsWith('gone'))).toEqual([])
+    await meet(gateway, wallet)
   })
 
   test('before it has sent a packet, is not waited for', async () => {

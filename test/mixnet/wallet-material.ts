@@ -1,5 +1,5 @@
 /** A gateway's door without the mixing behind it, and wallets of all kinds before it. */
-import { afterEach } from 'vitest'
+import { afterEach, expect } from 'vitest'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { toHex } from '@mixmint/core/kit/bytes'
 import type { Admit } from '@mixmint/mixnet/abuse/admit'
@@ -7,9 +7,10 @@ import { PacketLinks } from '@mixmint/mixnet/wire/packets'
 import { WalletLinks, type WalletLimits } from '@mixmint/mixnet/wire/wallets'
 import type { Host, HostOptions } from '../../nodes/host.ts'
 import { freshIdentity } from '../../nodes/identity.ts'
+import { Forwarder } from '../doubles/forwarder.ts'
 import { CountingMeter } from '../doubles/meter.ts'
 import { seededRng } from '../doubles/rng.ts'
-import { startHost } from './hosts.ts'
+import { startHost, until } from './hosts.ts'
 
 export interface Gateway {
   readonly host: Host
@@ -30,10 +31,12 @@ export interface Wallet {
 
 export const SIZE = 4608
 const SMALL = { backoff: { first: 10, most: 50 } }
+const lines: Forwarder[] = []
 const open: Array<{ stop: (signal: AbortSignal) => Promise<unknown> }> = []
 
 afterEach(async () => {
   await Promise.all(open.splice(0).map(async links => { await links.stop(AbortSignal.timeout(50)) }))
+  await Promise.all(lines.splice(0).map(async line => { await line.stop() }))
 })
 
 export async function openGateway (options: {
@@ -87,6 +90,22 @@ export function packet (number: number): Uint8Array {
   const bytes = new Uint8Array(SIZE)
   new DataView(bytes.buffer).setUint32(100, number)
   return bytes
+}
+
+/** A line to the gateway, at whose far end wallets have this network address: loopback has 2^24. */
+export async function lineTo (gateway: Gateway, address = '127.0.0.1'): Promise<Forwarder> {
+  const line = await Forwarder.start(gateway.host.addresses()[0], () => address)
+  lines.push(line)
+  return line
+}
+
+/** The wallet has sent a packet, and one for it has come. */
+export async function meet (gateway: Gateway, wallet: Wallet): Promise<void> {
+  const [got, sent] = [wallet.got.length, gateway.got.length]
+  wallet.links.send(gateway.id, packet(0))
+  await until(() => gateway.got.length > sent)
+  expect(gateway.links.send(wallet.id, packet(0))).toBe('queued')
+  await until(() => wallet.got.length > got)
 }
 
 /** Bytes of the right length that are no packet. */

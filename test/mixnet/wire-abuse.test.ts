@@ -6,7 +6,7 @@ import { RateLimit } from '@mixmint/mixnet/abuse/rate-limit'
 import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
 import type { Host } from '../../nodes/host.ts'
 import { closed, rawStream, startHost, stopHost, until } from './hosts.ts'
-import { bad, framed, openGateway, openWallet, packet, type Gateway, type Wallet } from './wallet-material.ts'
+import { bad, framed, lineTo, openGateway, openWallet, packet, type Gateway, type Wallet } from './wallet-material.ts'
 
 const WIDE = { perSecond: 1e6, burst: 1e6 }
 
@@ -210,6 +210,22 @@ describe('when all seats are taken', () => {
   })
 })
 
+test('a wallet that has moved is of the crowd of its new address', async () => {
+  const gateway = await openGateway({ limits: { wallets: 3 } })
+  const [home, away, third] = [await lineTo(gateway), await lineTo(gateway, '127.5.0.1'), await lineTo(gateway, '127.6.0.1')]
+  const moved = await openWallet(gateway, { at: [home.address, away.address] })
+  await flows(gateway, moved)
+  await home.stop()
+  await until(() => away.open === 1)
+  const [one, two] = [await openWallet(gateway), await openWallet(gateway)]
+  await flows(gateway, one)
+  await flows(gateway, two)
+  // Of those who speak, one of the two with the same address goes, though the one that moved has been silent for longer.
+  await flows(gateway, await openWallet(gateway, { at: [third.address] }))
+  expect(gateway.events).toContain(`gone ${one.id}`)
+  expect(gateway.events).not.toContain(`gone ${moved.id}`)
+})
+
 describe('a wallet that does not read', () => {
   test('has so much waiting and no more; when nothing moves, it loses its connection, and later the rest', async () => {
     const gateway = await openGateway({ grace: 200, limits: { stall: 300, queue: 40 } })
@@ -237,7 +253,7 @@ describe('a wallet that does not read', () => {
   })
 
   test('gives way, when all queues are full, to one whose queue is shorter', async () => {
-    const gateway = await openGateway({ limits: { queue: 30, queues: 50 } })
+    const gateway = await openGateway({ grace: 600, limits: { queue: 30, queues: 50 } })
     const [honest, ...evil] = [await openWallet(gateway), await openWallet(gateway), await openWallet(gateway)]
     for (const wallet of [honest, ...evil]) await flows(gateway, wallet, 1)
     await Promise.all(evil.map(async ({ host }) => { await stopHost(host) }))
@@ -245,7 +261,8 @@ describe('a wallet that does not read', () => {
     for (let i = 0; i < 30; i++) for (const { id } of evil) gateway.links.send(id, packet(i))
     expect(gateway.links.counts()).toMatchObject({ queued: 50, dropped: { 'link-full': 10 } })
     await flows(gateway, honest, 5)
-    expect(gateway.links.counts().queued).toBeLessThanOrEqual(50)
+    await until(() => gateway.links.counts().away === 0)
+    expect(gateway.links.counts()).toMatchObject({ queued: 0, dropped: { 'link-full': 11, 'wallet-gone': 49 } })
     const { sent, queued, dropped } = gateway.links.counts()
     expect(sent + queued + dropped['link-full'] + dropped['wallet-gone']).toBe(3 + 60 + 5)
   })
