@@ -6,16 +6,17 @@ import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
-import { MixmintError } from '@mixmint/core/kit/errors'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { Parameters } from '@mixmint/mixnet/directory/formats'
+import { networkParameters, PARAMETER_NAMES } from './parameters.ts'
 
 const ROLES = ['authority', 'gateway', 'mix', 'bank', 'center', 'merchant'] as const
 export type Role = typeof ROLES[number]
+const PROFILES = ['default', 'demo'] as const
 
 /** Who signs the directory, and where it is found. Public; everyone on the network has the same. */
 export interface NetworkConfig {
   readonly network: string
-  /** f of n = 3f + 1 authorities. */
-  readonly faults: number
   readonly authorities: ReadonlyArray<{ readonly key: Uint8Array, readonly address: string }>
 }
 
@@ -36,7 +37,7 @@ export interface NodeConfig {
   /** Where wallets come in: multiaddrs of TCP, or of WebSocket (…/ws). */
   readonly entry: readonly string[]
   /** Settings of the role, under a table of its name. */
-  readonly profile: string
+  readonly parameters: Parameters
   readonly admit: readonly Admission[]
   readonly bootstrapWait: number
   /** A mix that stops lets the packets inside leave in their time, for so long at most, ms. */
@@ -56,11 +57,11 @@ export interface NodeConfig {
 /** Below what service managers wait before they kill (systemd: 90 s). */
 const DRAIN_LIMIT = 60_000
 
-type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'tables'
+type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'table' | 'tables'
 type Shape = Record<string, Kind>
 
 const SHAPES: Record<Role, Shape> = {
-  authority: { profile: 'text', bootstrapWait: 'uint', admit: 'tables' },
+  authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint' },
   mix: { drainLimit: 'uint' },
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
@@ -75,13 +76,14 @@ function bad (file: string, why: string): MixmintError {
 /** @throws no-such-network, when there is no readable file, bad-config (operator) */
 export function readNetwork (file: string): NetworkConfig {
   const raw = readToml(file, 'no-such-network')
-  check(file, raw, { network: 'text', faults: 'uint', authority: 'tables' })
+  check(file, raw, { network: 'text', authority: 'tables' })
   const authorities = tables(file, raw.authority, { key: 'text', address: 'text' }, 'authority')
   if (authorities.length === 0) throw bad(file, 'at least one [[authority]] with key and address is wanted')
+  const keys = authorities.map(a => text(file, a, 'key'))
+  if (new Set(keys).size < keys.length) throw bad(file, 'authority.key: an authority is listed twice')
   return {
     network: text(file, raw, 'network'),
-    faults: uint(file, raw, 'faults', 0),
-    authorities: authorities.map(a => ({ key: key(file, 'authority.key', text(file, a, 'key')), address: text(file, a, 'address') }))
+    authorities: authorities.map((a, i) => ({ key: key(file, 'authority.key', keys[i]), address: text(file, a, 'address') }))
   }
 }
 
@@ -104,7 +106,7 @@ export function readNode (dir: string): NodeConfig {
     network: readNetwork(resolve(dir, text(file, raw, 'network', '../network.toml'))),
     listen: text(file, raw, 'listen'),
     entry,
-    profile: text(file, own, 'profile', 'default'),
+    parameters: parameters(file, own),
     admit: tables(file, own.admit, { peer: 'text', role: 'text', kind: 'text', layer: 'uint' }, 'admit').map(a => {
       const as = (['gateway', 'mix', 'service'] as const).find(r => r === a.role)
       if (as === undefined) throw bad(file, 'admit.role: one of gateway, mix, service wanted')
@@ -171,6 +173,21 @@ function uint (file: string, table: Record<string, unknown>, name: string, other
   const value = table[name] ?? otherwise
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw bad(file, `${name}: a whole number from 0 on is wanted`)
   return value
+}
+
+/** @param own the table of an authority; other roles have none, and take the parameters from the directory */
+function parameters (file: string, own: Record<string, unknown>): Parameters {
+  const profile = PROFILES.find(name => name === text(file, own, 'profile', 'default'))
+  if (profile === undefined) throw bad(file, `authority.profile: one of ${PROFILES.join(', ')} wanted`)
+  const changed = own.parameters ?? {}
+  if (typeof changed !== 'object' || Array.isArray(changed)) throw bad(file, 'a table [authority.parameters] is wanted')
+  check(file, changed as Record<string, unknown>, Object.fromEntries(PARAMETER_NAMES.map(name => [name, 'uint'])), 'authority.parameters')
+  try {
+    return networkParameters(profile, changed as Record<string, unknown>)
+  } catch (error) {
+    if (isMixmintError(error, 'bad-parameters')) throw bad(file, `authority.parameters: ${error.message}`)
+    throw error
+  }
 }
 
 function tables (file: string, value: unknown, shape: Shape, name: string): Array<Record<string, unknown>> {

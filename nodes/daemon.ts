@@ -10,6 +10,7 @@ import { peerBytes } from '@mixmint/mixnet/wire/peers'
 import { sleep, systemClock, systemRng } from './clock.ts'
 import { readNode, type Role as RoleName } from './config.ts'
 import { serveControl, type Json } from './control.ts'
+import { evidenceOperation } from './evidence.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { Counters, createLog } from './observe.ts'
 import type { Daemon, Role } from './roles/role.ts'
@@ -53,8 +54,8 @@ export async function runDaemon (dir: string, supervised: boolean): Promise<void
     // Told to stop while starting: whatever has begun ends with the process; every store operation is atomic.
     const role = await Promise.race([started, told.then(() => null)])
     if (role === null) return
-    const status = async (): Promise<Json> => ({ role: config.role, suite: suite.name, ...await role.status(), counters: counters.all() })
-    const control = await serveControl(dir, { ...role.operations, status })
+    const status = async (): Promise<Json> => ({ role: config.role, suite: suite.name, ...await role.status(), equivocations: role.evidence.proofs.length, counters: counters.all() })
+    const control = await serveControl(dir, { ...role.operations, evidence: evidenceOperation(role.evidence), status })
     log.info('serving', { suite: suite.name })
     process.stdout.write(`${READY} ${config.role}\n`)
     await told

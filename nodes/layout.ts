@@ -20,6 +20,9 @@ import { loadOrCreateSeed } from './secrets.ts'
 export interface NetworkPlan {
   readonly network: string
   readonly profile: 'default' | 'demo'
+  /** What differs from the profile, as under [authority.parameters]. */
+  readonly parameters?: Readonly<Record<string, unknown>>
+  readonly authorities: number
   readonly unit: string
   readonly gateways: number
   readonly layers: number
@@ -31,7 +34,7 @@ export interface NetworkPlan {
 }
 
 export const SMALL_NETWORK: NetworkPlan = {
-  network: 'mixmint-local', profile: 'demo', unit: 'cent', gateways: 2, layers: 3, mixesPerLayer: 2, centers: 7,
+  network: 'mixmint-local', profile: 'demo', authorities: 4, unit: 'cent', gateways: 2, layers: 3, mixesPerLayer: 2, centers: 7,
   ring: { replicas: 4, faults: 1, quorum: 3 }, denominations: 16,
   catalogue: [{ item: 'newspaper', price: 250 }, { item: 'coffee', price: 320 }, { item: 'book', price: 1995 }, { item: 'song', price: 99 }]
 }
@@ -40,7 +43,7 @@ export const SMALL_NETWORK: NetworkPlan = {
 export function nodeNames (plan: NetworkPlan): { authority: string[], mixnet: string[], money: string[] } {
   const up = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1)
   return {
-    authority: ['authority'],
+    authority: up(plan.authorities).map(i => `authority-${i}`),
     mixnet: [...up(plan.gateways).map(i => `gateway-${i}`), ...up(plan.layers).flatMap(layer => up(plan.mixesPerLayer).map(i => `mix-${layer}-${i}`))],
     money: [...up(plan.centers).map(i => `center-${i}`), 'bank', 'merchant']
   }
@@ -73,7 +76,7 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
   const secret = (name: string, file: string): Uint8Array => suite.ed25519KeyPair(loadOrCreateSeed(join(dir, name, file))).publicKey
   const bank = secret('bank', 'bank.key')
 
-  const admit = all.filter(name => name !== 'authority').map(name => {
+  const admit = [...names.mixnet, ...names.money].map(name => {
     const [kind, layer] = name.split('-')
     const role = kind === 'gateway' || kind === 'mix' ? kind : 'service'
     return { peer: peers.get(name)?.text ?? '', role, kind: role === 'service' ? kind : '', ...(kind === 'mix' ? { layer: Number(layer) } : {}) }
@@ -82,7 +85,9 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
     const entry = entryTransports(name).map(transport => `${listen()}${transport}`)
     writeFileSync(join(dir, name, 'config.toml'), `${stringify({ role, listen: address.get(name), ...(entry.length > 0 ? { entry } : {}), ...(Object.keys(settings).length > 0 ? { [role]: settings } : {}) })}\n`)
   }
-  write('authority', 'authority', { profile: plan.profile, bootstrapWait: 60_000, admit })
+  for (const name of names.authority) {
+    write(name, 'authority', { profile: plan.profile, bootstrapWait: 60_000, ...(plan.parameters === undefined ? {} : { parameters: plan.parameters }), admit })
+  }
   for (const name of names.mixnet) write(name, name.split('-')[0])
   for (const name of names.money.filter(name => name.startsWith('center-'))) write(name, 'center')
   write('bank', 'bank', { unit: plan.unit, denominations: plan.denominations })
@@ -95,8 +100,10 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
   })
   // Last, so that a folder with it is complete.
   writeFileSync(join(dir, 'network.toml'), `${stringify({
-    network: `${plan.network}-${toHex(bank).slice(0, 8)}`, faults: 0,
-    authority: [{ key: toHex(secret('authority', 'authority.key')), address: formatTarget({ peer: peers.get('authority')?.bytes ?? new Uint8Array(0), addresses: [address.get('authority') ?? ''] }) }]
+    network: `${plan.network}-${toHex(bank).slice(0, 8)}`,
+    authority: names.authority.map(name => ({
+      key: toHex(secret(name, 'authority.key')), address: formatTarget({ peer: peers.get(name)?.bytes ?? new Uint8Array(0), addresses: [address.get(name) ?? ''] })
+    }))
   })}\n`)
 }
 

@@ -153,7 +153,7 @@ export class Participant {
   /** @throws directory-unavailable (operator) while no document is in force */
   view (): DirectoryView {
     const view = this.keeper.view()
-    if (view === null) throw new MixmintError('directory-unavailable', 'operator', 'no document of the directory is in force here', { retry: true })
+    if (view === null) throw this.keeper.unavailable
     return view
   }
 

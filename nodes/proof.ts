@@ -1,27 +1,53 @@
-/** Checking a double-spend proof with nothing but itself: it carries the keyset that the bank signed. */
+/**
+ * Checking a proof with nothing but itself: two spends of a coin with the keyset that the bank signed, or two statements of
+ * a directory authority.
+ */
 import { coinId } from '@mixmint/core/cash/coin'
+import type { DoubleSpendProofFile } from '@mixmint/core/cash/formats'
 import { verifyKeyset } from '@mixmint/core/cash/keyset'
 import { coinKeys } from '@mixmint/core/cash/registry'
 import { verifyDoubleSpend } from '@mixmint/core/cash/spend'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { unarmorAs } from './armor.ts'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
+import { unarmor } from './armor.ts'
 
 export interface ProvenDoubleSpend {
+  readonly kind: 'double-spend'
   readonly coin: Uint8Array
   readonly value: number
   readonly unit: string
   readonly bank: Uint8Array
 }
 
+/** A directory authority said two things where an honest one says one. */
+export interface ProvenEquivocation {
+  readonly kind: 'equivocation'
+  readonly authority: Uint8Array
+  readonly network: string
+  readonly epoch: number
+  /** vote, proposal, prevote, precommit, document */
+  readonly what: string
+}
+
 /**
  * @throws bad-text, wrong-kind (caller), bad-encoding; bad-keyset when the keyset is not signed by the bank it names; those
- *   of verifyDoubleSpend (peer). Whether that bank is yours, the caller decides.
+ *   of verifyDoubleSpend and verifyEquivocation (peer). Whether that bank or authority is yours, the caller decides.
  */
-export async function verifyProofText (text: string): Promise<ProvenDoubleSpend> {
+export async function verifyProofText (text: string): Promise<ProvenDoubleSpend | ProvenEquivocation> {
   const suite = await defaultSuite()
-  const { proof, keyset: signed } = unarmorAs('proof', text)
+  const armored = unarmor(text)
+  if (armored.kind === 'proof') return doubleSpend(suite, armored.value)
+  if (armored.kind !== 'equivocation') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${armored.kind}, but a proof is wanted`)
+  verifyEquivocation(suite, armored.value)
+  const { authority, statement: { network, epoch, what } } = armored.value.first
+  return { kind: 'equivocation', authority, network, epoch, what }
+}
+
+function doubleSpend (suite: Suite, { proof, keyset: signed }: DoubleSpendProofFile): ProvenDoubleSpend {
   const { keyset } = signed
   const id = verifyKeyset(suite, keyset.network, keyset.bank, signed)
   verifyDoubleSpend(suite, coinKeys(id, keyset), proof)
-  return { coin: coinId(suite, proof.first.coin), value: proof.first.coin.value, unit: keyset.unit, bank: keyset.bank }
+  return { kind: 'double-spend', coin: coinId(suite, proof.first.coin), value: proof.first.coin.value, unit: keyset.unit, bank: keyset.bank }
 }

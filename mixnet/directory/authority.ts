@@ -1,54 +1,35 @@
 /**
- * A directory authority (DESIGN §3): takes descriptors of the nodes that its operator admitted, makes one document an
- * epoch, and signs it. A saga engine; its driver runs `tick` when `tick` asked for it and after each publication.
+ * A directory authority (DESIGN §3): takes descriptors of the nodes that its operator admitted, agrees with the other
+ * authorities on one document an epoch, and signs it. A saga engine; its driver runs `tick` and, for each other authority,
+ * `pull`, when they asked for it; `tick` also after each publication, and after a pull that brought news.
  *
- *   store   directory/node/<peer 39>    the newest signed descriptor of an admitted node
- *           directory/document/<u64 e>  our document of epoch e with the signatures so far
+ *   register.ts     who is admitted, and what they published
+ *   ballot.ts       votes and the agreement on one epoch, for as long as it has no valid document
+ *   archive.ts      documents
+ *   evidence.ts     proofs against authorities; colleagues.ts: how the others are
  *
- * One document per epoch: it is inserted, durably, before anything shows it, and what the store holds is what is given
- * out; so a crash between signing and sending cannot lead to a second one. Epochs only rise, for the same reason.
- *
- * Authorities that have the same descriptors make the same bytes. Where theirs differ no document becomes valid; agreeing
- * on the descriptors first would go in front of `make`.
+ * One document an epoch: ours is inserted, durably, before anything shows it, and what the store holds is what is given
+ * out; so a crash between signing and sending cannot lead to a second one.
  */
-import { concat, equal, toHex, u64, utf8 } from '@mixmint/core/kit/bytes'
-import { decode, encode } from '@mixmint/core/kit/codec'
+import { equal, toHex } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
 import { MixmintError, isMixmintError } from '@mixmint/core/kit/errors'
-import type { Meter, Millis } from '@mixmint/core/kit/ports'
-import { batch, gather, get, now as clock, scanAll, type Saga } from '@mixmint/core/kit/saga'
+import type { Log, Meter, Millis } from '@mixmint/core/kit/ports'
+import { now as clock, type Saga } from '@mixmint/core/kit/saga'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
-import { verifyDescriptor } from './descriptor.ts'
-import {
-  DOCUMENT_LIMIT, assemble, buildDocument, checkParameters, decodeDocument, earliestListed, equivocation, GATEWAY_LAYER, quorum,
-  SERVICE_LAYER, signDocument, signers, type Trust
-} from './document.ts'
-import { epochAt, epochEnd, epochStart, lead } from './epoch.ts'
-import { SignedDescriptor, SignedDocument, type Descriptor, type Document, type Parameters } from './formats.ts'
-import { assignLayers } from './layers.ts'
-import { refusal, type DirectoryReply, type DirectoryRequest } from './messages.ts'
-
-/** One line of the operator's list. */
-export interface Admission {
-  readonly peer: Uint8Array
-  readonly role: Descriptor['role']
-  /** For a service its kind, else ''. */
-  readonly kind: string
-  /** Where this mix shall stand, from 1; without it the authority chooses. */
-  readonly layer?: number
-}
-
-/** What a service published. */
-export interface ListedService { readonly peer: Uint8Array, readonly kind: string, readonly body: Uint8Array }
-
-/**
- * The rules of what services may publish. Called before a descriptor is taken.
- * @param others what all other services have published
- * @param context.previous what this service had published before, or null
- * @returns null, or the kebab-case code to refuse it with
- */
-export type CheckService = (kind: string, body: Uint8Array, others: readonly ListedService[], context: {
-  readonly peer: Uint8Array, readonly previous: Uint8Array | null, readonly now: Millis
-}) => string | null
+import type { Choice } from './agreement.ts'
+import { Archive } from './archive.ts'
+import { Ballot, forgetBallots, storedBallots } from './ballot.ts'
+import { Colleagues, type Colleague } from './colleagues.ts'
+import { checkParameters, documentStatement, DOCUMENT_LIMIT, signDocument, type Trust } from './document.ts'
+import { epochAt, epochEnd, epochStart, lead, patience } from './epoch.ts'
+import { Evidence } from './evidence.ts'
+import { ask, takeUp, type AuthorityEffect } from './exchange.ts'
+import { SignedDescriptor, type Parameters, type SignedDocument } from './formats.ts'
+import type { CheckService } from './merge.ts'
+import { refusal, type DirectoryReply, type DirectoryRequest, type ReplyOf } from './messages.ts'
+import { Register, type Admission, type Listing } from './register.ts'
+import { makeVote, Vote } from './vote.ts'
 
 export interface AuthorityConfig {
   readonly key: Ed25519KeyPair
@@ -56,74 +37,106 @@ export interface AuthorityConfig {
   readonly trust: Trust
   readonly parameters: Parameters
   readonly admitted: readonly Admission[]
-  /** After a start, how long to wait for admitted nodes that have not published before a document is made without them, in ms. */
+  /** After a start, how long to wait for admitted nodes that have not published before a vote is cast without them, in ms. */
   readonly bootstrapWait: number
   readonly checkService?: CheckService
 }
 
-/** Ask another authority for its document of an epoch; resumed with it, or null when it has none or does not answer. */
-export interface AuthorityEffect { readonly do: 'ask-vote', readonly authority: Uint8Array, readonly epoch: number }
+/** How an authority is, for its operator. */
+export interface AuthorityStatus {
+  /** The epoch of the newest valid document held, and how many signed it; -1: none. */
+  readonly epoch: number
+  readonly signatures: number
+  /** The round of the agreement that is under way, or -1. */
+  readonly round: number
+  readonly clock: string
+  readonly colleagues: readonly Colleague[]
+}
 
-const NODES = utf8('directory/node/')
-const DOCUMENTS = utf8('directory/document/')
-/** Documents kept behind the newest. */
-const KEPT = 3
-/** While something is waited for, look again after this many ms. */
+/** While something is waited for, look again after this many ms; and so soon after there was news. */
 const RETRY = 1000
+const SOON = 50
 
 export class Authority {
   readonly #suite: Suite
   readonly #config: AuthorityConfig
   readonly #meter: Meter
-  readonly #admitted: ReadonlyMap<string, Admission>
-  /** By peer id in hexadecimal. */
-  readonly #nodes = new Map<string, SignedDescriptor>()
+  readonly #log: Log
+  readonly #register: Register
+  readonly #archive: Archive
+  readonly #colleagues: Colleagues
+  readonly evidence: Evidence
   /** By epoch. */
-  readonly #documents = new Map<number, SignedDocument>()
+  readonly #ballots = new Map<number, Ballot>()
   #started: Millis = 0
+  /** Have the ballots of earlier runs been looked through? */
+  #swept = false
+  /** When something was last heard or said: then there will be more soon. */
+  #stirred: Millis = 0
+  #lastCast: Millis = 0
 
   /** @throws document-parameters (peer), authority-unknown, authority-admission (operator) */
-  constructor (suite: Suite, config: AuthorityConfig, meter: Meter) {
-    checkParameters(config.parameters)
-    if (!config.trust.authorities.some(key => equal(key, config.key.publicKey))) {
+  constructor (suite: Suite, config: AuthorityConfig, meter: Meter, log: Log) {
+    const { trust, parameters, key } = config
+    checkParameters(parameters)
+    if (!trust.authorities.some(each => equal(each, key.publicKey))) {
       throw new MixmintError('authority-unknown', 'operator', 'this authority\'s key is not among the keys of the network\'s authorities')
     }
     this.#suite = suite
     this.#config = config
     this.#meter = meter
-    this.#admitted = new Map(config.admitted.map(entry => [toHex(entry.peer), entry]))
-    if (this.#admitted.size !== config.admitted.length) {
-      throw new MixmintError('authority-admission', 'operator', 'the admission list names a peer twice')
-    }
-    for (const { role, layer } of config.admitted) {
-      if (layer !== undefined && (role !== 'mix' || layer < 1 || layer > this.#layers)) {
-        throw new MixmintError('authority-admission', 'operator', `only a mix can be given a layer, 1 to ${this.#layers}`)
-      }
-    }
+    this.#log = log
+    this.#register = new Register({ ...config, network: trust.network })
+    this.#archive = new Archive(suite, trust)
+    this.#colleagues = new Colleagues(parameters, log)
+    this.evidence = new Evidence(suite, trust, meter)
   }
 
   /** Load what the store holds. Once, before anything else. */
   * open (): Saga<void, AuthorityEffect> {
-    this.#started = yield * clock()
-    for (const { value } of yield * scanAll(NODES)) {
-      const signed = decode(SignedDescriptor, value)
-      if (this.#isAdmitted(signed.descriptor)) this.#nodes.set(toHex(signed.descriptor.peer), signed)
-    }
-    for (const { value } of yield * scanAll(DOCUMENTS)) {
-      const signed = decodeDocument(value)
-      this.#documents.set(signed.document.epoch, signed)
+    this.#started = this.#stirred = yield * clock()
+    yield * this.#register.open()
+    yield * this.#archive.open()
+    yield * this.evidence.open()
+  }
+
+  /** The other authorities. */
+  get others (): Uint8Array[] {
+    return this.#config.trust.authorities.filter(key => !equal(key, this.#config.key.publicKey))
+  }
+
+  get status (): AuthorityStatus {
+    const newest = this.#archive.newestBefore(Infinity)
+    return {
+      epoch: newest?.signed.document.epoch ?? -1,
+      signatures: newest?.signed.signatures.length ?? 0,
+      round: Math.max(-1, ...[...this.#ballots.values()].map(({ agreement }) => agreement.round)),
+      clock: this.#colleagues.ourClock,
+      colleagues: this.#colleagues.all
     }
   }
 
   /** Answer a request; never throws for what a peer sent. */
   * handle (request: DirectoryRequest): Saga<DirectoryReply, AuthorityEffect> {
     try {
-      const now = yield * clock()
+      const time = yield * clock()
       switch (request.op) {
-        case 'get': return { is: 'document', time: now, signed: this.#get(request.epoch, now) }
-        case 'schedule': return { is: 'schedule', time: now, epochLength: this.#parameters.epochLength, epochGrace: this.#parameters.epochGrace }
-        case 'publish': return yield * this.#publish(request.signed, now)
-        case 'vote': return { is: 'vote', signed: this.#own(request.epoch) }
+        case 'get': return { is: 'document', time, signed: this.#get(request.epoch, time) }
+        case 'schedule': {
+          const { epochLength, epochGrace, clockSkew } = this.#parameters
+          return { is: 'schedule', time, epochLength, epochGrace, clockSkew }
+        }
+        case 'publish':
+          yield * this.#register.publish(request.signed, time)
+          this.#stirred = time
+          return { is: 'published' }
+        case 'agreement': return this.#show(request.epoch, time)
+        case 'vote': {
+          const found = this.#ballots.get(request.epoch)?.voteOf(request.authority, request.vote) ?? null
+          if (found === null) throw unavailable('vote', request.epoch)
+          return { is: 'vote', ...found }
+        }
+        case 'descriptors': return { is: 'descriptors', signed: this.#descriptors(request.epoch, request.hashes) }
       }
     } catch (error) {
       if (!isMixmintError(error)) throw error
@@ -133,198 +146,191 @@ export class Authority {
   }
 
   /**
-   * Make and complete the documents that are due.
-   * @returns when to call again at the latest; it may be called at any time
-   * @throws document-too-large (operator)
+   * Vote, take part in the agreement and sign, as far as it has come.
+   * @returns when to call again at the latest; it may be called at any time, but one call after the other
+   * @throws document-too-large (operator), ballot-stale (us)
    */
   * tick (): Saga<Millis, AuthorityEffect> {
     const now = yield * clock()
-    const epoch = epochAt(this.#parameters, now)
-    let waiting = false
-    for (const each of [epoch, epoch + 1]) {
-      if (!this.#documents.has(each) && this.#isDue(each, now)) yield * this.#make(each)
-      if (this.#documents.has(each) && !this.#isValid(each)) yield * this.#collect(each)
-      waiting ||= this.#isBegun(each, now) && !this.#isValid(each)
-    }
-    const next = epochStart(this.#parameters, epoch + 1)
-    if (waiting) return Math.min(now + RETRY, next)
-    return this.#isValid(epoch + 1) ? next : next - lead(this.#parameters)
-  }
-
-  /** Does the document of this epoch have its quorum? */
-  #isValid (epoch: number): boolean {
-    const signed = this.#documents.get(epoch)
-    const { authorities } = this.#config.trust
-    return signed !== undefined && signed.signatures.length >= quorum(authorities.length)
-  }
-
-  #get (epoch: number | null, now: Millis): SignedDocument {
-    const wanted = epoch ?? epochAt(this.#parameters, now)
-    const signed = this.#documents.get(wanted)
-    // Until the new one is there, the one before serves out its grace.
-    if (signed === undefined && epoch === null && now <= epochEnd(this.#parameters, wanted - 1) && this.#isValid(wanted - 1)) return this.#own(wanted - 1)
-    if (signed === undefined || !this.#isValid(wanted)) {
-      throw new MixmintError('document-unavailable', 'peer', `there is no document of epoch ${wanted} here yet; ask again soon`, { retry: true })
-    }
-    return signed
-  }
-
-  #own (epoch: number): SignedDocument {
-    const signed = this.#documents.get(epoch)
-    if (signed === undefined) throw new MixmintError('document-unavailable', 'peer', `no document of epoch ${epoch} was made here yet; ask again soon`, { retry: true })
-    return signed
-  }
-
-  * #publish (signed: SignedDescriptor, now: Millis): Saga<DirectoryReply, AuthorityEffect> {
-    const { descriptor } = signed
-    const epoch = epochAt(this.#parameters, now)
-    if (!this.#isAdmitted(descriptor)) {
-      throw new MixmintError('not-admitted', 'peer', 'this peer is not on the authority\'s list in this role: ask its operator')
-    }
-    verifyDescriptor(signed, {
-      network: this.#config.trust.network, latest: now + this.#parameters.clockSkew, earliest: earliestListed(this.#parameters, epoch)
-    })
-    if (descriptor.mixKeys.length > 0 && !descriptor.mixKeys.some(key => key.epoch === epoch || key.epoch === epoch + 1)) {
-      throw new MixmintError('descriptor-epochs', 'peer', `no mix key is for epoch ${epoch} or the next: set the node's clock`)
-    }
-    const key = concat(NODES, descriptor.peer)
-    const value = encode(SignedDescriptor, signed)
-    for (;;) {
-      const was: Uint8Array | null = yield * get(key)
-      if (was !== null && equal(was, value)) break
-      const before = was === null ? null : decode(SignedDescriptor, was).descriptor
-      if (before !== null && before.published >= descriptor.published) {
-        throw new MixmintError('descriptor-older', 'peer', 'a newer descriptor of this node is known: sign a fresh one')
+    let next = this.#nextLead(now)
+    for (const epoch of this.#underway(now)) {
+      try {
+        next = Math.min(next, yield * this.#advance(epoch, now))
+      } catch (error) {
+        this.#ballots.delete(epoch) // what it holds may not be what is on disk
+        throw error
       }
-      this.#checkService(descriptor, before, now)
-      const result = yield * batch([{ op: 'swap', key, was, value }])
-      if (result.done) break
     }
-    // Of two at once the store took the newer one last, but this may run first.
-    const known = this.#nodes.get(toHex(descriptor.peer))
-    if (known === undefined || known.descriptor.published < descriptor.published) this.#nodes.set(toHex(descriptor.peer), signed)
-    return { is: 'published' }
+    yield * this.#forget(now)
+    return next
   }
 
-  #checkService ({ role, peer, kind, body }: Descriptor, before: Descriptor | null, now: Millis): void {
-    if (role !== 'service' || this.#config.checkService === undefined) return
-    const others = [...this.#nodes.values()].map(({ descriptor }) => descriptor)
-      .filter(other => other.role === 'service' && !equal(other.peer, peer))
-    const code = this.#config.checkService(kind, body, others, { peer, previous: before?.body ?? null, now })
-    if (code !== null) throw new MixmintError(code, 'peer', `what this ${kind} says about itself breaks the network's rules (${code})`)
-  }
-
-  * #make (epoch: number): Saga<void, AuthorityEffect> {
-    if ([...this.#documents.keys()].some(made => made >= epoch)) return
-    const document = this.#build(epoch)
-    if (!this.#isUsable(document)) {
-      this.#meter.count('directory_unusable')
-      return
-    }
-    const signed = signDocument(this.#suite, this.#config.key, document)
-    const key = concat(DOCUMENTS, u64(epoch))
-    const value = encode(SignedDocument, signed)
-    if (value.length + this.#signatureSpace > DOCUMENT_LIMIT) {
-      throw new MixmintError('document-too-large', 'operator', `the document would exceed ${DOCUMENT_LIMIT} bytes: admit fewer nodes`)
-    }
-    const result = yield * batch([{ op: 'insert', key, value }])
-    this.#documents.set(epoch, result.done || result.found === null ? signed : decodeDocument(result.found))
-    for (const old of [...this.#documents.keys()].filter(made => made < epoch - KEPT)) {
-      yield * batch([{ op: 'delete', key: concat(DOCUMENTS, u64(old)) }])
-      this.#documents.delete(old)
-    }
-  }
-
-  /** What the other authorities' signatures can add. */
-  get #signatureSpace (): number {
-    return this.#config.trust.authorities.length * 128
-  }
-
-  /** Ask the other authorities, and add the signatures of those who made the same document. */
-  * #collect (epoch: number): Saga<void, AuthorityEffect> {
-    const { authorities } = this.#config.trust
-    const others = authorities.filter(key => !equal(key, this.#config.key.publicKey))
-    const votes = yield * gather(others.map(authority => askVote(authority, epoch)))
-    for (const vote of votes) {
-      if (vote.state === 'done' && vote.value !== null) yield * this.#add(epoch, vote.value)
-    }
-  }
-
-  * #add (epoch: number, vote: SignedDocument): Saga<void, AuthorityEffect> {
-    const { trust } = this.#config
-    const key = concat(DOCUMENTS, u64(epoch))
-    try {
-      const by = signers(this.#suite, vote, trust.authorities)
-      // Held again under its key: a tick beside this one may have added others meanwhile.
-      const ours = this.#own(epoch)
-      const liars = equivocation(this.#suite, ours, vote, trust.authorities)
-      if (liars.length > 0) this.#meter.count('directory_equivocation', {}, liars.length)
-      const known = { document: vote.document, signatures: vote.signatures.filter(({ authority }) => by.some(signer => equal(signer, authority))) }
-      const both = assemble([ours, known])
-      if (both.signatures.length === ours.signatures.length) {
-        this.#meter.count('directory_vote_useless')
-        return
+  /**
+   * Ask another authority what there is, and take it up. Pulls from different ones may run side by side.
+   * @returns when to ask it again, and whether it had news
+   */
+  * pull (other: Uint8Array): Saga<{ readonly next: Millis, readonly news: boolean }, AuthorityEffect> {
+    const asked = yield * clock()
+    const underway = this.#underway(asked)
+    const epochs = underway.length > 0 ? underway : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
+    let news = false
+    for (const epoch of epochs) {
+      const reply = yield * ask(other, { op: 'agreement', epoch }, 'agreement')
+      const now = yield * clock()
+      if (reply === null) {
+        this.#colleagues.silent(other)
+        return { next: now + RETRY, news }
       }
-      const result = yield * batch([{ op: 'swap', key, was: encode(SignedDocument, ours), value: encode(SignedDocument, both) }])
-      if (result.done) this.#documents.set(epoch, both)
-    } catch (error) {
-      if (!isMixmintError(error, 'document-signature')) throw error
-      this.#meter.count('directory_vote_forged')
+      this.#colleagues.answered(other, reply, asked, now)
+      if (underway.includes(epoch)) news = (yield * this.#hear(other, epoch, reply)) || news
     }
+    const now = yield * clock()
+    if (news) this.#stirred = now
+    return { next: this.#underway(now).length > 0 ? now + this.#interval(now) : this.#nextLead(now), news }
   }
 
-  #build (epoch: number): Document {
-    const { trust, parameters } = this.#config
-    const listed = [...this.#nodes.values()].filter(({ descriptor }) => this.#isListed(descriptor, epoch))
-    const mixes = listed.filter(({ descriptor }) => descriptor.role === 'mix').map(({ descriptor: { peer } }) => ({
-      peer, fixed: this.#admitted.get(toHex(peer))?.layer
-    }))
-    const layers = assignLayers(mixes, this.#previousLayers(), this.#layers)
-    return buildDocument(trust.network, epoch, parameters, listed.map(signed => {
-      const { role, peer } = signed.descriptor
-      const layer = role === 'gateway' ? GATEWAY_LAYER : role === 'service' ? SERVICE_LAYER : layers.get(toHex(peer)) ?? 1
-      return { layer, signed }
-    }))
+  /** Epochs of which there should be a document by now, and is none that is valid. */
+  #underway (now: Millis): number[] {
+    const epoch = epochAt(this.#parameters, now)
+    return [epoch, epoch + 1].filter(each => each > this.#archive.floor && this.#isBegun(each, now) && this.#archive.valid(each) === null)
   }
 
-  #previousLayers (): Map<string, number> {
-    const newest = this.#documents.get(Math.max(...this.#documents.keys()))
-    return new Map(newest?.document.nodes.filter(({ signed }) => signed.descriptor.role === 'mix')
-      .map(({ layer, signed }) => [toHex(signed.descriptor.peer), layer]))
+  #nextLead (now: Millis): Millis {
+    const next = epochStart(this.#parameters, epochAt(this.#parameters, now) + 1)
+    return now < next - lead(this.#parameters) ? next - lead(this.#parameters) : next
   }
 
-  /** A document without a path through it would only use up the epoch. */
-  #isUsable (document: Document): boolean {
-    return Array.from({ length: this.#layers + 1 }, (_, layer) => layer)
-      .every(layer => document.nodes.some(node => node.layer === layer))
-  }
-
-  #isListed (descriptor: Descriptor, epoch: number): boolean {
-    return descriptor.published >= earliestListed(this.#parameters, epoch) &&
-      descriptor.published <= epochStart(this.#parameters, epoch + 1) &&
-      (descriptor.mixKeys.length === 0 || descriptor.mixKeys.some(key => key.epoch === epoch))
+  /** Often after news, seldom in silence; but a few times within the patience of a round. */
+  #interval (now: Millis): number {
+    const most = Math.min(RETRY, Math.max(SOON, patience(this.#parameters) / 4))
+    return Math.min(most, Math.max(SOON, (now - this.#stirred) / 4))
   }
 
   #isBegun (epoch: number, now: Millis): boolean {
     return now >= epochStart(this.#parameters, epoch) - lead(this.#parameters)
   }
 
-  #isDue (epoch: number, now: Millis): boolean {
-    const all = this.#config.admitted.every(({ peer }) => {
-      const signed = this.#nodes.get(toHex(peer))
-      return signed !== undefined && this.#isListed(signed.descriptor, epoch)
-    })
-    return this.#isBegun(epoch, now) && (all || now >= this.#started + this.#config.bootstrapWait)
+  * #ballot (epoch: number, now: Millis): Saga<Ballot, AuthorityEffect> {
+    const known = this.#ballots.get(epoch)
+    if (known !== undefined) return known
+    const { trust, parameters, key, checkService } = this.#config
+    const ballot = new Ballot(this.#suite, { network: trust.network, epoch, parameters, trust, key, ...(checkService === undefined ? {} : { checkService }) })
+    yield * ballot.open(now, each => this.#archive.of(each))
+    // Another may have opened it meanwhile.
+    const first = this.#ballots.get(epoch) ?? ballot
+    this.#ballots.set(epoch, first)
+    return first
   }
 
-  #isAdmitted ({ peer, role, kind }: Descriptor): boolean {
-    const entry = this.#admitted.get(toHex(peer))
-    return entry !== undefined && entry.role === role && entry.kind === kind
+  * #advance (epoch: number, now: Millis): Saga<Millis, AuthorityEffect> {
+    const ballot = yield * this.#ballot(epoch, now)
+    const { agreement } = ballot
+    if (this.#archive.of(epoch) !== null) return now + RETRY // signed: the others' signatures are to come
+    yield * this.#vote(ballot, now)
+    const isLiar = (authority: Uint8Array): boolean => this.evidence.convicts(authority, epoch)
+    for (;;) {
+      const say = agreement.next(now, () => ballot.candidate(now, isLiar))
+      if (say === null) break
+      yield * ballot.utter(say)
+      this.#stirred = now
+    }
+    if (agreement.decision !== null) yield * this.#sign(ballot, agreement.decision.choice)
+    if (this.#archive.valid(epoch) !== null) return Infinity
+    const deadlines = [agreement.deadline ?? Infinity, ballot.cast === null ? Infinity : ballot.windowEnd].filter(at => at > now)
+    return Math.min(now + RETRY, ...deadlines)
   }
 
-  /** Layers of mixes. */
-  get #layers (): number {
-    return this.#parameters.pathLength - 2
+  /** Cast our vote when it is due; and again, while the votes make no document and what we would list has changed. */
+  * #vote (ballot: Ballot, now: Millis): Saga<void, AuthorityEffect> {
+    const { cast, epoch } = ballot
+    if (!ballot.mayVote || (cast !== null && (!ballot.isStuck(now) || now < this.#lastCast + RETRY))) return
+    const listing = this.#register.listing(epoch)
+    if (cast === null && !this.#isDue(listing, now)) return
+    if (!this.#register.isUsable(listing)) {
+      this.#meter.count('directory_unusable')
+      return
+    }
+    const previous = this.#archive.newestBefore(epoch)
+    const named = previous === null ? null : { epoch: previous.signed.document.epoch, document: previous.hash }
+    const vote = makeVote(this.#suite, this.#parameters, named, listing)
+    if (cast !== null && isSameVote(cast.vote, vote)) return
+    yield * ballot.castVote(vote, listing.map(({ signed }) => signed), previous, now)
+    this.#stirred = this.#lastCast = now
+  }
+
+  #isDue (listing: Listing, now: Millis): boolean {
+    return this.#register.isComplete(listing) || now >= this.#started + this.#config.bootstrapWait
+  }
+
+  * #sign (ballot: Ballot, choice: Choice): Saga<void, AuthorityEffect> {
+    const { key, trust: { network } } = this.#config
+    const signed = signDocument(this.#suite, key, ballot.documentOf(choice))
+    const before = ballot.witness({ statement: documentStatement(network, ballot.epoch, choice.document), authority: key.publicKey, signature: signed.signatures[0].signature })
+    if (before !== null) {
+      throw new MixmintError('authority-forgot', 'operator', 'this authority has signed another document of this epoch, which its store has lost: was its disk set back?')
+    }
+    yield * this.#archive.insert(signed)
+    this.#log.info('the authorities agreed on a document', { epoch: ballot.epoch, round: ballot.agreement.round })
+  }
+
+  * #hear (other: Uint8Array, epoch: number, shown: ReplyOf<'agreement'>): Saga<boolean, AuthorityEffect> {
+    const { trust, parameters, key } = this.#config
+    const before = this.evidence.proofs.length
+    const ballot = yield * this.#ballot(epoch, yield * clock())
+    const news = yield * takeUp({
+      suite: this.#suite, trust, parameters, meter: this.#meter, register: this.#register, archive: this.#archive, evidence: this.evidence, ballot, other
+    }, shown)
+    for (const { first: { authority, statement } } of this.evidence.proofs.slice(before)) {
+      const who = equal(authority, key.publicKey) ? 'this authority itself' : `authority ${toHex(authority).slice(0, 8)}`
+      this.#log.error(`${who} said two different things in one place; the proof is kept`, { code: 'authority-equivocation', epoch: statement.epoch, what: statement.what })
+    }
+    return news
+  }
+
+  #show (epoch: number, time: Millis): DirectoryReply {
+    const [ballot, document] = [this.#ballots.get(epoch), this.#archive.of(epoch)]
+    return {
+      is: 'agreement',
+      time,
+      parameters: this.#parameters,
+      statements: ballot?.statements() ?? [],
+      proposals: ballot?.proposals() ?? [],
+      lock: ballot?.agreement.lock ?? null,
+      decision: ballot?.agreement.decision ?? null,
+      document: document === null ? null : { hash: document.hash, signatures: document.signed.signatures },
+      proofs: this.evidence.proofs.filter(({ first }) => first.statement.epoch === epoch)
+    }
+  }
+
+  /** As many as fit into a reply. */
+  #descriptors (epoch: number, hashes: readonly Uint8Array[]): SignedDescriptor[] {
+    const found = hashes.flatMap(hash => this.#ballots.get(epoch)?.descriptor(hash) ?? [])
+    let room = DOCUMENT_LIMIT
+    const fitting = found.findIndex(signed => (room -= encode(SignedDescriptor, signed).length) < 0)
+    return fitting < 0 ? found : found.slice(0, fitting)
+  }
+
+  #get (epoch: number | null, now: Millis): SignedDocument {
+    const wanted = epoch ?? epochAt(this.#parameters, now)
+    const found = this.#archive.valid(wanted)
+    if (found !== null) return found.signed
+    // Until the new one is there, the one before serves out its grace.
+    const last = epoch === null && now <= epochEnd(this.#parameters, wanted - 1) ? this.#archive.valid(wanted - 1) : null
+    if (last === null) throw unavailable('document', wanted)
+    return last.signed
+  }
+
+  /** Ballots that are over, and documents of long ago. What was signed and is forgotten must never be signed otherwise. */
+  * #forget (now: Millis): Saga<void, AuthorityEffect> {
+    const epoch = epochAt(this.#parameters, now)
+    const isOver = (each: number): boolean => each < epoch || this.#archive.valid(each) !== null
+    if (this.#swept && ![...this.#ballots.keys()].some(isOver)) return
+    const over = (yield * storedBallots()).filter(isOver)
+    for (const each of over.filter(one => this.#archive.valid(one) === null)) yield * this.#archive.raise(each)
+    yield * forgetBallots(over)
+    for (const each of [...this.#ballots.keys()].filter(isOver)) this.#ballots.delete(each)
+    yield * this.#archive.prune()
+    this.#swept = true
   }
 
   get #parameters (): Parameters {
@@ -332,6 +338,10 @@ export class Authority {
   }
 }
 
-function * askVote (authority: Uint8Array, epoch: number): Saga<SignedDocument | null, AuthorityEffect> {
-  return yield { do: 'ask-vote', authority, epoch }
+function isSameVote (a: Vote, b: Vote): boolean {
+  return equal(encode(Vote, a), encode(Vote, b))
+}
+
+function unavailable (what: string, epoch: number): MixmintError {
+  return new MixmintError(`${what}-unavailable`, 'peer', `there is no such ${what} of epoch ${epoch} here yet; ask again soon`, { retry: true })
 }

@@ -1,7 +1,6 @@
 /**
  * What a reader of the directory believes (DESIGN §3). It keeps the documents it has verified, never goes back to an
- * earlier epoch, holds the next epoch's document until that begins, and keeps two of one epoch as proof against whoever
- * signed both.
+ * earlier epoch, holds the next epoch's document until that begins, and finds proofs against whoever signed two of one.
  */
 import { equal } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
@@ -12,17 +11,16 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { equivocation, verifyDocument, type Trust } from './document.ts'
 import { lead } from './epoch.ts'
 import { Document, type SignedDocument } from './formats.ts'
+import type { EquivocationProof } from './statement.ts'
 import { DirectoryView } from './view.ts'
-
-/** Two different documents of one epoch, and the authorities that signed both. */
-export interface Evidence { readonly first: SignedDocument, readonly second: SignedDocument, readonly authorities: readonly Uint8Array[] }
 
 /** The clock of whoever gave the document, and when we asked it. */
 export interface SourceTime { readonly time: Millis, readonly asked: Millis }
 
 /** Documents remembered, the newest ones. */
 const REMEMBERED = 8
-const EVIDENCE_KEPT = 16
+/** Proofs that wait to be taken. */
+const PROOFS_KEPT = 64
 
 export class DirectoryClient {
   readonly #suite: Suite
@@ -30,15 +28,18 @@ export class DirectoryClient {
   /** By epoch. */
   readonly #known = new Map<number, DirectoryView>()
   #inForce: DirectoryView | null = null
-  readonly #evidence: Evidence[] = []
+  #proofs: EquivocationProof[] = []
 
   constructor (suite: Suite, trust: Trust) {
     this.#suite = suite
     this.#trust = trust
   }
 
-  get evidence (): readonly Evidence[] {
-    return this.#evidence
+  /** The proofs found since this was last asked. */
+  takeProofs (): EquivocationProof[] {
+    const found = this.#proofs
+    this.#proofs = []
+    return found
   }
 
   /** The newest known, in force or yet to begin. */
@@ -69,7 +70,7 @@ export class DirectoryClient {
       throw error
     }
     checkClock(parameters.clockSkew, now, source)
-    if (differs) throw refuse('conflict', `another document of epoch ${epoch} was seen before; both are kept as evidence`)
+    if (differs) throw refuse('conflict', `another document of epoch ${epoch} was seen before; the authorities that signed both are convicted`)
     if (this.#inForce !== null && epoch < this.#inForce.epoch) {
       throw refuse('older', `this is the document of epoch ${epoch}; that of ${this.#inForce.epoch} is known`)
     }
@@ -115,9 +116,7 @@ export class DirectoryClient {
   }
 
   #noteConflict (first: SignedDocument, second: SignedDocument): void {
-    const authorities = equivocation(this.#suite, first, second, this.#trust.authorities)
-    const isNews = this.#evidence.length < EVIDENCE_KEPT && !this.#evidence.some(({ second: other }) => isSame(other, second))
-    if (authorities.length > 0 && isNews) this.#evidence.push({ first, second, authorities })
+    this.#proofs = [...this.#proofs, ...equivocation(this.#suite, first, second, this.#trust.authorities)].slice(0, PROOFS_KEPT)
   }
 }
 
@@ -129,8 +128,8 @@ function isAboutTime (error: unknown): boolean {
   return error instanceof MixmintError && (error.code === 'document-too-early' || error.code === 'document-expired')
 }
 
-/** The source read its clock at some time between our asking and now. */
-function checkClock (skew: number, now: Millis, source: SourceTime | undefined): void {
+/** The source read its clock at some time between our asking and now. @throws clock-skewed (operator) */
+export function checkClock (skew: number, now: Millis, source: SourceTime | undefined): void {
   if (source === undefined) return
   const { time, asked } = source
   if (time < asked - skew || time > now + skew) {

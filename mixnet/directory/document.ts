@@ -1,7 +1,8 @@
 /**
  * The document (DESIGN §3): the whole network as of one epoch, signed by the authorities.
  *
- *   signature    Ed25519 by an authority key over tagged('directory-document', document)
+ *   hash         H(tagged('directory-document', document))
+ *   signature    that of an authority's statement {network, epoch, 'document', 0, hash}: see statement.ts
  *   quorum       of n = 3f + 1 authorities ⌊(n + f) / 2⌋ + 1: two quorums share more than f authorities, so two valid
  *                documents of one epoch convict more than f of them (`equivocation`)
  *
@@ -13,10 +14,11 @@ import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
-import { verifyDescriptor } from './descriptor.ts'
+import { verifyDescriptor, type DescriptorRules } from './descriptor.ts'
 import { epochEnd, epochStart, lead } from './epoch.ts'
 import { carriesRequests } from '../session/flight.ts'
-import { Document, SignedDocument, type Parameters, type SignedDescriptor } from './formats.ts'
+import { Document, SignedDocument, type Descriptor, type Parameters, type SignedDescriptor } from './formats.ts'
+import { contradict, isSigned, signStatement, type EquivocationProof, type SignedStatement, type Statement } from './statement.ts'
 
 /** The longest encoding of a signed document, in bytes: it must fit in one reply of a mebibyte, and in one store value. */
 export const DOCUMENT_LIMIT = (1 << 20) - 1024
@@ -32,7 +34,7 @@ export interface Trust {
   readonly authorities: readonly Uint8Array[]
 }
 
-/** How many of n authorities may lie. */
+/** f: how many of n authorities may lie or be dead. */
 export function tolerated (n: number): number {
   return Math.floor((n - 1) / 3)
 }
@@ -56,23 +58,27 @@ export function buildDocument (
   }
 }
 
-/** One authority's signature on it. */
-export function signDocument (suite: Suite, authority: Ed25519KeyPair, document: Document): SignedDocument {
-  return { document, signatures: [{ authority: authority.publicKey, signature: suite.ed25519Sign(authority, signedBytes(document)) }] }
+/** The name of a document: equal documents have equal hashes, whoever signed them. */
+export function documentHash (suite: Suite, document: Document): Uint8Array {
+  return suite.sha256(tagged('directory-document', encode(Document, document)))
 }
 
-/** One document with the signatures of all of these that are of equal bytes with the first; each authority's only once. */
-export function assemble (documents: readonly SignedDocument[]): SignedDocument {
-  const [{ document }] = documents
-  const bytes = signedBytes(document)
-  const signatures: SignedDocument['signatures'] = []
-  for (const other of documents) {
-    if (!equal(signedBytes(other.document), bytes)) continue
-    for (const entry of other.signatures) {
-      if (!signatures.some(({ authority }) => equal(authority, entry.authority))) signatures.push(entry)
-    }
-  }
-  return { document, signatures: signatures.toSorted((a, b) => compare(a.authority, b.authority)) }
+/** What an authority states by signing the document of this hash. */
+export function documentStatement (network: string, epoch: number, hash: Uint8Array): Statement {
+  return { network, epoch, what: 'document', round: 0, value: hash }
+}
+
+/** One authority's signature on it. */
+export function signDocument (suite: Suite, key: Ed25519KeyPair, document: Document): SignedDocument {
+  const { authority, signature } = signStatement(suite, key, documentStatement(document.network, document.epoch, documentHash(suite, document)))
+  return { document, signatures: [{ authority, signature }] }
+}
+
+/** With these signatures too, which are of the same document; each authority's only once. */
+export function addSignatures ({ document, signatures }: SignedDocument, more: SignedDocument['signatures']): SignedDocument {
+  const all = [...signatures]
+  for (const entry of more) if (!all.some(({ authority }) => equal(authority, entry.authority))) all.push(entry)
+  return { document, signatures: all.sort((a, b) => compare(a.authority, b.authority)) }
 }
 
 /** @throws bad-encoding (peer) */
@@ -88,43 +94,58 @@ export function decodeDocument (bytes: Uint8Array): SignedDocument {
  *   those of verifyDescriptor; all but the one peer; trust-duplicate (operator)
  */
 export function verifyDocument (suite: Suite, signed: SignedDocument, trust: Trust, now: Millis, ahead = false): void {
-  const { document } = signed
-  if (document.network !== trust.network) {
-    throw refuse('network', `this document is for the network ${document.network}, not ${trust.network}`)
-  }
-  checkQuorum(suite, signed, trust.authorities)
-  checkParameters(document.parameters)
-  checkTimes(document, now, ahead)
-  checkNodes(document)
+  checkSigned(suite, signed, trust)
+  checkValidity(signed.document, now, ahead)
+  checkNodes(signed.document)
+}
+
+/** As `verifyDocument`, of any time. */
+export function verifyTimeless (suite: Suite, signed: SignedDocument, trust: Trust): void {
+  checkSigned(suite, signed, trust)
+  checkNodes(signed.document)
 }
 
 /** The configured authorities whose signature on it holds. @throws document-signature (peer) when the signature of one does not */
 export function signers (suite: Suite, signed: SignedDocument, authorities: readonly Uint8Array[]): Uint8Array[] {
-  const bytes = signedBytes(signed.document)
+  const said = statements(suite, signed)
   return authorities.filter(authority => {
-    const own = signed.signatures.filter(entry => equal(entry.authority, authority))
-    for (const { signature } of own) {
-      if (!suite.ed25519Verify(authority, bytes, signature)) {
-        throw refuse('signature', 'an authority\'s signature does not hold; fetch the document elsewhere')
-      }
+    const own = said.filter(statement => equal(statement.authority, authority))
+    if (own.some(statement => !isSigned(suite, statement))) {
+      throw refuse('signature', 'an authority\'s signature does not hold; fetch the document elsewhere')
     }
     return own.length > 0
   })
 }
 
-/** The authorities that signed both of two different documents of one epoch: each convicts itself. */
-export function equivocation (suite: Suite, a: SignedDocument, b: SignedDocument, authorities: readonly Uint8Array[]): Uint8Array[] {
-  if (a.document.network !== b.document.network || a.document.epoch !== b.document.epoch) return []
-  const [bytesA, bytesB] = [signedBytes(a.document), signedBytes(b.document)]
-  if (equal(bytesA, bytesB)) return []
-  const signs = (signed: SignedDocument, bytes: Uint8Array, authority: Uint8Array): boolean => signed.signatures.some(
-    entry => equal(entry.authority, authority) && suite.ed25519Verify(authority, bytes, entry.signature))
-  return authorities.filter(authority => signs(a, bytesA, authority) && signs(b, bytesB, authority))
+/** Proofs against the authorities that signed both of two different documents of one epoch. */
+export function equivocation (suite: Suite, a: SignedDocument, b: SignedDocument, authorities: readonly Uint8Array[]): EquivocationProof[] {
+  const [ofA, ofB] = [statements(suite, a), statements(suite, b)]
+  return authorities.flatMap(authority => {
+    const by = (said: SignedStatement[]): SignedStatement | undefined => said.find(one => equal(one.authority, authority) && isSigned(suite, one))
+    const [first, second] = [by(ofA), by(ofB)]
+    return first !== undefined && second !== undefined && contradict(first, second) ? [{ first, second }] : []
+  })
+}
+
+/** What its signatures say, unverified. */
+function statements (suite: Suite, { document, signatures }: SignedDocument): SignedStatement[] {
+  const statement = documentStatement(document.network, document.epoch, documentHash(suite, document))
+  return signatures.map(entry => ({ statement, ...entry }))
 }
 
 /** The earliest `published` of a node in the document of an epoch. */
 export function earliestListed (parameters: Parameters, epoch: number): Millis {
   return epochStart(parameters, epoch - EPOCHS_LISTED) - parameters.clockSkew
+}
+
+/** What every descriptor in the document of an epoch keeps to. */
+export function descriptorRules (network: string, parameters: Parameters, epoch: number): DescriptorRules {
+  return { network, latest: epochStart(parameters, epoch + 1), earliest: earliestListed(parameters, epoch) }
+}
+
+/** Has it a mix key of the epoch, or is it a service that needs none? */
+export function hasKey ({ role, mixKeys }: Descriptor, epoch: number): boolean {
+  return (role === 'service' && mixKeys.length === 0) || mixKeys.some(key => key.epoch === epoch)
 }
 
 /** @throws document-parameters (peer), saying which */
@@ -176,6 +197,19 @@ function wrongCover ({ cover: { send, echoes, pace, loop } }: Parameters): strin
 const MOST_ECHOES = 500
 const LIMITS = ['queueLimit', 'replayLimit', 'requestLimit', 'surbsPerPacket', 'answerKept'] as const
 
+function checkSigned (suite: Suite, signed: SignedDocument, trust: Trust): void {
+  const { document } = signed
+  if (document.network !== trust.network) {
+    throw refuse('network', `this document is for the network ${document.network}, not ${trust.network}`)
+  }
+  checkQuorum(suite, signed, trust.authorities)
+  checkParameters(document.parameters)
+  const { epoch, parameters, validFrom, validUntil } = document
+  if (validFrom !== epochStart(parameters, epoch) || validUntil !== epochStart(parameters, epoch + 1)) {
+    throw refuse('times', 'validFrom and validUntil are not those of its epoch')
+  }
+}
+
 function checkQuorum (suite: Suite, signed: SignedDocument, authorities: readonly Uint8Array[]): void {
   if (authorities.some((key, i) => authorities.findIndex(other => equal(other, key)) < i)) {
     throw new MixmintError('trust-duplicate', 'operator', 'an authority is configured twice: its signature would count twice')
@@ -187,11 +221,8 @@ function checkQuorum (suite: Suite, signed: SignedDocument, authorities: readonl
   }
 }
 
-function checkTimes (document: Document, now: Millis, ahead: boolean): void {
+function checkValidity (document: Document, now: Millis, ahead: boolean): void {
   const { epoch, parameters, validFrom, validUntil } = document
-  if (validFrom !== epochStart(parameters, epoch) || validUntil !== epochStart(parameters, epoch + 1)) {
-    throw refuse('times', 'validFrom and validUntil are not those of its epoch')
-  }
   if (now < validFrom - parameters.clockSkew - (ahead ? lead(parameters) : 0)) {
     throw new MixmintError('document-too-early', 'caller',
       `the document begins ${Math.ceil((validFrom - now) / 1000)} s in the future: set this machine's clock`, { retry: true })
@@ -203,24 +234,18 @@ function checkTimes (document: Document, now: Millis, ahead: boolean): void {
 }
 
 function checkNodes (document: Document): void {
-  const { network, epoch, parameters, validUntil, nodes } = document
-  const rules = { network, latest: validUntil, earliest: earliestListed(parameters, epoch) }
+  const { network, epoch, parameters, nodes } = document
+  const rules = descriptorRules(network, parameters, epoch)
   nodes.forEach(({ layer, signed }, i) => {
-    const { peer, role, mixKeys } = signed.descriptor
+    const { peer, role } = signed.descriptor
     if (i > 0 && compare(nodes[i - 1].signed.descriptor.peer, peer) >= 0) throw refuse('order', 'nodes go by peer id, each listed once')
     const inPlace = role === 'gateway'
       ? layer === GATEWAY_LAYER
       : role === 'service' ? layer === SERVICE_LAYER : layer >= 1 && layer <= parameters.pathLength - 2
     if (!inPlace) throw refuse('layer', `a ${role} cannot be in layer ${layer}`)
-    if ((role !== 'service' || mixKeys.length > 0) && !mixKeys.some(key => key.epoch === epoch)) {
-      throw refuse('key-missing', 'a node has no mix key of this epoch')
-    }
+    if (!hasKey(signed.descriptor, epoch)) throw refuse('key-missing', 'a node has no mix key of this epoch')
     verifyDescriptor(signed, rules)
   })
-}
-
-function signedBytes (document: Document): Uint8Array {
-  return tagged('directory-document', encode(Document, document))
 }
 
 function refuse (what: string, why: string): MixmintError {

@@ -2,8 +2,8 @@
  * Epochs (DESIGN §3): epoch e lasts from e · epochLength to (e + 1) · epochLength, in Unix milliseconds, so that everyone
  * who knows the length agrees on the number.
  *
- *        nodes republish        document of e + 1        everyone fetches it,
- *        for e + 1              is made                  each at a time of its own
+ *        nodes republish        authorities vote         everyone fetches it,
+ *        for e + 1              and agree on e + 1       each at a time of its own
  *   |────▒▒▒▒▒▒▒▒▒▒▒▒▒──────────┼────────────────────────▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒|····|
  *   start of e                  lead before e + 1                 start of e + 1, grace
  *
@@ -24,8 +24,18 @@ export function epochStart (schedule: Schedule, epoch: number): Millis {
 }
 
 /** How long before an epoch its document is made, in ms. */
-export function lead (schedule: Schedule): number {
+export function lead (schedule: Pick<Schedule, 'epochLength'>): number {
   return Math.floor(schedule.epochLength / 8)
+}
+
+/** From its own vote on, an authority waits this long for the votes of all: clocks differ by the skew. Then a quorum will do. */
+export function votingWindow (parameters: Pick<Parameters, 'epochLength' | 'clockSkew'>): number {
+  return Math.min(Math.floor(lead(parameters) / 4), parameters.clockSkew + 2_000)
+}
+
+/** How long authorities wait in the first round of their agreement; in later ones for as many times this. */
+export function patience (schedule: Pick<Schedule, 'epochLength'>): number {
+  return Math.min(5_000, Math.max(200, Math.floor(lead(schedule) / 16)))
 }
 
 /** When the keys and the document of an epoch end to be accepted. */

@@ -95,7 +95,7 @@ export const Document = record({
   nodes: list(record({ layer: uint(255), signed: SignedDescriptor }), 8192)
 })
 export type Document = Of<typeof Document>
-/** Signatures are Ed25519 by authority keys over the tagged encoding of the document. */
+/** Signatures are Ed25519 by authority keys, on the statement that this is the epoch's document (statement.ts). */
 export const SignedDocument = record({
   document: Document,
   signatures: list(record({ authority: bytes(32), signature: bytes(64) }), 64)

@@ -1,10 +1,11 @@
-/** An authority running: its engine driven by real ports, woken in time and after each publication. */
+/** An authority running: its engine driven by real ports, woken in time, after each publication and after news. */
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log } from '@mixmint/core/kit/ports'
 import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
-import type { Authority, AuthorityEffect } from '../directory/authority.ts'
+import type { Authority } from '../directory/authority.ts'
+import type { AuthorityEffect } from '../directory/exchange.ts'
 import type { DirectoryReply, DirectoryRequest } from '../directory/messages.ts'
-import { answerDirectory, fetchVote, type Ask } from './directory.ts'
+import { answerDirectory, askDirectory, type Ask } from './directory.ts'
 import { Loop } from './loop.ts'
 
 export interface AuthorityServerOptions {
@@ -16,34 +17,36 @@ export interface AuthorityServerOptions {
 }
 
 /** How long another authority may take, and how soon to try again after a failure of our own, in ms. */
-const VOTE_TIMEOUT = 5_000
+const ASK_TIMEOUT = 5_000
 const RETRY = 1_000
 
 export class AuthorityServer {
   readonly #options: AuthorityServerOptions
   readonly #ticks: Loop
+  /** One for each other authority: one that does not answer holds up nobody else. */
+  readonly #pulls: readonly Loop[]
+  readonly #stopping = new AbortController()
 
   constructor (options: AuthorityServerOptions) {
     this.#options = options
-    const { ports: { clock }, log } = options
-    this.#ticks = new Loop({
-      clock,
-      step: async () => await this.#drive(options.authority.tick()),
-      failed: error => {
-        log.error('no directory document could be made', { code: error instanceof MixmintError ? error.code : 'internal' })
-        return clock.now() + RETRY
-      }
-    })
+    const { authority } = options
+    this.#ticks = this.#loop(async () => await this.#drive(authority.tick()))
+    this.#pulls = authority.others.map(other => this.#loop(async () => {
+      const { next, news } = await this.#drive(authority.pull(other))
+      if (news) this.#ticks.poke()
+      return next
+    }))
   }
 
   /** Load the store and begin. Before that, answer nothing. */
   async start (): Promise<void> {
     await this.#drive(this.#options.authority.open())
-    this.#ticks.start()
+    for (const loop of [this.#ticks, ...this.#pulls]) loop.start()
   }
 
   async stop (): Promise<void> {
-    await this.#ticks.stop()
+    this.#stopping.abort()
+    await Promise.all([this.#ticks, ...this.#pulls].map(async loop => { await loop.stop() }))
   }
 
   /** Answers one request of `/mixmint/directory/1.0.0`. */
@@ -55,13 +58,26 @@ export class AuthorityServer {
     return reply
   }
 
+  #loop (step: () => Promise<number>): Loop {
+    const { ports: { clock }, log } = this.#options
+    return new Loop({
+      clock,
+      step,
+      failed: error => {
+        const { code, message } = error instanceof MixmintError ? error : { code: 'internal', message: 'a defect of this program' }
+        log.error(`no directory document could be made: ${message}`, { code })
+        return clock.now() + RETRY
+      }
+    })
+  }
+
   async #drive<T> (saga: Saga<T, AuthorityEffect>): Promise<T> {
-    return await drive(saga, this.#options.ports, async ({ authority, epoch }) => {
+    return await drive(saga, this.#options.ports, async ({ authority, request }) => {
       const ask = this.#options.askOther(authority)
       try {
-        return ask === null ? null : await fetchVote(ask, epoch, AbortSignal.timeout(VOTE_TIMEOUT))
+        return ask === null ? null : await askDirectory(ask, request, AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ASK_TIMEOUT)]))
       } catch {
-        return null // not made yet, or not reached: the engine asks again
+        return null // not reached, or no reply that can be read: the engine asks again
       }
     })
   }

@@ -10,13 +10,15 @@ import type { Log, Meter, Millis } from '@mixmint/core/kit/ports'
 import { shuffle, unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { DirectoryClient } from '../directory/client.ts'
-import { decodeDocument, type Trust } from '../directory/document.ts'
-import { lead } from '../directory/epoch.ts'
+import { decodeDocument, tolerated, type Trust } from '../directory/document.ts'
+import { lead, type Schedule } from '../directory/epoch.ts'
+import { Evidence } from '../directory/evidence.ts'
 import { SignedDocument } from '../directory/formats.ts'
 import type { DirectoryView } from '../directory/view.ts'
 import { fetchDocument, fetchSchedule, type Ask } from './directory.ts'
 import { NodePublisher, type NodePart } from './directory-publisher.ts'
 import { Backoff, Loop } from './loop.ts'
+import { agreed, firstSuccess } from './sources.ts'
 
 export interface KeeperOptions {
   readonly suite: Suite
@@ -25,7 +27,7 @@ export interface KeeperOptions {
   readonly ports: BasePorts
   readonly log: Log
   readonly meter: Meter
-  /** Authorities and mirrors; asked in random order until one has what is wanted. */
+  /** Authorities and mirrors, asked in random order until one has what is wanted. Each speaks for itself alone. */
   readonly sources: readonly Ask[]
   /** For those who stand in the directory themselves. */
   readonly node?: NodePart
@@ -38,6 +40,8 @@ const SEEN = utf8('directory/seen/')
 const STORED = 4
 /** Beyond the time that a request may take by itself, in ms. */
 const FETCH_TIMEOUT = 15_000
+/** When a source has not answered for so long, the next is asked as well, in ms. */
+const PATIENCE = 2_000
 /** Between failed fetches, in ms: while there is no document, and while there still is one. */
 const EAGER = { shortest: 50, longest: 1_000 }
 const CALM = { shortest: 500, longest: 30_000 }
@@ -46,6 +50,8 @@ const IDLE = 60_000
 
 export class DirectoryKeeper {
   readonly client: DirectoryClient
+  /** Proofs against authorities that signed two documents of one epoch, over restarts. */
+  readonly evidence: Evidence
   readonly #options: KeeperOptions
   readonly #fetching: Loop
   readonly #changing: Loop
@@ -55,12 +61,14 @@ export class DirectoryKeeper {
   #shown: DirectoryView | null = null
   #waiting: Array<(view: DirectoryView) => void> = []
   #lastError: MixmintError | null = null
-  #evidence = 0
+  /** The epoch whose document is used beyond its time, as was said in the log. */
+  #late = -1
 
   constructor (options: KeeperOptions) {
-    const { suite, trust, ports, log, node } = options
+    const { suite, trust, ports, log, meter, node } = options
     this.#options = options
     this.client = new DirectoryClient(suite, trust)
+    this.evidence = new Evidence(suite, trust, meter)
     this.#fetching = new Loop({
       clock: ports.clock,
       step: async signal => await this.#fetch(signal),
@@ -82,6 +90,7 @@ export class DirectoryKeeper {
   /** Load what is stored, then begin. @throws what the store of mix keys refuses with */
   async start (): Promise<void> {
     const { clock } = this.#options.ports
+    await drive(this.evidence.open(), this.#options.ports, noEffects)
     for (const { value } of await drive(scanAll(SEEN), this.#options.ports, noEffects)) {
       try {
         this.client.accept(decodeDocument(value), clock.now())
@@ -105,7 +114,7 @@ export class DirectoryKeeper {
 
   /**
    * The first document. For a node, not necessarily one that lists it.
-   * @throws directory-unavailable, or what the last fetch failed with, when the signal is aborted
+   * @throws `unavailable`, when the signal is aborted
    */
   async ready (signal: AbortSignal): Promise<DirectoryView> {
     const view = this.view()
@@ -117,12 +126,24 @@ export class DirectoryKeeper {
       }
       const failed = (): void => {
         this.#waiting = this.#waiting.filter(waiting => waiting !== done)
-        reject(this.#lastError ?? new MixmintError('directory-unavailable', 'operator', 'no authority or mirror of the directory answered; are they running?', { retry: true }))
+        reject(this.unavailable)
       }
       this.#waiting.push(done)
       signal.addEventListener('abort', failed, { once: true })
       if (signal.aborted) failed()
     })
+  }
+
+  /** Why no document is in force: what most sources said, or directory-unavailable (operator), which says since when. */
+  get unavailable (): MixmintError {
+    const { newest } = this.client
+    if (newest === null || this.#lastError?.code === 'clock-skewed') {
+      return this.#lastError ?? new MixmintError('directory-unavailable', 'operator', 'no authority or mirror of the directory answered; are they running?', { retry: true })
+    }
+    const ended = new Date(newest.signed.document.validUntil + newest.parameters.epochGrace).toISOString()
+    const why = this.#lastError === null ? '' : ` (${this.#lastError.code}: ${this.#lastError.message})`
+    return new MixmintError('directory-unavailable', 'operator',
+      `the last document of the directory, of epoch ${newest.epoch}, was good until ${ended}, and no newer one could be fetched${why}`, { retry: true })
   }
 
   /** Publish the node's descriptor anew, because what it says about itself has changed. */
@@ -139,33 +160,33 @@ export class DirectoryKeeper {
       return this.client.nextFetch(ports.clock.now(), ports.rng)
     }
     const wanted = newest !== null && ports.clock.now() < newest.signed.document.validUntil ? newest.epoch + 1 : null
-    let failure = new MixmintError('document-unavailable', 'peer', 'no source has a newer document yet', { retry: true })
-    for (const ask of shuffle(ports.rng, [...sources])) {
+    await firstSuccess(shuffle(ports.rng, [...sources]).map(ask => async over => {
       try {
-        const { signed, source } = await fetchDocument(ask, wanted, ports.clock, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))
-        const isNews = this.client.accept(signed, ports.clock.now(), source)
-        if (!isNews) continue
+        const { signed, source } = await fetchDocument(ask, wanted, ports.clock, AbortSignal.any([over, AbortSignal.timeout(FETCH_TIMEOUT)]))
+        if (!this.client.accept(signed, ports.clock.now(), source)) throw new MixmintError('document-unavailable', 'peer', 'no source has a newer document yet', { retry: true })
         await this.#remember(signed)
-        this.#eager.succeeded()
-        this.#calm.succeeded()
-        this.#changing.poke()
-        return this.client.nextFetch(ports.clock.now(), ports.rng)
       } catch (error) {
-        failure = asMixmintError(error)
-        meter.count('directory_fetch_failed', { code: failure.code })
-        this.#reportEvidence()
-        if (signal.aborted) throw failure
+        if (!over.aborted) meter.count('directory_fetch_failed', { code: asMixmintError(error).code })
+        await this.#keepProofs()
+        throw error
       }
-    }
-    throw failure
+    }), PATIENCE, signal)
+    this.#lastError = null
+    this.#eager.succeeded()
+    this.#calm.succeeded()
+    this.#changing.poke()
+    return this.client.nextFetch(ports.clock.now(), ports.rng)
   }
 
   #fetchFailed (error: MixmintError): Millis {
     const { ports: { clock, rng }, log } = this.#options
     this.#lastError = error
-    const backoff = this.view() === null ? this.#eager : this.#calm
-    if (error.code !== 'document-unavailable') log.warn('the directory\'s document could not be fetched', { code: error.code })
-    return clock.now() + backoff.failed(unit(rng))
+    const { newest } = this.client
+    const isLost = this.view() === null
+    const wait = (isLost ? this.#eager : this.#calm).failed(unit(rng))
+    if (error.code !== 'document-unavailable') log.warn('the directory\'s document could not be fetched', { code: error.code, message: error.message })
+    // Where epochs are short, there is less time to wait.
+    return clock.now() + (newest === null || isLost ? wait : Math.min(wait, Math.max(EAGER.shortest, lead(newest.parameters) / 4)))
   }
 
   /** Show the document that is in force now, if it is another one. Returns when the next comes into force. */
@@ -175,7 +196,7 @@ export class DirectoryKeeper {
     const view = this.client.view(now)
     if (view === null) {
       if (this.#shown !== null) {
-        log.error('the directory\'s document has expired and no newer one could be fetched', { epoch: this.#shown.epoch })
+        log.error(this.unavailable.message, { code: 'directory-unavailable', epoch: this.#shown.epoch })
         this.#shown = null
         this.#fetching.poke()
       }
@@ -184,7 +205,12 @@ export class DirectoryKeeper {
       this.#shown = view
       for (const resolve of this.#waiting.splice(0)) resolve(view)
     }
-    return this.client.nextChange(now) ?? now + IDLE
+    const end = view?.signed.document.validUntil ?? Infinity
+    if (view !== null && now >= end && this.#late < view.epoch) {
+      this.#late = view.epoch
+      log.warn('no newer document of the directory could be fetched: the last one serves out its grace', { code: 'directory-late', epoch: view.epoch })
+    }
+    return Math.min(this.client.nextChange(now) ?? now + IDLE, now < end ? end : Infinity)
   }
 
   async #remember (signed: SignedDocument): Promise<void> {
@@ -196,28 +222,21 @@ export class DirectoryKeeper {
     ])
   }
 
-  /** From the document in force; before there is one, from any source's word. */
-  async #schedule (signal: AbortSignal): Promise<{ epochLength: number, epochGrace: number }> {
+  /** From the document in force; before there is one, what more sources say than may lie. */
+  async #schedule (signal: AbortSignal): Promise<Schedule> {
     const view = this.view()
     if (view !== null) return view.parameters
-    const { sources, ports } = this.#options
-    let failure: unknown = new MixmintError('directory-unavailable', 'operator', 'no source of the directory is configured')
-    for (const ask of shuffle(ports.rng, [...sources])) {
-      try {
-        return await fetchSchedule(ask, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure
+    const { sources, ports, trust } = this.#options
+    const count = Math.min(sources.length, tolerated(trust.authorities.length) + 1)
+    return await agreed(sources.map(async ask => await fetchSchedule(ask, ports.clock, AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]))), count,
+      ({ epochLength, epochGrace }) => `${epochLength} ${epochGrace}`)
   }
 
-  #reportEvidence (): void {
-    const { evidence } = this.client
-    if (evidence.length === this.#evidence) return
-    this.#evidence = evidence.length
-    this.#options.meter.count('directory_equivocation')
-    this.#options.log.error('authorities signed two documents of one epoch', { authorities: evidence[evidence.length - 1].authorities.length })
+  async #keepProofs (): Promise<void> {
+    for (const proof of this.client.takeProofs()) {
+      if (!await drive(this.evidence.add(proof), this.#options.ports, noEffects)) continue
+      this.#options.log.error('an authority signed two documents of one epoch; the proof is kept', { code: 'authority-equivocation', epoch: proof.first.statement.epoch })
+    }
   }
 }
 

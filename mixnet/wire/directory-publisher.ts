@@ -1,10 +1,11 @@
 /** A node's own part in the directory: its mix keys over the epochs, and its descriptor at every authority. */
+import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import { unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { peerIdOf, signDescriptor } from '../directory/descriptor.ts'
-import { tolerated } from '../directory/document.ts'
+import { quorum, tolerated } from '../directory/document.ts'
 import { epochAt, epochStart, type Schedule } from '../directory/epoch.ts'
 import type { Descriptor, SignedDescriptor } from '../directory/formats.ts'
 import { MixKeys, type KeptKey, type KeyEffect, type MixKeyStore, type Rotation } from '../directory/keys.ts'
@@ -22,7 +23,7 @@ export interface NodePart {
   readonly publishTo: readonly Ask[]
   /** First with all keys there are, then at each change; before these keys are published. */
   readonly onKeys?: (rotation: Rotation) => void
-  /** All authorities have taken the descriptor. */
+  /** So many authorities have taken the descriptor that it will be listed. */
   readonly onPublished?: () => void
 }
 
@@ -40,6 +41,11 @@ const PUBLISH_TIMEOUT = 15_000
 /** Between failed publications, in ms. */
 const SHORTEST = 50
 const LONGEST = 5_000
+/** When all but a few authorities have a descriptor, those are tried again so often. They hear of it from the others, too. */
+const REST = 5_000
+
+/** The descriptor that is being published, the authorities that have it, and those that have not answered yet. */
+interface Round { readonly signed: SignedDescriptor, readonly taken: Set<Ask>, readonly pending: Set<Ask> }
 
 export class NodePublisher {
   readonly #options: NodePublisherOptions
@@ -54,11 +60,8 @@ export class NodePublisher {
   #reached: { readonly time: Millis, readonly heard: Millis } | null = null
   #publishAt: Millis = 0
   #wanted = false
-  /**
-   * The descriptor that is being published, and the authorities that have not taken it yet. All get the same bytes, for
-   * else they would make different documents.
-   */
-  #round: { readonly signed: SignedDescriptor, readonly pending: Set<Ask> } | null = null
+  #round: Round | null = null
+  #restAt: Millis = 0
   /** The date of the newest descriptor that some authority has taken. */
   #lastTaken: Millis = 0
 
@@ -113,10 +116,14 @@ export class NodePublisher {
         throw error
       }
       this.#backoff.succeeded()
+      this.#restAt = clock.now() + REST
       // What was waiting for the authorities' word can go.
       rotateAt = await this.#rotate(schedule)
+    } else if (this.#round !== null && this.#round.pending.size > 0 && clock.now() >= this.#restAt) {
+      await this.#send(this.#round, signal)
+      this.#restAt = clock.now() + REST
     }
-    return Math.min(rotateAt, this.#publishAt)
+    return Math.min(rotateAt, this.#publishAt, (this.#round?.pending.size ?? 0) > 0 ? this.#restAt : Infinity)
   }
 
   /** Returns when to rotate again. @throws what the key of this epoch could not be made for */
@@ -141,22 +148,37 @@ export class NodePublisher {
     return Math.min(next, clock.now() + this.#keyBackoff.failed(unit(rng)))
   }
 
-  /** @throws what an authority that did not take it refused with */
+  /** Until a quorum has it. @throws what an authority that did not take it refused with */
   async #publish (signal: AbortSignal): Promise<void> {
-    const round = this.#round ?? { signed: await this.#sign(), pending: new Set(this.#options.node.publishTo) }
+    const { node, log } = this.#options
+    const round = this.#round ?? { signed: await this.#sign(), taken: new Set<Ask>(), pending: new Set(node.publishTo) }
     this.#round = round
-    const results = await Promise.allSettled([...round.pending].map(async ask => {
-      await publishDescriptor(ask, round.signed, AbortSignal.any([signal, AbortSignal.timeout(PUBLISH_TIMEOUT)]))
-      round.pending.delete(ask)
-      this.#taken(round.signed.descriptor.published, this.#options.node.publishTo.length - round.pending.size)
-    }))
-    for (const result of results) {
-      if (result.status === 'fulfilled') continue
+    const failures = await this.#send(round, signal)
+    if (round.taken.size < quorum(node.publishTo.length)) {
       // Not one that failed to get there, but one that was refused: the next try is with a fresh one.
-      if (!asMixmintError(result.reason).retry && this.#round === round) this.#round = null
-      throw result.reason
+      if (failures.some(({ retry }) => !retry) && this.#round === round) this.#round = null
+      throw failures.find(({ retry }) => !retry) ?? failures[0]
     }
-    this.#options.node.onPublished?.()
+    for (const { code, message } of failures) log.warn('an authority did not take this node\'s descriptor, but a quorum did', { code, message })
+    node.onPublished?.()
+  }
+
+  /** To those who have not answered. @returns why some have not taken it */
+  async #send ({ signed, taken, pending }: Round, signal: AbortSignal): Promise<MixmintError[]> {
+    const results = await Promise.all([...pending].map(async ask => {
+      try {
+        await publishDescriptor(ask, signed, AbortSignal.any([signal, AbortSignal.timeout(PUBLISH_TIMEOUT)]))
+        pending.delete(ask)
+        taken.add(ask)
+        this.#taken(signed.descriptor.published, taken.size)
+        return null
+      } catch (error) {
+        const failure = asMixmintError(error)
+        if (!failure.retry) pending.delete(ask)
+        return failure
+      }
+    }))
+    return results.filter(failure => failure !== null)
   }
 
   /**

@@ -5,11 +5,11 @@
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock } from '@mixmint/core/kit/ports'
-import type { DirectoryClient, SourceTime } from '../directory/client.ts'
+import { checkClock, type DirectoryClient, type SourceTime } from '../directory/client.ts'
 import type { Schedule } from '../directory/epoch.ts'
 import type { SignedDescriptor, SignedDocument } from '../directory/formats.ts'
 import {
-  DIRECTORY_PROTOCOL, DIRECTORY_REPLY_LIMIT, DIRECTORY_REQUEST_LIMIT, DirectoryReply, DirectoryRequest, refusal
+  DIRECTORY_PROTOCOL, DIRECTORY_REPLY_LIMIT, DIRECTORY_REQUEST_LIMIT, DirectoryReply, DirectoryRequest, refusal, type ReplyOf
 } from '../directory/messages.ts'
 import type { Target } from './peers.ts'
 import type { RpcClient } from './rpc-client.ts'
@@ -35,8 +35,6 @@ export async function serveDirectory (
   })
 }
 
-type ReplyOf<K extends DirectoryReply['is']> = Extract<DirectoryReply, { is: K }>
-
 /**
  * @param epoch null for the document in force
  * @throws what the node refused with, directory-reply and bad-encoding (peer), and what `ask` throws
@@ -47,10 +45,15 @@ export async function fetchDocument (ask: Ask, epoch: number | null, clock: Cloc
   return { signed, source: { time, asked } }
 }
 
-/** Not signed: enough to make keys by, which authorities refuse if it was wrong. Throws as fetchDocument. */
-export async function fetchSchedule (ask: Ask, signal: AbortSignal): Promise<Schedule> {
-  const { epochLength, epochGrace } = await call(ask, { op: 'schedule' }, 'schedule', signal)
+/**
+ * Not signed: enough to make keys by, which authorities refuse if it was wrong.
+ * @throws clock-skewed (operator), and as fetchDocument
+ */
+export async function fetchSchedule (ask: Ask, clock: Clock, signal: AbortSignal): Promise<Schedule> {
+  const asked = clock.now()
+  const { time, epochLength, epochGrace, clockSkew } = await call(ask, { op: 'schedule' }, 'schedule', signal)
   if (epochLength < 1 || epochGrace > epochLength) throw new MixmintError('directory-reply', 'peer', 'no schedule that can be kept')
+  checkClock(clockSkew, clock.now(), { time, asked })
   return { epochLength, epochGrace }
 }
 
@@ -59,9 +62,9 @@ export async function publishDescriptor (ask: Ask, signed: SignedDescriptor, sig
   await call(ask, { op: 'publish', signed }, 'published', signal)
 }
 
-/** Another authority's document of an epoch, unverified. Throws as fetchDocument. */
-export async function fetchVote (ask: Ask, epoch: number, signal: AbortSignal): Promise<SignedDocument> {
-  return (await call(ask, { op: 'vote', epoch }, 'vote', signal)).signed
+/** Any request, and whatever the node answers, a refusal too. @throws bad-encoding (peer), and what `ask` throws */
+export async function askDirectory (ask: Ask, request: DirectoryRequest, signal: AbortSignal): Promise<DirectoryReply> {
+  return decode(DirectoryReply, await ask(encode(DirectoryRequest, request), signal), DIRECTORY_REPLY_LIMIT)
 }
 
 /** Answer one request in bytes; rejects only for a defect of ours. */
@@ -86,12 +89,12 @@ export async function answerAsMirror (client: DirectoryClient, clock: Clock, req
     if (view === null) throw new MixmintError('document-unavailable', 'peer', 'this node does not hold that document; ask another, or again soon', { retry: true })
     return asked.op === 'get'
       ? { is: 'document', time: now, signed: view.signed }
-      : { is: 'schedule', time: now, epochLength: view.parameters.epochLength, epochGrace: view.parameters.epochGrace }
+      : { is: 'schedule', time: now, epochLength: view.parameters.epochLength, epochGrace: view.parameters.epochGrace, clockSkew: view.parameters.clockSkew }
   })
 }
 
 async function call<K extends DirectoryReply['is']> (ask: Ask, request: DirectoryRequest, wanted: K, signal: AbortSignal): Promise<ReplyOf<K>> {
-  const reply = decode(DirectoryReply, await ask(encode(DirectoryRequest, request), signal), DIRECTORY_REPLY_LIMIT)
+  const reply = await askDirectory(ask, request, signal)
   if (reply.is === 'refused') throw new MixmintError(reply.code, reply.fault, reply.message, { retry: reply.retry })
   if (reply.is !== wanted) throw new MixmintError('directory-reply', 'peer', 'the node answered something else than it was asked')
   return reply as ReplyOf<K>

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
+import { callControl } from '../control.ts'
 import { EXIT, report, table } from './output.ts'
 import { defaultNet } from './options.ts'
 
@@ -22,7 +23,7 @@ export function addTools (program: Command): void {
     })
 
   const proof = program.command('proof').description('proofs that anyone can check')
-  proof.command('verify').description('check double-spend proofs, one a line: two spends of one coin for different contracts')
+  proof.command('verify').description('check proofs, one a line: two spends of one coin, or two statements of a directory authority that contradict each other')
     .argument('<file>', 'the file, or - for standard input')
     .option('--json', 'print the result as JSON')
     .action(async (file: string, { json }: { json?: boolean }) => {
@@ -30,16 +31,28 @@ export function addTools (program: Command): void {
         const { verifyProofText } = await import('../proof.ts')
         const proven = []
         for (const line of readText(file).split('\n')) proven.push(await verifyProofText(line))
-        const all = proven.map(({ coin, value, unit, bank }) => ({ coin: toHex(coin), value, unit, bank: toHex(bank) }))
+        const all = proven.map(each => each.kind === 'double-spend'
+          ? { ...each, coin: toHex(each.coin), bank: toHex(each.bank) }
+          : { ...each, authority: toHex(each.authority) })
         return {
           json: { valid: true, ...all[0], proofs: all },
-          human: all.map(({ coin, value, unit, bank }) =>
-            `VALID: the owner of coin ${coin.slice(0, 16)}… (${value} ${unit}, bank ${bank.slice(0, 16)}…) signed it over to two different contracts`).join('\n')
+          human: all.map(each => each.kind === 'double-spend'
+            ? `VALID: the owner of coin ${each.coin.slice(0, 16)}… (${each.value} ${each.unit}, bank ${each.bank.slice(0, 16)}…) signed it over to two different contracts`
+            : `VALID: the directory authority ${each.authority} of the network ${each.network} signed two different things as its ${each.what} for epoch ${each.epoch}`).join('\n')
         }
       })
     })
 
   const directory = program.command('directory').description('the document that all clients share')
+  directory.command('evidence').description('what a running node holds against directory authorities that lied: proofs, one a line')
+    .requiredOption('--dir <dir>', 'the node\'s folder')
+    .option('--json', 'print the result as JSON')
+    .action(async ({ dir, json }: { dir: string, json?: boolean }) => {
+      await report(json === true, async () => {
+        const { proofs } = await callControl(dir, 'evidence') as { proofs: string[] }
+        return { json: { proofs }, human: proofs.join('\n') }
+      })
+    })
   directory.command('show').description('the nodes of the network in this epoch')
     .option('--net <dir>', 'the network\'s folder', defaultNet())
     .option('--json', 'print the result as JSON')

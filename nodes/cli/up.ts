@@ -10,7 +10,7 @@ import { report } from './output.ts'
 import { ProgressBar } from './progress.ts'
 
 export function addUp (program: Command): void {
-  program.command('up').description('run a whole network on this machine: authority, gateways, mixes, centers, bank and merchant')
+  program.command('up').description('run a whole network on this machine: authorities, gateways, mixes, centers, bank and merchant')
     .option('--dir <dir>', 'its folder; made if it is not there, else the network in it starts again', 'mixmint-net')
     .action(async ({ dir }: { dir: string }) => {
       await report(false, async () => {
@@ -36,7 +36,7 @@ async function runNetwork (dir: string): Promise<void> {
   }
 }
 
-/** Start every node and wait until each is ready: the authority, then the mixes, then those who serve through them. */
+/** Start every node and wait until each is ready: the authorities, then all the others. */
 export async function startNetwork (supervisor: Supervisor, plan: NetworkPlan, quiet = false): Promise<void> {
   const { authority, mixnet, money } = nodeNames(plan)
   const bar = new ProgressBar('starting', authority.length + mixnet.length + money.length, quiet)
@@ -44,20 +44,23 @@ export async function startNetwork (supervisor: Supervisor, plan: NetworkPlan, q
     await supervisor.start(name)
     bar.tick(name)
   }
-  for (const name of authority) await start(name)
+  await Promise.all(authority.map(start))
   // All at once: the first document is made when every admitted node has published, and each is ready only with it.
   await Promise.all([...mixnet, ...money].map(start))
   bar.end()
 }
 
 async function isRunning (dir: string): Promise<boolean> {
-  try {
-    await callControl(join(dir, 'authority'), 'status')
-    return true
-  } catch (error) {
-    if (isMixmintError(error, 'daemon-not-running')) return false
-    throw error
-  }
+  const answers = await Promise.all(nodeNames(SMALL_NETWORK).authority.map(async name => {
+    try {
+      await callControl(join(dir, name), 'status')
+      return true
+    } catch (error) {
+      if (isMixmintError(error, 'daemon-not-running')) return false
+      throw error
+    }
+  }))
+  return answers.includes(true)
 }
 
 function welcome (dir: string): string {

@@ -49,7 +49,7 @@ class Story {
     const { plan, supervisor } = this.#stage
     const began = performance.now()
     await startNetwork(supervisor, plan, quiet)
-    this.#timeline.tell('network', `${supervisor.names().length} processes are ready: a directory authority, ${plan.gateways} gateways, ${plan.layers} layers of ${plan.mixesPerLayer} mixes, ${plan.centers} centers, a bank, a merchant`, { took: performance.now() - began })
+    this.#timeline.tell('network', `${supervisor.names().length} processes are ready: ${plan.authorities} directory authorities, ${plan.gateways} gateways, ${plan.layers} layers of ${plan.mixesPerLayer} mixes, ${plan.centers} centers, a bank, a merchant`, { took: performance.now() - began })
   }
 
   async moneyComesIn (): Promise<void> {

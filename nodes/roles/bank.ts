@@ -61,6 +61,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       }
     },
     status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), loops: { ...service.mixer.loops() } }),
+    evidence: service.participant.keeper.evidence,
     stop: async () => { await service.stop() }
   }
 }

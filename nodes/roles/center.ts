@@ -45,6 +45,7 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
   return {
     operations: {},
     status: async () => ({ epoch: participant.view().epoch, center: toHex(center) }),
+    evidence: participant.keeper.evidence,
     stop: async () => {
       await close()
       await participant.stop()

@@ -93,6 +93,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
     status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant), loops: { ...service.mixer.loops() } }),
+    evidence: service.participant.keeper.evidence,
     stop: async () => {
       clearInterval(settling)
       await service.stop()

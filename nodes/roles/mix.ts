@@ -20,6 +20,7 @@ export async function startMix (daemon: Daemon): Promise<Role> {
   await mixer.start(participant, view, participant.entry)
   return {
     operations: {},
+    evidence: participant.keeper.evidence,
     status: async () => {
       const counts = mixer.counts()
       return {

@@ -1,5 +1,6 @@
 /** What a role is given, and what it gives back. */
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
+import type { Evidence } from '@mixmint/mixnet/directory/evidence'
 import type { NodeConfig } from '../config.ts'
 import type { JsonObject, Operations } from '../control.ts'
 import type { Surroundings } from '../participant.ts'
@@ -16,5 +17,7 @@ export interface Role {
   /** What the control socket offers. */
   readonly operations: Operations
   readonly status: () => Promise<JsonObject>
+  /** What it holds against directory authorities. */
+  readonly evidence: Evidence
   readonly stop: () => Promise<void>
 }

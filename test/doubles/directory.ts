@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { concat, u32, utf8 } from '@mixmint/core/kit/bytes'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
-import type { Admission } from '@mixmint/mixnet/directory/authority'
+import type { Admission } from '@mixmint/mixnet/directory/register'
 import { peerIdOf, signDescriptor } from '@mixmint/mixnet/directory/descriptor'
-import { assemble, buildDocument, signDocument } from '@mixmint/mixnet/directory/document'
+import { addSignatures, buildDocument, signDocument } from '@mixmint/mixnet/directory/document'
 import type { Descriptor, Document, Parameters, SignedDescriptor, SignedDocument } from '@mixmint/mixnet/directory/formats'
 import { profile } from '@mixmint/mixnet/directory/profiles'
 
@@ -84,5 +84,5 @@ export function authorityKeys (suite: Suite, n: number): Ed25519KeyPair[] {
 }
 
 export function signedBy (suite: Suite, document: Document, keys: readonly Ed25519KeyPair[]): SignedDocument {
-  return assemble(keys.map(key => signDocument(suite, key, document)))
+  return addSignatures({ document, signatures: [] }, keys.flatMap(key => signDocument(suite, key, document).signatures))
 }

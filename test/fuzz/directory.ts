@@ -1,19 +1,21 @@
 /**
- * An authority and a reader of its documents, under descriptors, requests and documents as they should not be, clocks that
- * jump, and crashes: only documented errors, one document an epoch, and a reader that never goes back.
+ * Authorities and a reader of their documents, under descriptors, requests, answers and documents as they should not be,
+ * clocks that jump, and crashes: only documented errors, one document an epoch, and a reader that never goes back.
  */
-import { equal } from '@mixmint/core/kit/bytes'
+import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
-import type { Millis } from '@mixmint/core/kit/ports'
+import type { Log, Millis } from '@mixmint/core/kit/ports'
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { Authority, type AuthorityEffect } from '@mixmint/mixnet/directory/authority'
+import { Authority } from '@mixmint/mixnet/directory/authority'
 import { DirectoryClient } from '@mixmint/mixnet/directory/client'
 import { signDescriptor } from '@mixmint/mixnet/directory/descriptor'
-import { verifyDocument } from '@mixmint/mixnet/directory/document'
+import { quorum, verifyDocument } from '@mixmint/mixnet/directory/document'
+import type { AuthorityEffect } from '@mixmint/mixnet/directory/exchange'
 import { Descriptor, Document, SignedDocument, type SignedDescriptor } from '@mixmint/mixnet/directory/formats'
 import { DirectoryReply, type DirectoryRequest } from '@mixmint/mixnet/directory/messages'
 import { VirtualClock } from '../doubles/clock.ts'
+import { Council, TINY } from '../doubles/council.ts'
 import { admissionOf, authorityKeys, describe, EPOCH, keysOf, NETWORK, PARAMETERS, signedBy, START, testDocument, testNetwork } from '../doubles/directory.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
@@ -25,6 +27,7 @@ const suite = await defaultSuite()
 const keys = authorityKeys(suite, 1)
 const trust = { network: NETWORK, authorities: [keys[0].publicKey] }
 const nodes = testNetwork(1)
+const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} }
 const { epochLength } = PARAMETERS
 
 /** What a node says of itself at this time, as it should, or as it might be bent before it is signed; or after. */
@@ -47,7 +50,7 @@ async function authorityRound (chance: Chance): Promise<void> {
     const authority = new Authority(suite, {
       key: keys[0], trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3000,
       checkService: (_kind, body) => body.length > 20 ? 'too-much' : null
-    }, new CountingMeter())
+    }, new CountingMeter(), quiet)
     await run(authority.open())
     return authority
   }
@@ -55,7 +58,7 @@ async function authorityRound (chance: Chance): Promise<void> {
   const ask = async (request: DirectoryRequest): Promise<void> => {
     const reply = await run(authority.handle(request))
     encode(DirectoryReply, reply)
-    if (reply.is !== 'document' && reply.is !== 'vote') return
+    if (reply.is !== 'document') return
     const { document } = reply.signed
     const bytes = encode(Document, document)
     must(equal(given.get(document.epoch) ?? bytes, bytes), 'two documents of one epoch')
@@ -66,7 +69,7 @@ async function authorityRound (chance: Chance): Promise<void> {
     switch (chance.below(6)) {
       case 0: clock.advance(chance.pick([1, 5000, epochLength / 8, epochLength, -1000, -epochLength])); break
       case 1: await run(authority.tick()); break
-      case 2: await ask({ op: chance.pick(['get', 'vote'] as const), epoch: Math.max(0, Math.floor(clock.now() / epochLength) + chance.pick([-1, 0, 1, 2 ** 40])) }); break
+      case 2: await ask({ op: chance.pick(['get', 'agreement'] as const), epoch: Math.max(0, Math.floor(clock.now() / epochLength) + chance.pick([-1, 0, 1, 2 ** 40])) }); break
       case 3: await ask(chance.often(0.5) ? { op: 'schedule' } : { op: 'get', epoch: null }); break
       case 4:
         if (chance.often(0.2)) authority = await start()
@@ -77,6 +80,32 @@ async function authorityRound (chance: Chance): Promise<void> {
       }
     }
   }
+}
+
+/** Four authorities, of which one answers with bytes that were changed on the way, or with its own engine's after a loss. */
+async function councilRound (chance: Chance): Promise<void> {
+  const council = await Council.of(suite, 4, TINY)
+  const { key, authority } = council.seats[3]
+  const replies: Uint8Array[] = []
+  council.liars.set(toHex(key.publicKey), async (_asker, request) => {
+    const reply = encode(DirectoryReply, await council.run(3, authority.handle(request)))
+    replies.push(reply)
+    return chance.often(0.3) ? decode(DirectoryReply, reply) : documented(/^bad-encoding$/, () => decode(DirectoryReply, mutated([reply, chance.pick(replies)], chance))) ?? null
+  })
+  await council.publishAll(council.nodes, [0, 1, 2, 3])
+  for (let n = chance.between(10, 40); n > 0; n--) {
+    const i = chance.below(4)
+    if (chance.often(0.3)) await council.tick(i)
+    else await council.pull(i, chance.often(0.5) ? 3 : (i + chance.between(1, 3)) % 4)
+    council.advance(chance.below(chance.often(0.2) ? 5000 : 200))
+    if (chance.often(0.03)) await council.restart(chance.below(3))
+  }
+  await council.settle(() => council.honest.every(i => council.seats[i].authority.status.epoch >= EPOCH), { step: 400 })
+  for (const i of council.honest) {
+    must(await council.get(i, EPOCH) !== null, 'a valid document that is not given out')
+    must(council.seats[i].authority.evidence.proofs.length === 0, 'bytes that were changed convict somebody')
+  }
+  must(council.valid(EPOCH, quorum(4)).length === 1, 'two documents of one epoch')
 }
 
 const documents = [0, 1, 2].map(ahead => testDocument(suite, nodes, { epoch: EPOCH + ahead }))
@@ -108,11 +137,12 @@ function readerRound (chance: Chance): void {
     const next = client.nextFetch(now, chance)
     must(Number.isFinite(next) && next >= now, `the next fetch at ${next - now}`)
     client.nextChange(now)
-    must(client.evidence.length <= 16, 'evidence without end')
+    must(client.takeProofs().length <= 1, 'proofs against nobody')
   }
 }
 
 export const directory: readonly Target[] = [
   { name: 'authority', round: authorityRound },
+  { name: 'council', round: councilRound },
   { name: 'directory-reader', round: readerRound }
 ]

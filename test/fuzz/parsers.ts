@@ -3,12 +3,15 @@ import { equal, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { readCover, writeCover } from '@mixmint/mixnet/cover/message'
+import type { Certificate } from '@mixmint/mixnet/directory/agreement'
 import { verifyDescriptor, signDescriptor } from '@mixmint/mixnet/directory/descriptor'
 import { decodeDocument, verifyDocument } from '@mixmint/mixnet/directory/document'
 import { Descriptor, Document, SignedDescriptor, SignedDocument } from '@mixmint/mixnet/directory/formats'
 import { DirectoryReply, DirectoryRequest } from '@mixmint/mixnet/directory/messages'
 import { choosePath } from '@mixmint/mixnet/directory/route'
+import { EquivocationProof, signStatement, verifyEquivocation, type SignedStatement, type Statement } from '@mixmint/mixnet/directory/statement'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
+import type { Vote } from '@mixmint/mixnet/directory/vote'
 import { exactly, lengthPrefixed, ReplyGatherer, untilEnd } from '@mixmint/mixnet/service/reply-rule'
 import { readReply, readRequest, writeReply, writeRequest, type ReplyPart } from '@mixmint/mixnet/session/fragment'
 import { addressBlock, parseAddress } from '@mixmint/mixnet/sphinx/address'
@@ -41,6 +44,10 @@ function again<T> (read: (bytes: Uint8Array) => T | null, write: (value: T, leng
   }
 }
 
+function said (what: Statement['what'], value = 'value'): SignedStatement {
+  return signStatement(suite, keys[0], { network: NETWORK, epoch: EPOCH, what, round: 2, value: bytesOf(value, 32) })
+}
+
 function coded<T> (name: string, codec: Codec<T>, samples: readonly T[], then: (value: T) => void = () => {}): Target {
   return target(name, samples.map(sample => encode(codec, sample)), bytes => {
     const value = documented(/^bad-encoding$/, () => decode(codec, bytes))
@@ -69,6 +76,11 @@ const keys = authorityKeys(suite, 1)
 const trust = { network: NETWORK, authorities: [keys[0].publicKey] }
 const now = START + 1000
 const document = testDocument(suite, testNetwork(1))
+const ballot: Vote = { parameters: document.parameters, previous: { epoch: EPOCH - 1, document: bytesOf('document', 32) }, nodes: [{ descriptor: bytesOf('descriptor', 32), layer: 2 }] }
+const certificate: Certificate = {
+  choice: { document: bytesOf('document', 32), votes: [{ authority: keys[0].publicKey, vote: bytesOf('vote', 32) }] },
+  round: 1, signatures: [{ authority: keys[0].publicKey, signature: bytesOf('signature', 64) }]
+}
 const descriptor = signed(suite, testNode('mix 0'), { published: now })
 const gateway = signed(suite, testNode('gateway 0'), { role: 'gateway', entry: ['/ip4/127.0.0.1/tcp/4002', '/dns/gateway.example/tcp/443/tls/ws'], published: now })
 const service = signed(suite, testNode('bank'), { role: 'service', kind: 'bank', body: utf8('listing'), published: now })
@@ -129,11 +141,20 @@ export const parsers: readonly Target[] = [
     const whole = signedBy(suite, found, keys)
     if (documented(DOCUMENT, () => { verifyDocument(suite, whole, trust, now); return true }) === true) use(whole)
   }),
-  coded<DirectoryRequest>('directory-request', DirectoryRequest, [{ op: 'get', epoch: null }, { op: 'get', epoch: EPOCH }, { op: 'schedule' }, { op: 'vote', epoch: 1 }, { op: 'publish', signed: descriptor }]),
+  coded<DirectoryRequest>('directory-request', DirectoryRequest, [{ op: 'get', epoch: null }, { op: 'get', epoch: EPOCH }, { op: 'schedule' }, { op: 'agreement', epoch: 1 }, { op: 'vote', epoch: 1, authority: keys[0].publicKey, vote: bytesOf('vote', 32) },
+    { op: 'descriptors', epoch: 1, hashes: [bytesOf('descriptor', 32)] }, { op: 'publish', signed: descriptor }]),
   coded<DirectoryReply>('directory-reply', DirectoryReply, [
-    { is: 'schedule', time: now, epochLength: 1, epochGrace: 2 }, { is: 'published' }, { is: 'refused', code: 'x', fault: 'us', retry: true, message: 'why' },
-    { is: 'document', time: now, signed: signedBy(suite, document, keys) }
+    { is: 'schedule', time: now, epochLength: 1, epochGrace: 2, clockSkew: 3 }, { is: 'published' }, { is: 'refused', code: 'x', fault: 'us', retry: true, message: 'why' },
+    { is: 'document', time: now, signed: signedBy(suite, document, keys) }, { is: 'descriptors', signed: [descriptor, gateway] }, { is: 'vote', signed: said('vote'), vote: ballot },
+    {
+      is: 'agreement', time: now, parameters: document.parameters, statements: [said('vote'), said('prevote'), said('precommit')],
+      proposals: [{ signed: said('proposal'), proposal: { choice: certificate.choice, lock: certificate } }], lock: certificate, decision: certificate,
+      document: { hash: bytesOf('document', 32), signatures: certificate.signatures }, proofs: [{ first: said('prevote'), second: said('precommit') }]
+    }
   ]),
+  coded<EquivocationProof>('equivocation', EquivocationProof, [{ first: said('vote'), second: said('vote', 'other') }], found => {
+    documented(/^proof-/, () => { verifyEquivocation(suite, found) })
+  }),
   target('refusal', [encodeRefusal(new MixmintError('busy', 'peer', 'later', { retry: true })), encodeRefusal(new MixmintError('x'.repeat(80), 'us', 'ü'.repeat(600)))], bytes => {
     const error = documented(/^bad-encoding$/, () => decodeRefusal(bytes))
     if (error !== undefined) must(equal(encodeRefusal(error), bytes), 'another encoding of a refusal was taken')

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { toHex, utf8 } from '@mixmint/core/kit/bytes'
-import { encode } from '@mixmint/core/kit/codec'
-import type { BatchResult, Millis, Op, Store } from '@mixmint/core/kit/ports'
+import type { Log, Millis, Store } from '@mixmint/core/kit/ports'
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { Authority, type AuthorityConfig, type AuthorityEffect, type CheckService } from '@mixmint/mixnet/directory/authority'
-import { equivocation, signDocument, verifyDocument } from '@mixmint/mixnet/directory/document'
-import { Document, type SignedDescriptor, type SignedDocument } from '@mixmint/mixnet/directory/formats'
+import { Authority, type AuthorityConfig } from '@mixmint/mixnet/directory/authority'
+import { verifyDocument } from '@mixmint/mixnet/directory/document'
+import type { AuthorityEffect } from '@mixmint/mixnet/directory/exchange'
+import type { SignedDescriptor, SignedDocument } from '@mixmint/mixnet/directory/formats'
+import type { CheckService } from '@mixmint/mixnet/directory/merge'
 import type { DirectoryReply } from '@mixmint/mixnet/directory/messages'
 import { VirtualClock } from '../doubles/clock.ts'
 import {
-  admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testDocument, testNetwork, testNode, type Placed
+  admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testNetwork, testNode, type Placed
 } from '../doubles/directory.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
@@ -19,6 +20,7 @@ import { seededRng } from '../doubles/rng.ts'
 const suite = await defaultSuite()
 const keys = authorityKeys(suite, 4)
 const nodes = testNetwork()
+const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} }
 const LEAD = PARAMETERS.epochLength / 8
 const NOW = START + 600_000
 
@@ -28,21 +30,17 @@ class Seat {
   readonly clock: VirtualClock
   readonly store: Store
   readonly meter = new CountingMeter()
-  /** What the other authorities answer. */
-  others = new Map<string, (epoch: number) => Promise<SignedDocument | null>>()
-
   constructor (config: Partial<AuthorityConfig> = {}, { clock = new VirtualClock(NOW), store = new MemoryStore() as Store } = {}) {
     this.clock = clock
     this.store = store
     this.authority = new Authority(suite, {
       key: keys[0], trust: { network: NETWORK, authorities: [keys[0].publicKey] }, parameters: PARAMETERS,
       admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000, ...config
-    }, this.meter)
+    }, this.meter, quiet)
   }
 
   async run<T> (saga: Saga<T, AuthorityEffect>): Promise<T> {
-    return await drive(saga, { clock: this.clock, rng: seededRng(1), store: this.store, wait: this.clock.wait },
-      async ({ authority, epoch }) => await this.others.get(toHex(authority))?.(epoch) ?? null)
+    return await drive(saga, { clock: this.clock, rng: seededRng(1), store: this.store, wait: this.clock.wait }, async () => null)
   }
 
   async open (): Promise<this> {
@@ -59,11 +57,6 @@ class Seat {
   async get (epoch: number | null = null): Promise<SignedDocument | null> {
     const reply = await this.run(this.authority.handle({ op: 'get', epoch }))
     return reply.is === 'document' ? reply.signed : null
-  }
-
-  async vote (epoch: number): Promise<SignedDocument | null> {
-    const reply = await this.run(this.authority.handle({ op: 'vote', epoch }))
-    return reply.is === 'vote' ? reply.signed : null
   }
 }
 
@@ -288,52 +281,7 @@ describe('over the epochs', () => {
   })
 })
 
-/** A store that loses power at a given batch: before it, nothing of it is kept; after it, all is, but nobody hears so. */
-class FailingStore implements Store {
-  readonly inner: MemoryStore
-  failing: 'no' | 'before' | 'after' = 'no'
-
-  constructor (inner = new MemoryStore()) { this.inner = inner }
-  get = async (key: Uint8Array): Promise<Uint8Array | null> => await this.inner.get(key)
-  scan: Store['scan'] = async range => await this.inner.scan(range)
-  close = async (): Promise<void> => {}
-  batch = async (ops: readonly Op[]): Promise<BatchResult> => {
-    if (this.failing === 'before') throw new Error('power lost')
-    const result = await this.inner.batch(ops)
-    if (this.failing === 'after') throw new Error('power lost')
-    return result
-  }
-}
-
 describe('one document an epoch', () => {
-  it('is recorded before it is given out', async () => {
-    const store = new FailingStore()
-    const seat = await new Seat({}, { clock: new VirtualClock(NOW), store }).open()
-    await seat.publishAll()
-    store.failing = 'before'
-    await expect(seat.tick()).rejects.toThrow('power lost')
-    expect(await seat.get()).toBeNull()
-    expect(await seat.vote(EPOCH)).toBeNull()
-  })
-
-  it('stays the same after a crash between recording and giving out, whatever was published since', async () => {
-    const store = new FailingStore()
-    const seat = await new Seat({}, { clock: new VirtualClock(NOW), store }).open()
-    await seat.publishAll()
-    store.failing = 'after'
-    await expect(seat.tick()).rejects.toThrow('power lost')
-    expect(await seat.get()).toBeNull()
-    store.failing = 'no'
-
-    const made = await (await new Seat({}, { clock: seat.clock, store }).open()).get()
-    seat.clock.advance(1)
-    const again = await new Seat({}, { clock: seat.clock, store }).open()
-    await again.publishAll()
-    await again.tick()
-    expect(made).not.toBeNull()
-    expect(await again.get()).toEqual(made)
-  })
-
   it('holds against another process on the same store', async () => {
     const store = new MemoryStore()
     const [a, b] = await Promise.all([1, 2].map(async () => await new Seat({}, { clock: new VirtualClock(NOW), store }).open()))
@@ -345,82 +293,40 @@ describe('one document an epoch', () => {
     expect(await b.get()).toEqual(await a.get())
   })
 
-  it('is not made for an epoch before the newest, should the clock run back', async () => {
-    const seat = await new Seat({}, { clock: new VirtualClock(START - 1000), store: new MemoryStore() }).open()
+  it('is made again after the clock has jumped ahead and back, but never for an epoch that was passed over', async () => {
+    const seat = await new Seat().open()
     await seat.publishAll()
-    seat.clock.set(START)
     await seat.tick()
-    expect(await seat.vote(EPOCH)).not.toBeNull()
-    seat.clock.set(START - 1000)
+    const first = await seat.get()
+    seat.clock.set(START + 90 * PARAMETERS.epochLength)
+    await seat.publishAll()
+    await seat.tick()
+    expect((await seat.get())?.document.epoch).toBe(EPOCH + 90)
+    seat.clock.set(NOW)
+    expect(await seat.get()).toEqual(first)
     const back = await new Seat({}, seat).open()
-    await back.tick()
-    expect(await back.vote(EPOCH - 1)).toBeNull()
+    back.clock.set(START + PARAMETERS.epochLength)
+    expect(await back.publish(fresh(nodes[0], back.clock.now()))).toBe('descriptor-older')
+    const again = await new Seat({}, { clock: back.clock, store: await withoutNodes(seat.store) }).open()
+    await again.publishAll()
+    await again.tick()
+    expect((await again.get())?.document.epoch).toBe(EPOCH + 1)
+    for (let epoch = EPOCH + 2; epoch <= EPOCH + 6; epoch++) {
+      again.clock.set(epoch * PARAMETERS.epochLength)
+      await again.publishAll()
+      await again.tick()
+    }
+    // What was signed for these is forgotten, so nothing is signed for them any more.
+    again.clock.set(START + PARAMETERS.epochLength)
+    await again.tick()
+    expect(await again.get(EPOCH + 1)).toBeNull()
+    expect((await again.get(EPOCH + 6))?.document.epoch).toBe(EPOCH + 6)
   })
 })
 
-describe('several authorities', () => {
-  const trust = { network: NETWORK, authorities: keys.map(({ publicKey }) => publicKey) }
-
-  async function four (): Promise<Seat[]> {
-    const seats = await Promise.all(keys.map(async key => await new Seat({ key, trust }).open()))
-    for (const seat of seats) seat.others = new Map(seats.map((other, i) => [toHex(keys[i].publicKey), async epoch => await other.vote(epoch)]))
-    return seats
-  }
-
-  it('with the same descriptors make one document that a quorum has signed', async () => {
-    const seats = await four()
-    for (const seat of seats.slice(0, 3)) await seat.publishAll()
-    await seats[0].tick()
-    await seats[1].tick()
-    expect(await seats[0].get()).toBeNull()
-    for (const seat of [seats[2], seats[0], seats[1]]) await seat.tick()
-    for (const seat of seats.slice(0, 3)) {
-      const document = await seat.get()
-      if (document === null) throw new Error('no document')
-      expect(document.signatures).toHaveLength(3)
-      verifyDocument(suite, document, trust, seat.clock.now())
-    }
-    const restarted = await new Seat({ trust }, seats[0]).open()
-    expect((await restarted.get())?.signatures).toHaveLength(3)
-  })
-
-  it('do not count votes that are forged, for another document, or their own again', async () => {
-    const [seat] = await four()
-    await seat.publishAll()
-    const other = testDocument(suite, nodes)
-    const forged = async (): Promise<SignedDocument | null> => {
-      const own = await seat.vote(EPOCH)
-      return own === null ? null : { document: own.document, signatures: [{ authority: keys[1].publicKey, signature: own.signatures[0].signature }] }
-    }
-    seat.others = new Map<string, (epoch: number) => Promise<SignedDocument | null>>([
-      [toHex(keys[1].publicKey), forged],
-      [toHex(keys[2].publicKey), async () => signDocument(suite, keys[2], other)],
-      [toHex(keys[3].publicKey), async epoch => await seat.vote(epoch)]
-    ])
-    await seat.tick()
-    await seat.tick()
-    expect((await seat.vote(EPOCH))?.signatures).toHaveLength(1)
-    expect(await seat.get()).toBeNull()
-    expect(seat.meter.of('directory_vote_forged')).toBe(2)
-  })
-
-  it('notice one that signs two documents', async () => {
-    const [seat] = await four()
-    await seat.publishAll()
-    const second = testDocument(suite, nodes)
-    const both = [
-      async (): Promise<SignedDocument | null> => {
-        const own = await seat.vote(EPOCH)
-        return own === null ? null : signDocument(suite, keys[1], own.document)
-      },
-      async (): Promise<SignedDocument | null> => signDocument(suite, keys[1], second)
-    ]
-    seat.others = new Map([[toHex(keys[1].publicKey), both[0]], [toHex(keys[2].publicKey), both[1]]])
-    await seat.tick()
-    expect(seat.meter.of('directory_equivocation')).toBe(1)
-    const own = await seat.vote(EPOCH)
-    if (own === null) throw new Error('no document')
-    expect(encode(Document, own.document)).not.toEqual(encode(Document, second))
-    expect(equivocation(suite, own, signDocument(suite, keys[1], second), trust.authorities)).toEqual([keys[1].publicKey])
-  })
-})
+/** The store with the nodes' descriptors taken out, as when they have all been replaced. */
+async function withoutNodes (store: Store): Promise<Store> {
+  const prefix = utf8('directory/node/')
+  await store.batch((await store.scan({ prefix, limit: 100 })).map(({ key }) => ({ op: 'delete', key })))
+  return store
+}

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { DirectoryClient } from '@mixmint/mixnet/directory/client'
 import type { SignedDocument } from '@mixmint/mixnet/directory/formats'
+import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { authorityKeys, EPOCH, NETWORK, PARAMETERS, signedBy, START, testDocument, testNetwork, keysOf } from '../doubles/directory.ts'
 import { seededRng } from '../doubles/rng.ts'
@@ -72,14 +73,17 @@ describe('a reader of the directory', () => {
     const other = documentOf(EPOCH, keys.slice(1), nodes.slice(1))
     for (let i = 0; i < 3; i++) expect(() => reader.accept(other, START)).toThrow(withCode('document-conflict'))
     expect(reader.view(START)?.signed).toBe(first)
-    expect(reader.evidence).toEqual([{ first, second: other, authorities: [trust.authorities[1], trust.authorities[2]] }])
+    const proofs = reader.takeProofs()
+    for (const proof of proofs) verifyEquivocation(suite, proof)
+    expect(proofs.slice(0, 2).map(proof => proof.first.authority)).toEqual([trust.authorities[1], trust.authorities[2]])
+    expect(reader.takeProofs()).toEqual([])
   })
 
   it('keeps evidence against one authority too, though its document is short of a quorum', () => {
     const reader = client()
     reader.accept(first, START)
     expect(() => reader.accept(documentOf(EPOCH, keys.slice(0, 1), nodes.slice(1)), START)).toThrow(withCode('document-quorum'))
-    expect(reader.evidence.map(({ authorities }) => authorities)).toEqual([[trust.authorities[0]]])
+    expect(reader.takeProofs().map(({ second }) => second.authority)).toEqual([trust.authorities[0]])
   })
 
   it('keeps nothing of a forged document: it convicts nobody', () => {
@@ -87,7 +91,7 @@ describe('a reader of the directory', () => {
     reader.accept(first, START)
     const forged = { document: documentOf(EPOCH, keys, nodes.slice(1)).document, signatures: first.signatures }
     expect(() => reader.accept(forged, START)).toThrow(withCode('document-signature'))
-    expect(reader.evidence).toEqual([])
+    expect(reader.takeProofs()).toEqual([])
   })
 
   it('tells a wrong clock from an old document by the clock of its source', () => {

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { encode } from '@mixmint/core/kit/codec'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import {
-  assemble, buildDocument, decodeDocument, equivocation, quorum, signDocument, verifyDocument
+  addSignatures, buildDocument, decodeDocument, equivocation, quorum, signDocument, verifyDocument
 } from '@mixmint/mixnet/directory/document'
+import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
 import { SignedDocument, type Document, type Parameters, type Strategy } from '@mixmint/mixnet/directory/formats'
 import { authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, signedBy, START, testDocument, testNetwork, testNode } from '../doubles/directory.ts'
 
@@ -35,7 +36,7 @@ describe('the quorum', () => {
     const two = signedBy(suite, document, keys.slice(0, 2))
     const twice = { document, signatures: [...two.signatures, two.signatures[0]] }
     expect(() => { verify(twice) }).toThrow(refusedWith('document-quorum'))
-    expect(assemble([two, two]).signatures).toHaveLength(2)
+    expect(addSignatures(two, two.signatures).signatures).toHaveLength(2)
   })
 
   it('does not count strangers', () => {
@@ -197,7 +198,8 @@ describe('two documents of one epoch', () => {
 
   it('convict the authorities that signed both', () => {
     const liars = equivocation(suite, signedBy(suite, document, keys.slice(0, 3)), signedBy(suite, other, keys.slice(1, 4)), authorities)
-    expect(liars).toEqual([authorities[1], authorities[2]])
+    for (const proof of liars) verifyEquivocation(suite, proof)
+    expect(liars.map(({ first }) => first.authority)).toEqual([authorities[1], authorities[2]])
   })
 
   it('convict nobody with forged signatures, strangers, or one document twice', () => {
@@ -214,9 +216,5 @@ describe('two documents of one epoch', () => {
     for (const to of [{ epoch: EPOCH + 1 }, { network: 'other' }]) {
       expect(equivocation(suite, a, change(to), authorities)).toEqual([])
     }
-  })
-
-  it('are not assembled into one', () => {
-    expect(assemble([signedBy(suite, document, keys.slice(0, 2)), signedBy(suite, other, keys.slice(2))]).signatures).toHaveLength(2)
   })
 })

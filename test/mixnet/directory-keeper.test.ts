@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { isZero, toHex, utf8 } from '@mixmint/core/kit/bytes'
-import { encode } from '@mixmint/core/kit/codec'
+import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Store } from '@mixmint/core/kit/ports'
 import type { BasePorts } from '@mixmint/core/kit/saga'
@@ -9,7 +9,8 @@ import { Authority } from '@mixmint/mixnet/directory/authority'
 import { signDocument } from '@mixmint/mixnet/directory/document'
 import type { SignedDocument } from '@mixmint/mixnet/directory/formats'
 import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
-import { DirectoryRequest } from '@mixmint/mixnet/directory/messages'
+import { DirectoryReply, DirectoryRequest } from '@mixmint/mixnet/directory/messages'
+import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { answerAsMirror, answerDirectory, fetchDocument, fetchSchedule, publishDescriptor, type Ask } from '@mixmint/mixnet/wire/directory'
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
@@ -45,7 +46,7 @@ async function authorities (n: number): Promise<Ask[]> {
   const trust = { network: NETWORK, authorities: keys.slice(0, n).map(({ publicKey }) => publicKey) }
   const asks = new Map<string, Ask>()
   for (const key of keys.slice(0, n)) {
-    const authority = new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000 }, new CountingMeter())
+    const authority = new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000 }, new CountingMeter(), quiet)
     const server = new AuthorityServer({ authority, ports: portsOn(), log: quiet, askOther: other => asks.get(toHex(other)) ?? null })
     asks.set(toHex(key.publicKey), async request => await server.answer(request))
     await server.start()
@@ -84,12 +85,12 @@ const withCode = (code: string): object => expect.objectContaining({ name: 'Mixm
 const never = new AbortController().signal
 
 describe.each([1, 4])('a network of %i authorities and its nodes', n => {
-  it('has its first document within a second, and a new one each epoch, with keys for it', async () => {
+  it('has its first document within two seconds, and a new one each epoch, with keys for it', async () => {
     const asks = await authorities(n)
     const taken: DirectoryView[] = []
     const keepers = await Promise.all(nodes.map(async node => await nodeKeeper(node, asks)))
     const wallet = await keeper(asks, { onDocument: view => { taken.push(view) } }, n)
-    await pass(1_000)
+    await pass(2_000)
     expect((await wallet.ready(never)).nodes).toHaveLength(nodes.length)
     for (let epoch = EPOCH + 1; epoch < EPOCH + 4; epoch++) {
       await passUntil(epoch * epochLength + 1)
@@ -155,7 +156,7 @@ describe('a keeper', () => {
     const aborted = AbortSignal.abort()
     const nobody = await keeper([])
     await pass(10)
-    await expect(nobody.ready(aborted)).rejects.toThrow(withCode('document-unavailable'))
+    await expect(nobody.ready(aborted)).rejects.toThrow(withCode('no-source'))
     const off = await keeper([source([documentOf(EPOCH)], 60_000)])
     await pass(10)
     await expect(off.ready(aborted)).rejects.toThrow(withCode('clock-skewed'))
@@ -174,16 +175,51 @@ describe('a keeper', () => {
     expect((await ready).epoch).toBe(EPOCH)
   })
 
-  it('goes on with the old document through its grace, and takes the new one when it comes late', async () => {
+  it('goes on with the old document through its grace, says so, and takes the new one when it comes late', async () => {
     const documents = [documentOf(EPOCH)]
-    const one = await keeper([source(documents)])
+    const lines: unknown[] = []
+    const write = (message: string, fields?: object): void => { lines.push({ message, ...fields }) }
+    const one = await keeper([source(documents)], { log: { ...quiet, warn: write, error: write } })
+    await passUntil(START + epochLength)
+    expect(lines).toEqual([expect.objectContaining({ code: 'directory-late', epoch: EPOCH })])
     await passUntil(START + epochLength + epochGrace)
     expect(one.view()?.epoch).toBe(EPOCH)
     await pass(1)
     expect(one.view()).toBeNull()
+    const ended = new Date(START + epochLength + epochGrace).toISOString()
+    expect(lines.slice(1)).toEqual([expect.objectContaining({ code: 'directory-unavailable', message: expect.stringContaining(`of epoch ${EPOCH}, was good until ${ended}`) })])
+    await expect(one.ready(AbortSignal.abort())).rejects.toThrow(withCode('directory-unavailable'))
     documents.push(documentOf(EPOCH + 1))
     await pass(2_000)
     expect(one.view()?.epoch).toBe(EPOCH + 1)
+  })
+
+  it('whose sources hang asks the next one meanwhile', async () => {
+    const hanging: Ask = async () => await new Promise(() => {})
+    const one = await keeper([hanging, hanging, source([documentOf(EPOCH)])])
+    await pass(2 * 2_000 + 100)
+    expect(one.view()?.epoch).toBe(EPOCH)
+  })
+
+  it('hears what most sources say of its clock, not what one does', async () => {
+    const wrong = source([documentOf(EPOCH)], 3_600_000)
+    const none = source([])
+    for (const [sources, code] of [[[wrong, none, none], 'document-unavailable'], [[wrong, wrong, none], 'clock-skewed']] as const) {
+      const one = await keeper(sources)
+      await pass(100)
+      await expect(one.ready(AbortSignal.abort())).rejects.toThrow(withCode(code))
+      await one.stop()
+    }
+    // And with its document gone, that its clock is wrong is still what to say.
+    const documents = [documentOf(EPOCH)]
+    let off = 0
+    const one = await keeper([async (request, signal) => await source(documents, off)(request, signal)])
+    await pass(100)
+    documents.push(documentOf(EPOCH + 1))
+    off = 3_600_000
+    vi.setSystemTime(START + epochLength + epochGrace + 1)
+    await pass(12_000)
+    await expect(one.ready(AbortSignal.abort())).rejects.toThrow(withCode('clock-skewed'))
   })
 
   it('begins with what it had stored, though no source answers', async () => {
@@ -197,14 +233,18 @@ describe('a keeper', () => {
 
   it('keeps evidence against authorities that sign two documents of one epoch, and counts it', async () => {
     const meter = new CountingMeter()
+    const ports = portsOn()
     let given = documentOf(EPOCH)
     const ask: Ask = async request => await answerDirectory(request, async () => ({ is: 'document', time: clock.now(), signed: given }))
-    const one = await keeper([ask], { meter })
+    const one = await keeper([ask], { meter, ports })
     await pass(100)
     given = documentOf(EPOCH, nodes.slice(1))
     await passUntil(START + epochLength)
-    expect(one.client.evidence.map(({ authorities: liars }) => liars)).toEqual([[keys[0].publicKey]])
-    expect(meter.of('directory_equivocation')).toBe(1)
+    expect(one.evidence.proofs.map(({ first }) => first.authority)).toEqual([keys[0].publicKey])
+    expect(meter.of('directory_equivocation', { what: 'document' })).toBe(1)
+    for (const proof of one.evidence.proofs) verifyEquivocation(suite, proof)
+    const again = await keeper([dead], { ports })
+    expect(again.evidence.proofs).toEqual(one.evidence.proofs)
     expect(one.view()?.nodes).toHaveLength(nodes.length)
   })
 
@@ -214,7 +254,7 @@ describe('a keeper', () => {
     const mirror: Ask = async request => await answerAsMirror(one.client, clock, request)
     expect((await fetchDocument(mirror, null, clock, never)).signed).toEqual(documentOf(EPOCH))
     expect((await fetchDocument(mirror, EPOCH, clock, never)).source).toEqual({ time: clock.now(), asked: clock.now() })
-    expect(await fetchSchedule(mirror, never)).toEqual({ epochLength, epochGrace })
+    expect(await fetchSchedule(mirror, clock, never)).toEqual({ epochLength, epochGrace })
     await expect(fetchDocument(mirror, EPOCH + 1, clock, never)).rejects.toThrow(withCode('document-unavailable'))
     await expect(publishDescriptor(mirror, signed(suite, nodes[0].node), never)).rejects.toThrow(withCode('not-an-authority'))
     expect((await keeper([mirror]).then(async other => { await pass(100); return other })).view()?.epoch).toBe(EPOCH)
@@ -269,6 +309,51 @@ describe('a node in the directory', () => {
     expect(document.nodes.find(({ signed: { descriptor } }) => descriptor.kind === 'bank')?.signed.descriptor.body).toEqual(utf8('two'))
   })
 
+  it('makes its keys by what more authorities say than may lie', async () => {
+    const asks = await authorities(4)
+    const liar: Ask = async (request, signal) => {
+      const asked = decode(DirectoryRequest, request)
+      if (asked.op !== 'schedule') return await asks[0](request, signal)
+      return encode(DirectoryReply, { is: 'schedule', time: clock.now(), epochLength: 7 * epochLength, epochGrace, clockSkew: PARAMETERS.clockSkew })
+    }
+    const seen: Array<readonly MixKey[]> = []
+    await nodeKeeper(nodes[0], [liar, ...asks.slice(1)], {}, { onKeys: ({ added }: Rotation) => { seen.push(added) } })
+    await pass(500)
+    expect(seen.flat().map(({ epoch }) => epoch - EPOCH)).toEqual([0, 1, 2])
+  })
+
+  it('says that its clock is wrong', async () => {
+    const asks = await authorities(4)
+    const lines: unknown[] = []
+    const ahead = { now: (): number => clock.now() + 60_000 }
+    await nodeKeeper(nodes[0], asks, { ports: { ...portsOn(), clock: ahead }, log: { ...quiet, warn: (_message, fields) => { lines.push(fields) } } })
+    await pass(500)
+    expect(lines).toContainEqual(expect.objectContaining({ code: 'clock-skewed', message: expect.stringContaining('this machine\'s clock is 60 s ahead of') }))
+  })
+
+  it('whom most authorities refuse signs anew and tries again; whom one refuses leaves it be', async () => {
+    const asks = await authorities(4)
+    const refusing = new Set([0])
+    const requests: Uint8Array[] = []
+    const watched = asks.map((ask, i): Ask => async (request, signal) => {
+      if (request.length > 200) requests.push(request)
+      if (request.length > 200 && refusing.has(i)) return encode(DirectoryReply, { is: 'refused', code: 'not-admitted', fault: 'peer', retry: false, message: 'who are you?' })
+      return await ask(request, signal)
+    })
+    let published = 0
+    const keep = await nodeKeeper(nodes[0], watched, {}, { onPublished: () => { published += 1 } })
+    await pass(20_000)
+    expect([published, requests.length]).toEqual([1, 4])
+    refusing.add(1).add(2)
+    keep.republish()
+    await pass(1_000)
+    expect(published).toBe(1)
+    expect(new Set(requests.slice(4).map(toHex)).size).toBeGreaterThan(1)
+    refusing.clear()
+    await pass(6_000)
+    expect(published).toBe(2)
+  })
+
   it('keeps trying an authority that is away, with the same descriptor for all', async () => {
     const asks = await authorities(4)
     let away = true
@@ -281,12 +366,11 @@ describe('a node in the directory', () => {
     let published = false
     await nodeKeeper(nodes[0], watched, {}, { onPublished: () => { published = true } })
     await pass(1_000)
-    expect(published).toBe(false)
+    expect(published).toBe(true)
+    expect(requests.map(({ length }) => length)).toEqual([1, 1, 1, 1])
     away = false
     await pass(6_000)
-    expect(published).toBe(true)
-    expect(requests.map(({ length }) => length).filter(length => length === 1)).toHaveLength(3)
-    expect(requests[2].length).toBeGreaterThan(2)
+    expect(requests.map(({ length }) => length)).toEqual([1, 1, 2, 1])
     for (const request of requests.flat()) expect(request).toEqual(requests[0][0])
   })
 })

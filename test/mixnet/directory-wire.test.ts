@@ -37,7 +37,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
   const [key] = authorityKeys(suite, 1)
   const trust = { network: NETWORK, authorities: [key.publicKey] }
   const authority = new AuthorityServer({
-    authority: new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 600_000 }, meter),
+    authority: new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 600_000 }, meter, quiet),
     ports: portsOf('authority'), log: quiet, askOther: () => null
   })
   const at = await host(testNode('authority'), 'authority')

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { toHex, utf8 } from '@mixmint/core/kit/bytes'
 import type { Log } from '@mixmint/core/kit/ports'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { Authority, type Admission } from '@mixmint/mixnet/directory/authority'
+import { Authority } from '@mixmint/mixnet/directory/authority'
+import type { Admission } from '@mixmint/mixnet/directory/register'
 import { serveDirectory } from '@mixmint/mixnet/wire/directory'
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
 import type { DirectoryInit, MixInit } from '@mixmint/mixnet/service/init'
@@ -47,7 +48,7 @@ beforeAll(async () => {
   const trust = { network: NETWORK, authorities: [key.publicKey] }
   const admitted = planned.map(({ key, admission }) => ({ peer: peerIdFromPrivateKey(key).toMultihash().bytes, ...admission }))
   authority = new AuthorityServer({
-    authority: new Authority(suite, { key, trust, parameters: { ...PARAMETERS, meanDelay: 2 }, admitted, bootstrapWait: 600_000, checkService: () => null }, new CountingMeter()),
+    authority: new Authority(suite, { key, trust, parameters: { ...PARAMETERS, meanDelay: 2 }, admitted, bootstrapWait: 600_000, checkService: () => null }, new CountingMeter(), quiet),
     ports: { clock, store: new MemoryStore(), rng: seededRng('authority'), wait: async () => {} }, log: quiet, askOther: () => null
   })
   await authority.start()

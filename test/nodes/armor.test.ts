@@ -4,6 +4,7 @@ import { signInvoice } from '@mixmint/core/cash/contract'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { armor, unarmor, unarmorAs } from '../../nodes/armor.ts'
 import { verifyProofText } from '../../nodes/proof.ts'
+import { signStatement, type SignedStatement } from '@mixmint/mixnet/directory/statement'
 import { createEconomy, keyNamed, suite } from '../doubles/economy.ts'
 
 let signed: SignedInvoice
@@ -24,4 +25,21 @@ test('what is no such text is refused, and what is another kind is named', async
   expect(() => unarmor(text.slice(0, -4))).toThrow(expect.objectContaining({ code: 'bad-encoding' }))
   expect(() => unarmorAs('coins', text)).toThrow(expect.objectContaining({ code: 'wrong-kind', message: expect.stringContaining('invoice') }))
   await expect(verifyProofText(text)).rejects.toMatchObject({ code: 'wrong-kind' })
+})
+
+test('a proof against a directory authority verifies with nothing else, and bent it does not', async () => {
+  const key = keyNamed('authority')
+  const say = (value: number, round = 2): SignedStatement => signStatement(suite, key, { network: 'n', epoch: 7, what: 'precommit', round, value: new Uint8Array(32).fill(value) })
+  const proof = { first: say(1), second: say(2) }
+  expect(await verifyProofText(armor('equivocation', proof))).toEqual({ kind: 'equivocation', authority: key.publicKey, network: 'n', epoch: 7, what: 'precommit' })
+  const signedBy = (other: string): SignedStatement => ({ ...say(2), signature: signStatement(suite, keyNamed(other), say(2).statement).signature })
+  for (const [bent, code] of [
+    [{ first: say(1), second: say(1) }, 'proof-not-contradictory'],
+    [{ first: say(1), second: say(2, 3) }, 'proof-not-contradictory'],
+    [{ first: say(1), second: { ...say(2), authority: keyNamed('other').publicKey } }, 'proof-not-contradictory'],
+    [{ first: say(1), second: signedBy('other') }, 'proof-signature'],
+    [{ first: signedBy('other'), second: say(1) }, 'proof-signature']
+  ] as const) {
+    await expect(verifyProofText(armor('equivocation', bent))).rejects.toMatchObject({ code, fault: 'peer' })
+  }
 })

@@ -3,9 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { Parameters } from '@mixmint/mixnet/directory/formats'
 import { readNetwork, readNode } from '../../nodes/config.ts'
+import { networkParameters } from '../../nodes/parameters.ts'
 
-const NETWORK = `network = "n"\nfaults = 0\n[[authority]]\nkey = "${'ab'.repeat(32)}"\naddress = "/ip4/127.0.0.1/tcp/1/p2p/x"\n`
+const NETWORK = `network = "n"\n[[authority]]\nkey = "${'ab'.repeat(32)}"\naddress = "/ip4/127.0.0.1/tcp/1/p2p/x"\n`
 let root: string
 let dir: string
 
@@ -24,7 +27,7 @@ function node (content: string): ReturnType<typeof readNode> {
 
 test('a node is what its file says, with the network beside it', () => {
   const config = node('role = "bank"\nlisten = "/ip4/127.0.0.1/tcp/4000"\n[bank]\nunit = "EUR-cent"\ndenominations = 12\n')
-  expect(config).toMatchObject({ role: 'bank', listen: '/ip4/127.0.0.1/tcp/4000', unit: 'EUR-cent', denominations: 12, network: { network: 'n', faults: 0 } })
+  expect(config).toMatchObject({ role: 'bank', listen: '/ip4/127.0.0.1/tcp/4000', unit: 'EUR-cent', denominations: 12, network: { network: 'n' } })
   expect(config.network.authorities[0].key).toHaveLength(32)
 })
 
@@ -34,7 +37,37 @@ test('where wallets come in is a list, of which a gateway has need', () => {
   expect(node('role = "merchant"\nlisten = "x"\n[merchant]\nbank = "' + 'ab'.repeat(32) + '"\n').entry).toEqual([])
 })
 
+const authority = (settings: string): ReturnType<typeof readNode> => node(`role = "authority"\nlisten = "x"\n[authority]\n${settings}`)
+
+test('an authority takes its parameters from a profile, and what differs from its own table', () => {
+  expect(authority('').parameters).toEqual(networkParameters('default'))
+  expect(authority('profile = "demo"\n').parameters).toEqual(networkParameters('demo'))
+  const { parameters } = authority('profile = "demo"\n[authority.parameters]\nepochLength = 8000\nepochGrace = 6000\nmeanDelay = 9\ncover = { send = 700 }\nstrategy = { kind = "timed", interval = 20 }\n')
+  const demo = networkParameters('demo')
+  expect(parameters).toEqual({ ...demo, epochLength: 8000, epochGrace: 6000, meanDelay: 9, cover: { ...demo.cover, send: 700 }, strategy: { kind: 'timed', interval: 20 } })
+  // As they stand in the document.
+  expect(decode(Parameters, encode(Parameters, parameters))).toEqual(parameters)
+})
+
 describe('refused, and the message names', () => {
+  test.each([
+    ['a profile that is none', 'profile = "fast"', /authority\.profile: one of default, demo/],
+    ['a parameter that is none', '[authority.parameters]\nepochLenght = 8000', /unknown key authority\.parameters\.epochLenght; did you mean epochLength/],
+    ['what comes with the profile', '[authority.parameters]\nservices = "x"', /unknown key authority\.parameters\.services/],
+    ['a parameter of another kind', '[authority.parameters]\nmeanDelay = "long"', /authority\.parameters: meanDelay: an unsigned integer/],
+    ['a part of one that is none', '[authority.parameters]\ncover = { sent = 1 }', /authority\.parameters: cover: a map with just the keys/],
+    ['a strategy that is none', '[authority.parameters]\nstrategy = { kind = "fast" }', /authority\.parameters: strategy: .*kind is one of poisson/],
+    ['parameters that do not go together', '[authority.parameters]\nepochGrace = 9999999', /clockSkew ≤ epochGrace ≤ epochLength/],
+    ['parameters that are no table', 'parameters = 7', /a table \[authority\.parameters\] is wanted/]
+  ])('of an authority: %s', (_what, settings, message) => {
+    expect(() => authority(`${settings}\n`)).toThrow(expect.objectContaining({ code: 'bad-config', fault: 'operator', message: expect.stringMatching(message) }))
+  })
+
+  test('an authority that is listed twice', () => {
+    writeFileSync(join(root, 'network.toml'), `${NETWORK}${NETWORK.slice(NETWORK.indexOf('[['))}`)
+    expect(() => readNetwork(join(root, 'network.toml'))).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringContaining('twice') }))
+  })
+
   test.each([
     ['a misspelt key, with the nearest', 'role = "mix"\nlistn = "x"\n', /listn; did you mean listen/],
     ['a misspelt key of the role', 'role = "bank"\nlisten = "x"\n[bank]\nunits = "c"\n', /bank\.units; did you mean unit/],

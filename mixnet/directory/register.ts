@@ -1,0 +1,141 @@
+/**
+ * Whom an authority's operator admitted, and what they published last. A saga engine, part of authority.ts.
+ *
+ *   store   directory/node/<peer 39>    the newest signed descriptor of an admitted node
+ */
+import { concat, equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
+import { batch, get, scanAll, type Saga } from '@mixmint/core/kit/saga'
+import { verifyDescriptor } from './descriptor.ts'
+import { descriptorRules, earliestListed, hasKey } from './document.ts'
+import { epochAt } from './epoch.ts'
+import { SignedDescriptor, type Descriptor, type Parameters } from './formats.ts'
+import type { CheckService } from './merge.ts'
+
+/** One line of the operator's list. */
+export interface Admission {
+  readonly peer: Uint8Array
+  readonly role: Descriptor['role']
+  /** For a service its kind, else ''. */
+  readonly kind: string
+  /** Where this mix shall stand, from 1; without it the authorities choose. */
+  readonly layer?: number
+}
+
+export interface RegisterRules {
+  readonly network: string
+  readonly parameters: Parameters
+  readonly admitted: readonly Admission[]
+  readonly checkService?: CheckService
+}
+
+/** Who would be listed. `layer`: where the operator wants this mix, or 0. */
+export type Listing = ReadonlyArray<{ readonly signed: SignedDescriptor, readonly layer: number }>
+
+const NODES = utf8('directory/node/')
+
+export class Register {
+  readonly #rules: RegisterRules
+  readonly #admitted: ReadonlyMap<string, Admission>
+  /** By peer id in hexadecimal. */
+  readonly #nodes = new Map<string, SignedDescriptor>()
+
+  /** @throws authority-admission (operator) */
+  constructor (rules: RegisterRules) {
+    const layers = rules.parameters.pathLength - 2
+    this.#rules = rules
+    this.#admitted = new Map(rules.admitted.map(entry => [toHex(entry.peer), entry]))
+    if (this.#admitted.size !== rules.admitted.length) {
+      throw new MixmintError('authority-admission', 'operator', 'the admission list names a peer twice')
+    }
+    for (const { role, layer } of rules.admitted) {
+      if (layer !== undefined && (role !== 'mix' || layer < 1 || layer > layers)) {
+        throw new MixmintError('authority-admission', 'operator', `only a mix can be given a layer, 1 to ${layers}`)
+      }
+    }
+  }
+
+  /** Load what the store holds. Once, before anything else. */
+  * open (): Saga<void> {
+    for (const { value } of yield * scanAll(NODES)) {
+      const signed = decode(SignedDescriptor, value)
+      if (this.isAdmitted(signed.descriptor)) this.#nodes.set(toHex(signed.descriptor.peer), signed)
+    }
+  }
+
+  isAdmitted ({ peer, role, kind }: Descriptor): boolean {
+    const entry = this.#admitted.get(toHex(peer))
+    return entry !== undefined && entry.role === role && entry.kind === kind
+  }
+
+  /** Is this the newest word of an admitted node? */
+  isNews ({ descriptor }: SignedDescriptor): boolean {
+    const known = this.#nodes.get(toHex(descriptor.peer))
+    return this.isAdmitted(descriptor) && (known === undefined || known.descriptor.published < descriptor.published)
+  }
+
+  /**
+   * Keep a descriptor, durably.
+   * @throws not-admitted, descriptor-epochs, descriptor-older, the codes of `checkService`, those of verifyDescriptor (all peer)
+   */
+  * publish (signed: SignedDescriptor, now: Millis): Saga<void> {
+    const { descriptor } = signed
+    const { network, parameters } = this.#rules
+    const epoch = epochAt(parameters, now)
+    if (!this.isAdmitted(descriptor)) {
+      throw new MixmintError('not-admitted', 'peer', 'this peer is not on the authority\'s list in this role: ask its operator')
+    }
+    verifyDescriptor(signed, { network, latest: now + parameters.clockSkew, earliest: earliestListed(parameters, epoch) })
+    if (descriptor.mixKeys.length > 0 && !descriptor.mixKeys.some(key => key.epoch === epoch || key.epoch === epoch + 1)) {
+      throw new MixmintError('descriptor-epochs', 'peer', `no mix key is for epoch ${epoch} or the next: set the node's clock`)
+    }
+    const key = concat(NODES, descriptor.peer)
+    const value = encode(SignedDescriptor, signed)
+    for (;;) {
+      const was: Uint8Array | null = yield * get(key)
+      if (was !== null && equal(was, value)) break
+      const before = was === null ? null : decode(SignedDescriptor, was).descriptor
+      if (before !== null && before.published >= descriptor.published) {
+        throw new MixmintError('descriptor-older', 'peer', 'a newer descriptor of this node is known: sign a fresh one')
+      }
+      this.#checkService(descriptor, before, now)
+      const result = yield * batch([{ op: 'swap', key, was, value }])
+      if (result.done) break
+    }
+    // Of two at once the store took the newer one last, but this may run first.
+    if (this.isNews(signed)) this.#nodes.set(toHex(descriptor.peer), signed)
+  }
+
+  /** Whom this authority would list in the document of an epoch: those were verified when they came, and are still fresh. */
+  listing (epoch: number): Listing {
+    const { earliest, latest } = descriptorRules(this.#rules.network, this.#rules.parameters, epoch)
+    return [...this.#nodes]
+      .filter(([, { descriptor }]) => descriptor.published >= earliest && descriptor.published <= latest && hasKey(descriptor, epoch))
+      .map(([peer, signed]) => ({ signed, layer: this.#admitted.get(peer)?.layer ?? 0 }))
+  }
+
+  /** Are all there who are admitted? */
+  isComplete (listing: Listing): boolean {
+    return listing.length === this.#admitted.size
+  }
+
+  /** Could there be a path through it? Mixes without a layer go where they are wanted. */
+  isUsable (listing: Listing): boolean {
+    const layers = this.#rules.parameters.pathLength - 2
+    const mixes = listing.filter(({ signed }) => signed.descriptor.role === 'mix')
+    const free = mixes.filter(({ layer }) => layer === 0).length
+    const empty = Array.from({ length: layers }, (_, i) => i + 1).filter(layer => !mixes.some(mix => mix.layer === layer))
+    return listing.some(({ signed }) => signed.descriptor.role === 'gateway') && free >= empty.length
+  }
+
+  #checkService ({ role, peer, kind, body }: Descriptor, before: Descriptor | null, now: Millis): void {
+    const { checkService } = this.#rules
+    if (role !== 'service' || checkService === undefined) return
+    const others = [...this.#nodes.values()].map(({ descriptor }) => descriptor)
+      .filter(other => other.role === 'service' && !equal(other.peer, peer))
+    const code = checkService(kind, body, others, { peer, previous: before?.body ?? null, now })
+    if (code !== null) throw new MixmintError(code, 'peer', `what this ${kind} says about itself breaks the network's rules (${code})`)
+  }
+}
