@@ -7,6 +7,7 @@ import { fromHex } from '@mixmint/core/kit/bytes'
 import { RateLimit, walletLimits } from '@mixmint/mixnet/abuse/rate-limit'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import type { Rotation } from '@mixmint/mixnet/directory/keys'
+import { loopPaths } from '@mixmint/mixnet/directory/route'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
@@ -93,7 +94,8 @@ export class Mixer {
       onDeliver: message => { if (!loops.onDeliver(message)) this.#hooks.onDeliver?.(message) }
     })
     const loops = new LoopSender({
-      suite, clock: ports.clock, rng: ports.rng, meter: counters, log, view: this.#view, self,
+      suite, clock: ports.clock, rng: ports.rng, meter: counters, log,
+      parameters: () => this.#view()?.parameters ?? null, path: loopPaths(this.#view, self), isNode: peer => participant.isListed(peer),
       sendPacket: (to, packet) => node.sendPacket(to, packet)
     })
     this.#node = node

@@ -1,10 +1,11 @@
 /** A network with a directory: its document lists the nodes and prescribes what they do alike. */
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { noStore } from '@mixmint/core/kit/no-store'
-import type { Clock, Log, Meter, Rng } from '@mixmint/core/kit/ports'
+import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import { below } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { directoryPaths } from '../directory/route.ts'
+import { coverPaths, directoryPaths, loopPaths } from '../directory/route.ts'
+import type { CoverPaths } from '../cover/sender.ts'
 import { mayReplyTo, topologyOf } from '../directory/topology.ts'
 import type { DirectoryNode, DirectoryView } from '../directory/view.ts'
 import type { LinkId, Topology } from '../mixing/engine.ts'
@@ -102,16 +103,20 @@ export class DirectoryNetwork implements MixNetwork {
   }
 
   /** Only clients of a gateway ask; nodes that stand in the directory do not. */
-  paths = ({ peer, mixKey, entry }: Self): Paths => {
-    const through = (find: (paths: Paths) => Path | null): Path | null => {
-      const gateway = entry()
-      return gateway === null ? null : find(directoryPaths(this.view, { gateway, peer, mixKey }, this.#options.meter))
-    }
+  paths = (self: Self): Paths => {
+    const through = <T>(find: (paths: Paths) => T): T | null => this.#attached(self, at => find(directoryPaths(this.view, at, this.#options.meter)))
     return {
       forward: (target, now, rng) => through(paths => paths.forward(target, now, rng)),
       back: (target, now, rng) => through(paths => paths.back(target, now, rng))
     }
   }
+
+  coverPaths = (self: Self): CoverPaths => {
+    const through = <T>(find: (paths: CoverPaths) => T): T | null => this.#attached(self, at => find(coverPaths(this.view, at)))
+    return { forward: (now, rng) => through(paths => paths.forward(now, rng)), back: (now, rng) => through(paths => paths.back(now, rng)) }
+  }
+
+  loopPath = ({ peer }: Self): (now: Millis, rng: Rng) => Path | null => loopPaths(this.view, peer)
 
   /** The nodes of the document, as entries of a pool. */
   listed = (): MixPoolStatus[] => {
@@ -124,6 +129,11 @@ export class DirectoryNetwork implements MixNetwork {
       clients: node.role === 'gateway',
       asideUntil: null
     })) ?? []
+  }
+
+  #attached<T> ({ peer, mixKey, entry }: Self, find: (at: { gateway: Uint8Array, peer: Uint8Array, mixKey: Uint8Array }) => T): T | null {
+    const gateway = entry()
+    return gateway === null ? null : find({ gateway, peer, mixKey })
   }
 
   #node (peer: LinkId): DirectoryNode | undefined {

@@ -1,6 +1,8 @@
 /** The network that the service is part of, whether a pool that is fed by hand (pool-network.ts) or a directory (directory-network.ts). */
+import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import type { LinkId, Topology } from '../mixing/engine.ts'
-import type { Paths } from '../session/engines.ts'
+import type { CoverPaths } from '../cover/sender.ts'
+import type { Path, Paths } from '../session/engines.ts'
 import type { PacketAddress } from '../sphinx/address.ts'
 import type { Neighbourhood } from '../wire/packets.ts'
 import type { Target } from '../wire/peers.ts'
@@ -37,6 +39,10 @@ export interface MixNetwork {
   /** An exit (39 bytes) that carries the protocol; null when there is none. Not the destination's own node, nor ours. */
   exit: (protocol: string, destination: PacketAddress) => Uint8Array | null
   paths: (self: Self) => Paths
+  /** Of cover: to nodes at random, and back. */
+  coverPaths: (self: Self) => CoverPaths
+  /** Of loops: from us back to us; null while there is no path, or we are no node. */
+  loopPath: (self: Self) => (now: Millis, rng: Rng) => Path | null
   /** This node could not be reached: for networks whose paths avoid such. */
   unreachable?: (peer: LinkId) => void
   /** Where a directory lists them: all nodes. */

@@ -80,7 +80,7 @@ export async function startInPool (options: RunningOptions): Promise<Running> {
       : { neighbourhood: attachment.neighbourhood }
   })
   works.node.install({ epoch: OWN_EPOCH, privateKey: secret, from: 0, until: Infinity })
-  await works.node.start()
+  await works.start()
   attachment?.start()
   return { network, works, attachment, mixKey, stop: stopper(settings, works, attachment, async () => {}) }
 }
@@ -93,11 +93,15 @@ export async function startInDirectory (options: RunningOptions, directory: NonN
   const isListed = isReached(settings)
   if (isListed) await untilListening(components.events, () => addressesOf(components, settings))
   const log = logOf(components.logger)
+  let started: Works | null = null
   const keys = isListed ? new NodeKeys({ clock, log, seenLog: files?.seenLog ?? null }) : null
   const network = new DirectoryNetwork({
     suite, directory, host: hostOf(components), self, clock, rng, log, meter,
     node: keys === null ? null : { ...nodePart(options, directory), mixKeys: files?.mixKeys ?? FORGETFUL, onKeys: keys.onKeys },
-    onDocument: view => { keys?.onDocument(view) }
+    onDocument: view => {
+      keys?.onDocument(view)
+      started?.onDocument()
+    }
   })
   await network.start()
   try {
@@ -114,7 +118,8 @@ export async function startInDirectory (options: RunningOptions, directory: NonN
     const view = network.view()
     if (keys === null) works.node.install({ epoch: OWN_EPOCH, privateKey: secret, from: 0, until: Infinity })
     else if (view !== null) keys.attach(works.node, view)
-    await works.node.start()
+    await works.start()
+    started = works
     attachment?.start()
     return { network, works, attachment, mixKey, stop: stopper(settings, works, attachment, async () => { await network.stop() }) }
   } catch (error) {
@@ -134,7 +139,7 @@ async function prepare ({ settings, components, meter }: RunningOptions): Promis
   return {
     suite, files, self: peerBytes(components.peerId),
     works: {
-      suite, clock, rng, meter, limits, session: framing, host: hostOf(components),
+      suite, clock, rng, log: logOf(logger), meter, limits, session: framing, host: hostOf(components),
       bridge: new HandlerBridge({ registrar, logger, clock, meter, served: serve, patience: limits.handlerPatience }),
       exit: policy === null ? null : replyLimit => new ExitForwarder({ connections: connectionManager, policy, replyLimit, meter }),
       seenLog: files?.seenLog ?? null

@@ -2,12 +2,13 @@
  * The service at work, once the network is known: the mixer with its links, the asking end and the answering end of
  * requests over them. What a node is not (no relay, no exit) is refused by the parts themselves.
  */
-import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
+import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { RateLimit, walletLimits } from '../abuse/rate-limit.ts'
 import { MixEngine } from '../mixing/engine.ts'
 import type { MeanDelay } from '../mixing/keyring.ts'
 import type { Session } from '../session/engines.ts'
+import { LoopSender, type LoopFigures } from '../wire/loops.ts'
 import { MixNode } from '../wire/mix-node.ts'
 import type { Neighbourhood } from '../wire/packets.ts'
 import { linkIdOf } from '../wire/peers.ts'
@@ -25,6 +26,7 @@ export interface WorksOptions {
   readonly suite: Suite
   readonly clock: Clock
   readonly rng: Rng
+  readonly log: Log
   readonly meter: Meter
   readonly host: StreamHost
   readonly network: MixNetwork
@@ -47,14 +49,16 @@ export class Works {
   readonly node: MixNode
   readonly requester: MixnetRequester
   readonly #responder: MixnetResponder
+  readonly #loops: LoopSender
   readonly #exit: ExitForwarder | null
 
   constructor (options: WorksOptions) {
-    const { suite, clock, rng, meter, host, network, parameters, limits, self, relay, session, bridge, seenLog } = options
+    const { suite, clock, rng, log, meter, host, network, parameters, limits, self, relay, session, bridge, seenLog } = options
     const replyLimit = (): number => (network.parameters() ?? parameters).requestLimit
     const exit = options.exit?.(replyLimit) ?? null
     this.#exit = exit
     const forwards = 'meanDelay' in relay
+    const canAsk = !forwards || self.block !== null
     const { first, second } = splitHost(host, peer => network.isNode(linkIdOf(peer)))
     const engine = new MixEngine({
       suite, self: self.peer,
@@ -77,15 +81,22 @@ export class Works {
           }
         : {}),
       ...(seenLog === null ? {} : { seenLog }),
-      onDeliver: message => { this.#responder.onDeliver(message) },
+      padded: !forwards,
+      onDeliver: message => { if (!this.#loops.onDeliver(message)) this.#responder.onDeliver(message) },
       onExit: (message, destination) => { this.#responder.onDeliver(message, destination) },
+      onRefused: async signal => { await this.#responder.settle(signal) },
       onUnreachable: network.unreachable,
       onReply: (surbId, payload) => { this.requester.onReply(surbId, payload) }
     })
     const common = { suite, clock, rng, meter, session, parameters: network.parameters, sendPacket: this.node.sendPacket.bind(this.node) }
     this.requester = new MixnetRequester({
       ...common, paths: network.paths(self),
+      // Who stands in a directory asks nothing; its cover is loops.
+      ...(canAsk ? { cover: { paths: network.coverPaths(self), ready: () => this.#canSend(self) } } : {}),
       limits: { calls: limits.exchanges, surbs: limits.surbs, patience: limits.patience }
+    })
+    this.#loops = new LoopSender({
+      suite, clock, rng, meter, log, parameters: network.parameters, path: network.loopPath(self), isNode: network.isNode, sendPacket: common.sendPacket
     })
     this.#responder = new MixnetResponder({
       ...common,
@@ -99,10 +110,33 @@ export class Works {
     })
   }
 
+  async start (): Promise<void> {
+    await this.node.start()
+    this.#loops.onDocument()
+  }
+
+  /** What the network prescribes may have changed. */
+  onDocument (): void {
+    this.requester.onDocument()
+    this.#loops.onDocument()
+  }
+
   async stop (ms: Millis): Promise<void> {
     this.requester.close()
+    this.#loops.stop()
+    await this.node.stop(ms)
     this.#responder.close()
     this.#exit?.close()
-    await this.node.stop(ms)
+  }
+
+  /** What became of this node's loops. */
+  loops (): LoopFigures {
+    return this.#loops.figures()
+  }
+
+  /** A client sends over one link; who has an address of its own, over all. */
+  #canSend ({ block, entry }: Self): boolean {
+    const attached = entry()
+    return block !== null || (attached !== null && this.node.isFree(attached))
   }
 }

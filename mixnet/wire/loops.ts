@@ -3,15 +3,14 @@
  * them and where they end. `onDeliver` is to be asked first about whatever that node delivers. Alarms name nodes of the
  * network, which all the world knows; loops know nothing of wallets.
  */
-import { toHex } from '@mixmint/core/kit/bytes'
 import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { Loops, type LoopsEffect, type LoopsEvent } from '../cover/loops.ts'
 import { ALL, type LossCount, type LossFigures, type Subject } from '../cover/loss.ts'
 import { isCover, readCover } from '../cover/message.ts'
-import { loopPaths } from '../directory/route.ts'
-import type { DirectoryView } from '../directory/view.ts'
-import { delayQuantile } from '../session/delay-law.ts'
+import type { LinkId } from '../mixing/engine.ts'
+import { delayQuantile, type MixingParameters } from '../session/delay-law.ts'
+import type { Path } from '../session/engines.ts'
 import { decodeMessage } from '../sphinx/message.ts'
 import { Alarm } from './alarm.ts'
 import type { SendResult } from './packets.ts'
@@ -23,13 +22,18 @@ export interface LoopSenderOptions {
   readonly rng: Rng
   readonly meter: Meter
   readonly log: Log
-  /** The document in force, or null while there is none: then nothing is sent. */
-  readonly view: () => DirectoryView | null
-  /** Our own peer id, 39 bytes. */
-  readonly self: Uint8Array
+  /** What the network prescribes now, or null while that is not known: then nothing is sent. */
+  readonly parameters: () => LoopParameters | null
+  /** From us back to us; null when there is no path now. A fresh one at each call. */
+  readonly path: (now: Millis, rng: Rng) => Path | null
+  /** Its nodes, as known now: of others nothing is remembered. */
+  readonly isNode: (peer: LinkId) => boolean
   /** `MixNode.sendPacket`. */
   readonly sendPacket: (to: Uint8Array, packet: Uint8Array) => SendResult
 }
+
+/** As in the directory's `Parameters`. */
+export interface LoopParameters extends MixingParameters { readonly packetSize: number }
 
 /** Nodes under their libp2p peer ids. */
 export interface LoopFigures extends Omit<LossFigures, 'nodes' | 'alarms'> {
@@ -49,29 +53,24 @@ export class LoopSender {
   readonly #alarm: Alarm
 
   constructor (options: LoopSenderOptions) {
-    const { suite, meter, view, self } = options
+    const { suite, meter, parameters, path } = options
     this.#options = options
     this.#alarm = new Alarm(options.clock, () => { this.#step({ is: 'timer' }) })
     this.#engine = new Loops({
       suite,
       meter,
-      parameters: () => {
-        const known = view()?.parameters
-        return { mean: known?.cover.loop ?? 0, packetSize: known?.packetSize ?? 0 }
-      },
-      path: loopPaths(view, self),
+      parameters: () => ({ mean: parameters()?.cover.loop ?? 0, packetSize: parameters()?.packetSize ?? 0 }),
+      path,
       homeWithin: hops => {
-        const known = view()?.parameters
-        return known === undefined ? Infinity : delayQuantile(known, hops - 1, CERTAINTY) + SLACK
+        const known = parameters()
+        return known === null ? Infinity : delayQuantile(known, hops - 1, CERTAINTY) + SLACK
       }
     })
   }
 
-  /** Begin, or take up another document. */
+  /** Begin, or take up what has changed: another document, other nodes. */
   onDocument (): void {
-    const known = this.#options.view()
-    const listed = new Set(known?.nodes.map(({ peer }) => toHex(peer)))
-    this.#step({ is: 'document', isListed: node => listed.has(node) })
+    this.#step({ is: 'document', isListed: this.#options.isNode })
   }
 
   /** True: the message was of a loop, and nothing else is to be done with it. */

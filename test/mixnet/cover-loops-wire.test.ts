@@ -1,6 +1,8 @@
 /** The shell of loops, with mixers that are not there: what it sends is peeled at once, at every hop. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { fromHex } from '@mixmint/core/kit/bytes'
 import type { Log } from '@mixmint/core/kit/ports'
+import { loopPaths } from '@mixmint/mixnet/directory/route'
 import { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { LoopSender } from '@mixmint/mixnet/wire/loops'
 import { peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
@@ -29,7 +31,8 @@ class World {
     const line = (level: string) => (message: string, fields: object = {}): void => { this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`) }
     const log: Log = { info: line('info'), warn: line('warn'), error: line('error') }
     this.sender = new LoopSender({
-      suite, clock: { now: () => Date.now() }, rng: seededRng('loops on the wire'), meter: this.meter, log, view: () => this.view, self,
+      suite, clock: { now: () => Date.now() }, rng: seededRng('loops on the wire'), meter: this.meter, log,
+      parameters: () => this.view?.parameters ?? null, path: loopPaths(() => this.view, self), isNode: peer => this.view?.byPeer(fromHex(peer)) !== undefined,
       sendPacket: (to, packet) => {
         this.sent += 1
         if (this.isFull) return 'link-full'

@@ -48,7 +48,7 @@ beforeAll(async () => {
   const trust = { network: NETWORK, authorities: [key.publicKey] }
   const admitted = planned.map(({ key, admission }) => ({ peer: peerIdFromPrivateKey(key).toMultihash().bytes, ...admission }))
   authority = new AuthorityServer({
-    authority: new Authority(suite, { key, trust, parameters: { ...PARAMETERS, meanDelay: 2 }, admitted, bootstrapWait: 600_000, checkService: () => null }, new CountingMeter(), quiet),
+    authority: new Authority(suite, { key, trust, parameters: { ...PARAMETERS, meanDelay: 2, cover: { send: 20, echoes: 200, pace: 20, loop: 500 } }, admitted, bootstrapWait: 600_000, checkService: () => null }, new CountingMeter(), quiet),
     ports: { clock, store: new MemoryStore(), rng: seededRng('authority'), wait: async () => {} }, log: quiet, askOther: () => null
   })
   await authority.start()
@@ -102,6 +102,11 @@ it('the pool is what the directory lists, and cannot be changed', () => {
   expect(() => pool.remove(entries[0].peer)).toThrow(expect.objectContaining({ code: 'pool-governed' }))
 })
 
+it('nodes send loops, which come home', async () => {
+  await expect.poll(() => members.slice(0, 8).every(({ services }) => (services.mix.status().loops?.returned ?? 0) > 0), { timeout: 20_000 }).toBe(true)
+  for (const { services } of members) expect(services.mix.status().loops?.alarms).toEqual([])
+})
+
 it('whoever stands in the directory does not ask, nor has it an entry to hand around', async () => {
   for (const node of [members[0], members[2], members[7]]) {
     await expect(node.services.mix.dialProtocol(members[8].peerId, GREET)).rejects.toMatchObject({ code: 'not-a-client' })
@@ -115,5 +120,5 @@ it('without its authorities a node starts, and says so to whoever asks', async (
   const nowhere = { ...directory, authorities: [{ ...directory.authorities[0], address: `/ip4/127.0.0.1/tcp/9/p2p/${peerIdFromPrivateKey(key).toString()}` }] }
   const lonely = await mixedNode({ directory: nowhere }, { listen: [] })
   await expect(lonely.services.mix.dialProtocol(members[7].peerId, GREET, { patience: 100 })).rejects.toMatchObject({ code: 'not-sent', retry: true })
-  expect(lonely.services.mix.status()).toEqual({ entry: null, packets: null })
+  expect(lonely.services.mix.status()).toEqual({ entry: null, packets: null, loops: null })
 })

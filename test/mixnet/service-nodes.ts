@@ -13,7 +13,7 @@ import { mix } from '@mixmint/mixnet/service/mix'
 export type MixedNode = Libp2p<{ mix: MixService }>
 
 /** So that a test takes no longer than it must. */
-export const FAST = { meanDelay: 2, pathLength: 4 }
+export const FAST = { meanDelay: 2, pathLength: 4, cover: { send: 0, echoes: 0, pace: 0, loop: 0 } }
 
 const running = new Set<Libp2p>()
 
