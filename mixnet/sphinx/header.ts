@@ -3,7 +3,9 @@
  * first, each layer of beta encloses the next, and gamma covers the layer.
  *
  * What a hop appends when it takes off its block is keystream that the sender can foresee; the sum of it at the last
- * hop is the *filler*, which beta ends with, so that every gamma holds and every beta has the same size.
+ * hop is the *filler*, which beta ends with, so that every gamma holds and every beta has the same size. Between the last
+ * hop's block and the filler are zeros, by which last hops are known, and which tell it the length of the path: one for the
+ * whole network (docs/decisions/0024-what-packets-tell.md).
  */
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'

@@ -43,6 +43,7 @@ export function lossyRun ({ requests, requestSize, replySize, hinted, deadline, 
     latencies.push(net.now - start)
   }
   const [packets, replies] = [net.packetsSent, net.repliesSent.length]
+  net.quiet()
   net.run()
   const { calls, surbs } = net.requester.held
   const { requests: remembered, running, bytes } = net.responder.held

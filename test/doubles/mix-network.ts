@@ -1,14 +1,15 @@
 /**
  * A mix network on a virtual clock: real Sphinx packets, peeled at every hop, that wait by the production strategies,
  * between real session engines; links that lose, delay, duplicate and so reorder. One wallet, one gateway, layers of two
- * mixes, one service. Cover traffic is only what fills batches: at each mix one dummy per mean time `cover.loop`.
+ * mixes, one service. Of cover traffic wallets, services and gateways send their own by the production engines; loops are
+ * only what fills batches: at each mix one dummy per mean time `cover.loop`.
  */
 import { Heap } from '@mixmint/core/kit/heap'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { exponential, unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import type { Strategy } from '@mixmint/mixnet/directory/formats'
+import type { Cover, Strategy } from '@mixmint/mixnet/directory/formats'
 import { strategyOf, type MixStrategy } from '@mixmint/mixnet/mixing/strategy'
 import { SeenTags } from '@mixmint/mixnet/sphinx/replay'
 import { peel } from '@mixmint/mixnet/sphinx/peel'
@@ -16,6 +17,7 @@ import type { Hop } from '@mixmint/mixnet/sphinx/wrap'
 import type { Path, RequesterEffect, RequesterEvent, ResponderEffect, ResponderEvent, SessionParameters } from '@mixmint/mixnet/session/engines'
 import { Requester, type RequesterConfig } from '@mixmint/mixnet/session/requester'
 import { Responder, type ResponderConfig } from '@mixmint/mixnet/session/responder'
+import { CoverEnds } from './cover-ends.ts'
 import { CountingMeter } from './meter.ts'
 import { seededRng } from './rng.ts'
 
@@ -29,7 +31,7 @@ export interface NetworkOptions {
   readonly packetSize?: number
   readonly meanDelay?: number
   readonly strategy?: Strategy
-  readonly cover?: { readonly loop: number }
+  readonly cover?: Partial<Cover>
   /** Of each packet on each link: the chance that it is lost, that it comes twice. */
   readonly loss?: number
   readonly duplicates?: number
@@ -56,6 +58,9 @@ export class MixNetwork {
   now = 1_000_000
   /** Where a packet may be stopped: true drops it. */
   intercept: (from: 'wallet' | 'mix' | 'service', packet: Uint8Array) => boolean = () => false
+  /** Where there is cover: what passes on the line of the wallet, up and down (null: padding). */
+  onUp: (packet: Uint8Array) => void = () => {}
+  onDown: (packet: Uint8Array | null) => void = () => {}
   requester: Requester
   responder: Responder
   readonly parameters: SessionParameters
@@ -68,6 +73,7 @@ export class MixNetwork {
   readonly #service: Node
   readonly #wallet: Node
   readonly #timers = { wallet: Infinity, service: Infinity }
+  readonly #ends: CoverEnds | null
   #turn = 0
   #calls = 0
 
@@ -84,11 +90,11 @@ export class MixNetwork {
     this.#wallet = this.#node(0)
     this.requester = this.newRequester()
     this.responder = this.newResponder()
+    this.#ends = this.parameters.cover.send === 0 ? null : this.#newEnds()
   }
 
   get pathLength (): number { return this.#options.pathLength ?? 5 }
   get meanDelay (): number { return this.#options.meanDelay ?? 50 }
-
 
   get paths (): { forward: () => Path, back: () => Path } {
     return {
@@ -99,7 +105,7 @@ export class MixNetwork {
 
   newRequester (changes: Partial<RequesterConfig> = {}): Requester {
     return new Requester({
-      suite: this.#options.suite, meter: this.meter, parameters: () => this.parameters, slotted: () => false,
+      suite: this.#options.suite, meter: this.meter, parameters: () => this.parameters, slotted: () => this.parameters.cover.send > 0,
       base: 100, callLimit: 10_000, surbLimit: 100_000, paths: this.paths, ...this.#options.requester, ...changes
     })
   }
@@ -122,6 +128,7 @@ export class MixNetwork {
 
   ask (event: RequesterEvent): void {
     this.#perform(this.requester.step(event, this.now, this.#rng))
+    if (event.is !== 'slot' && this.#ends?.waiting === 0) this.ask({ is: 'slot' })
     const due = this.requester.due
     if (due === null || due >= this.#timers.wallet) return
     this.#timers.wallet = due
@@ -157,7 +164,8 @@ export class MixNetwork {
       switch (effect.do) {
         case 'send':
           this.packetsSent += 1
-          this.#transmit('wallet', effect.firstHop, effect.packet)
+          if (this.#ends === null) this.#transmit('wallet', effect.firstHop, effect.packet)
+          else this.#ends.send(effect.call, effect.firstHop, effect.packet)
           break
         case 'resolve': this.#settle(effect.call, { content: effect.content }); break
         case 'reject': this.#settle(effect.call, { error: effect.error }); break
@@ -171,12 +179,12 @@ export class MixNetwork {
   }
 
   #performAtService (effects: readonly ResponderEffect[]): void {
+    const answer = effects.filter(effect => effect.do === 'send')
+    for (const { packet } of answer) this.repliesSent.push(toHex(packet.subarray(0, 32)))
+    if (this.#ends === null) for (const { firstHop, packet } of answer) this.#transmit('service', firstHop, packet)
+    else if (answer.length > 0) this.#ends.answer(answer)
     for (const effect of effects) {
-      if (effect.do === 'send') {
-        this.repliesSent.push(toHex(effect.packet.subarray(0, 32)))
-        this.#transmit('service', effect.firstHop, effect.packet)
-        continue
-      }
+      if (effect.do === 'send') continue
       const name = toHex(this.#options.suite.sha256(effect.content))
       this.runs.set(name, (this.runs.get(name) ?? 0) + 1)
       const { answer, after } = this.#options.handler?.(effect.content) ?? { answer: effect.content, after: 0 }
@@ -203,12 +211,43 @@ export class MixNetwork {
       case 'drop': this.meter.count('node_dropped', { reason: peeled.reason }); break
       case 'forward': {
         const { next, delay, packet: inner } = peeled
-        this.#mix(node, { mean: delay, go: () => { this.#transmit('mix', next, inner) } })
+        const forWallet = this.#ends !== null && this.#nodes.get(toHex(next)) === this.#wallet
+        this.#mix(node, { mean: delay, go: () => { if (forWallet) this.#ends?.toWallet(inner); else this.#transmit('mix', next, inner) } })
         break
       }
-      case 'exit': for (let i = 0; i < times; i++) this.serve({ is: 'delivered', message: peeled.message, destination: null }); break
-      case 'reply': for (let i = 0; i < times; i++) this.ask({ is: 'reply', surbId: peeled.surbId, payload: peeled.payload }); break
+      case 'exit':
+        if (this.#ends?.takes(peeled.message) === true) break
+        for (let i = 0; i < times; i++) this.serve({ is: 'delivered', message: peeled.message, destination: null })
+        break
+      case 'reply':
+        if (this.#ends?.takesReply(peeled.surbId, peeled.payload) === true) break
+        for (let i = 0; i < times; i++) this.ask({ is: 'reply', surbId: peeled.surbId, payload: peeled.payload })
+        break
     }
+  }
+
+  #newEnds (): CoverEnds {
+    return new CoverEnds({
+      suite: this.#options.suite, rng: this.#rng, cover: this.parameters.cover, packetSize: this.parameters.packetSize, paths: this.paths,
+      now: () => this.now, after: (ms, act) => { this.#after(ms, act) },
+      up: (firstHop, packet) => {
+        this.onUp(packet)
+        this.#ends?.heard()
+        this.#transmit('wallet', firstHop, packet)
+      },
+      out: ({ firstHop, packet }) => { this.#transmit('service', firstHop, packet) },
+      down: packet => {
+        this.onDown(packet)
+        if (packet !== null) this.#transmit('mix', this.#wallet.hop.address, packet)
+      },
+      slot: () => { this.ask({ is: 'slot' }) },
+      unsent: call => { this.ask({ is: 'unsent', call }) }
+    })
+  }
+
+  /** Cover ends, so that a time comes at which nothing happens any more. */
+  quiet (): void {
+    this.#ends?.stop()
   }
 
   #mix (node: Node, packet?: Waiting): void {
