@@ -43,7 +43,7 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
     }
   })
   await server.start()
-  await serveDirectory(host.node, server.answer, { meter: counters, admit: admitRequests() })
+  await serveDirectory(host.node, server.answer, { meter: counters, admit: admitRequests(peer => known.has(peer)) })
   return {
     operations: {},
     evidence: authority.evidence,

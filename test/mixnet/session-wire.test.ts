@@ -35,7 +35,7 @@ function world (changes: Partial<MixnetRequesterOptions> = {}, responding: Parti
     document: {
       network: 'test', epoch: Math.floor(Date.now() / 3_600_000), validFrom: 0, validUntil: Number.MAX_SAFE_INTEGER,
       parameters: {
-        ...profile('demo', new Uint8Array(0)), meanDelay: 2, epochLength: 3_600_000, epochGrace: 600_000, clockSkew: 0, queueLimit: 1, replayLimit: 1,
+        ...profile('demo', new Uint8Array(0)), cover: { send: 0, echoes: 0, pace: 0, loop: 0 }, meanDelay: 2, epochLength: 3_600_000, epochGrace: 600_000, clockSkew: 0, queueLimit: 1, replayLimit: 1,
         requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 100
       },
       nodes: nodes.map(node => node.layer === 1 ? { ...node, layer: mixLayer } : node)
