@@ -32,6 +32,7 @@ export interface NetworkOptions {
   readonly meanDelay?: number
   readonly strategy?: Strategy
   readonly cover?: Partial<Cover>
+  readonly answerKept?: number
   /** Of each packet on each link: the chance that it is lost, that it comes twice. */
   readonly loss?: number
   readonly duplicates?: number
@@ -81,7 +82,7 @@ export class MixNetwork {
     this.#options = options
     this.parameters = {
       pathLength: this.pathLength, packetSize: options.packetSize ?? 4608, strategy: options.strategy ?? { kind: 'poisson' },
-      cover: { send: 0, echoes: 0, pace: 0, loop: 0, ...options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: 60_000
+      cover: { send: 0, echoes: 0, pace: 0, loop: 0, ...options.cover }, meanDelay: this.meanDelay, requestLimit: 1 << 18, surbsPerPacket: 5, answerKept: options.answerKept ?? 60_000
     }
     this.#rng = seededRng(`${options.seed}/keys`)
     this.#chance = seededRng(`${options.seed}/chance`)

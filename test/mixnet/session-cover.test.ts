@@ -57,6 +57,13 @@ describe('the line of a wallet', () => {
   })
 })
 
+it('a request that takes long to leave is not taken for lost meanwhile', () => {
+  const { failed, packetsPerRequest } = lossyRun({ requests: 2, requestSize: LIMIT, replySize: 500, hinted: false, deadline: 60_000, seed: 'slots', network: { cover: COVER, loss: 0 } })
+  expect(failed).toBe(0)
+  // Its bucket, and hardly anything again.
+  expect(packetsPerRequest).toBeLessThan(99)
+})
+
 describe('where there is cover, over paths that lose 5 % a hop', () => {
   it.each([
     { requests: 100, requestSize: 200, replySize: 500, hinted: false, median: 2500 },

@@ -59,3 +59,15 @@ it('a service at work for a minute is asked now and then, and its SURBs do not r
   const outcome = network.outcomes.get(call)
   expect(outcome !== undefined && 'content' in outcome && outcome.content.length).toBe(LIMIT)
 })
+
+it('many requests that get no answer are sent more and more slowly', () => {
+  const network = net('jam', 0)
+  network.intercept = () => true
+  for (let i = 0; i < 300; i++) network.request(asking(10, i), { deadline: 60 * SECOND })
+  network.run(network.now + 20 * SECOND)
+  const early = network.packetsSent
+  network.run(network.now + 20 * SECOND)
+  // A window of four packets in the time of one way, about 550 ms here.
+  expect(network.packetsSent - early).toBeLessThan(20 * SECOND / 550 * 4 * 1.5)
+  expect(early).toBeGreaterThan(200)
+})

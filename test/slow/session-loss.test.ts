@@ -49,7 +49,7 @@ describe('at a loss of 5 % a hop, 999 of 1000', () => {
     { kind: 'timed', interval: 200 }, { kind: 'threshold', batch: 4 }, { kind: 'pool', interval: 200, threshold: 20, pool: 10 }
   ])('small requests succeed through $kind mixes', { timeout: 900_000 }, async (strategy, { annotate }) => {
     // Round trips through batches take longer, by as much as they are larger and fewer.
-    const failed = await report(annotate, strategy.kind, { ...SMALL, deadline: 2 * DEADLINE, requests: 3000, seed: strategy.kind, network: { strategy, cover: { loop: 100 } } })
+    const failed = await report(annotate, strategy.kind, { ...SMALL, deadline: 2 * DEADLINE, requests: 3000, seed: strategy.kind, network: { strategy, cover: { loop: 100 }, answerKept: 2 * DEADLINE } })
     expect(luck(failed, 3000)).toBeLessThan(0.05)
   })
 })
