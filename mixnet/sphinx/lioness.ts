@@ -38,23 +38,21 @@ function xor32 (a: Uint8Array, b: Uint8Array): Uint8Array {
 /** Encrypt `from` into `to`, equally long (more than 32 bytes); the two may be the same array. */
 export function lionessEncrypt (suite: Suite, secret: Uint8Array, from: Uint8Array, to: Uint8Array): void {
   const { k, iv } = roundKeys(suite, secret)
+  const right = to.subarray(LEFT)
   let left = from.subarray(0, LEFT)
-  let right = suite.chacha20(xor32(left, k[0]), iv, from.subarray(LEFT))
+  suite.chacha20(xor32(left, k[0]), iv, from.subarray(LEFT), right)
   left = xor32(left, suite.blake2b256(k[1], right))
-  right = suite.chacha20(xor32(left, k[2]), iv, right)
-  left = xor32(left, suite.blake2b256(k[3], right))
-  to.set(left)
-  to.set(right, LEFT)
+  suite.chacha20(xor32(left, k[2]), iv, right, right)
+  to.set(xor32(left, suite.blake2b256(k[3], right)))
 }
 
 /** The inverse of `lionessEncrypt`. */
 export function lionessDecrypt (suite: Suite, secret: Uint8Array, from: Uint8Array, to: Uint8Array): void {
   const { k, iv } = roundKeys(suite, secret)
-  let right = from.subarray(LEFT)
-  let left = xor32(from.subarray(0, LEFT), suite.blake2b256(k[3], right))
-  right = suite.chacha20(xor32(left, k[2]), iv, right)
+  const right = to.subarray(LEFT)
+  let left = xor32(from.subarray(0, LEFT), suite.blake2b256(k[3], from.subarray(LEFT)))
+  suite.chacha20(xor32(left, k[2]), iv, from.subarray(LEFT), right)
   left = xor32(left, suite.blake2b256(k[1], right))
-  right = suite.chacha20(xor32(left, k[0]), iv, right)
+  suite.chacha20(xor32(left, k[0]), iv, right, right)
   to.set(left)
-  to.set(right, LEFT)
 }

@@ -38,10 +38,11 @@ export const pureSuite: Suite = {
     wantLength('AES counter block', iv, 16)
     return ctr(key, iv).encrypt(data)
   },
-  chacha20: (key, nonce, data) => {
+  chacha20: (key, nonce, data, into = new Uint8Array(data.length)) => {
     wantLength('ChaCha20 key', key, 32)
     wantLength('ChaCha20 nonce', nonce, 12)
-    return chacha20(key, nonce, data)
+    wantLength('ChaCha20 output', into, data.length)
+    return chacha20(key, nonce, data, into)
   },
   seal: (key, nonce, plaintext, associated) => {
     wantLength('XChaCha20-Poly1305 key', key, 32)

@@ -42,8 +42,8 @@ export interface Suite {
 
   /** NIST SP 800-38A counter mode; key 16, initial counter block `iv` 16 bytes. A fresh array. */
   aes128ctr: (key: Uint8Array, iv: Uint8Array, data: Uint8Array) => Uint8Array
-  /** RFC 8439 ChaCha20 from block counter 0; key 32, nonce 12 bytes. A fresh array. */
-  chacha20: (key: Uint8Array, nonce: Uint8Array, data: Uint8Array) => Uint8Array
+  /** RFC 8439 ChaCha20 from block counter 0; key 32, nonce 12 bytes. `into`, as long as the data, which it may be; else a fresh array. */
+  chacha20: (key: Uint8Array, nonce: Uint8Array, data: Uint8Array, into?: Uint8Array) => Uint8Array
   /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03); key 32, nonce 24 bytes; ciphertext followed by a 16-byte tag. */
   seal: (key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, associated: Uint8Array) => Uint8Array
   /** The plaintext, or null if the box is not authentic. */

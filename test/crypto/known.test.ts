@@ -54,6 +54,21 @@ describe.each(suites)('$name suite, published answers', suite => {
       bdd219b8a08ded1aa836efcc8b770dc7 da41597c5157488d7724e03fb8d84a37 6a43b8f41518a11cc387b669b2ee6586`))
   })
 
+  it('ChaCha20 into another array, and in place, wherever these lie in memory', () => {
+    const [key, nonce, data] = [new Uint8Array(32).fill(1), new Uint8Array(12).fill(2), Uint8Array.from({ length: 1001 }, (_, i) => i)]
+    const fresh = suite.chacha20(key, nonce, data)
+    for (const offset of [0, 1, 4]) {
+      const into = new Uint8Array(2000).subarray(offset, offset + data.length)
+      expect(suite.chacha20(key, nonce, data, into)).toBe(into)
+      expect(into).toEqual(fresh)
+      const place = new Uint8Array(2000).subarray(offset, offset + data.length)
+      place.set(data)
+      suite.chacha20(key, nonce, place, place)
+      expect(place).toEqual(fresh)
+    }
+    expect(() => suite.chacha20(key, nonce, data, new Uint8Array(1000))).toThrow(expect.objectContaining({ code: 'bad-argument' }))
+  })
+
   it('XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 A.3.1)', () => {
     const key = hex('808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f')
     const nonce = hex('404142434445464748494a4b4c4d4e4f5051525354555657')
