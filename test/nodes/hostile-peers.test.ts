@@ -1,0 +1,125 @@
+/** Peers that break what is below the protocols: handshakes left half-way, frames that claim too much, lines that are not read. */
+import { connect, type Socket } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import { dialable } from '@mixmint/mixnet/wire/peers'
+import { DATA, PING, SYN, WINDOW, openStream, rawPeer, yamuxFrame, type RawLine, type RawPeer } from '../doubles/raw-peer.ts'
+import { CountingMeter } from '../doubles/meter.ts'
+import { startHost, targetOf, until } from '../mixnet/hosts.ts'
+import type { Host } from '../../nodes/host.ts'
+
+const sockets: Socket[] = []
+const peers: RawPeer[] = []
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy()
+  await Promise.all(peers.splice(0).map(async peer => { await peer.stop() }))
+})
+
+const portOf = (host: Host): number => Number(host.addresses()[0].split('/')[4])
+
+async function open (host: Host, bytes: Uint8Array = new Uint8Array(0), from = '127.0.0.1'): Promise<Socket> {
+  return await new Promise(resolve => {
+    const socket = connect({ port: portOf(host), host: '127.0.0.1', localAddress: from }, () => {
+      socket.write(bytes)
+      resolve(socket)
+    }).on('error', () => { resolve(socket) }).resume()
+    sockets.push(socket)
+  })
+}
+
+async function rawLine (host: Host): Promise<RawLine> {
+  const peer = await rawPeer()
+  peers.push(peer)
+  return await peer.dial(targetOf(host))
+}
+
+async function comesIn (host: Host): Promise<void> {
+  const friend = await startHost()
+  await friend.node.dial(dialable(targetOf(host)))
+  await until(() => host.node.getConnections(friend.node.peerId).length === 1)
+}
+
+const negotiated = new TextEncoder().encode('\x13/multistream/1.0.0\n\x07/noise\n')
+/** A public key for the first message of the handshake: anything is one. */
+const firstMessage = Uint8Array.of(0, 32, ...new Uint8Array(32).fill(9))
+
+describe.each(['node', 'authority', 'entry'] as const)('handshakes that are left half-way at a host of the role %s', role => {
+  test.each([
+    ['after the connection', new Uint8Array(0)],
+    ['inside the first line', negotiated.subarray(0, 5)],
+    ['after the negotiation', negotiated],
+    ['after the first message', Uint8Array.from([...negotiated, ...firstMessage])]
+  ])('%s: others come in meanwhile; they are ended, and the rest of them refused and counted', async (_name, bytes) => {
+    const meter = new CountingMeter()
+    const host = await startHost({ role, meter, isKnown: () => role !== 'entry', upgradeTimeout: 400 })
+    for (let i = 0; i < 600; i += 50) await Promise.all(Array.from({ length: 50 }, async (_, n) => await open(host, bytes, `127.3.${i / 50}.${n}`)))
+    await comesIn(host)
+    await until(() => sockets.every(({ closed }) => closed))
+    await comesIn(host)
+    expect(host.node.getConnections()).toHaveLength(2)
+  })
+})
+
+test('who brings more than a handshake before it is done is broken off', async () => {
+  const meter = new CountingMeter()
+  const host = await startHost({ meter, isKnown: () => true })
+  const socket = await open(host, negotiated)
+  const flood = Buffer.alloc(64 * 1024, 1)
+  const pour = (): void => { while (!socket.closed && socket.writable && socket.write(flood)); }
+  socket.on('drain', pour)
+  // The first message is never whole: one byte of it is missing, and then come others.
+  socket.write(Uint8Array.of(0xff, 0xff))
+  pour()
+  await until(() => socket.closed)
+  await comesIn(host)
+})
+
+describe('Yamux', () => {
+  test('a frame that claims more than its window is not gathered', async () => {
+    const host = await startHost({ role: 'entry' })
+    const line = await rawLine(host)
+    line.send(yamuxFrame(DATA, SYN, 1, 0xffffffff))
+    const piece = new Uint8Array(32 * 1024)
+    let sent = 0
+    while (line.isOpen() && sent < 8 << 20) {
+      if (line.send(piece)) sent += piece.length
+      await new Promise(setImmediate)
+    }
+    await until(() => !line.isOpen())
+    expect(sent).toBeLessThan(8 << 20)
+    await until(() => host.node.getConnections().length === 0)
+  })
+
+  test('a frame within its window arrives whole, in whatever pieces it comes', async () => {
+    const host = await startHost({ role: 'entry' })
+    const got: number[] = []
+    await host.node.handle('/test/1.0.0', stream => {
+      stream.addEventListener('message', ({ data }) => { got.push(...(data instanceof Uint8Array ? data : data.subarray())) })
+    })
+    const line = await rawLine(host)
+    line.send(openStream(1, '/test/1.0.0'))
+    const data = Uint8Array.from({ length: 2000 }, (_, i) => i & 255)
+    for (const byte of yamuxFrame(DATA, 0, 1, data.length, data)) line.send(Uint8Array.of(byte))
+    await until(() => got.length === data.length)
+    expect(Uint8Array.from(got)).toEqual(data)
+  })
+
+  test.each([
+    ['pings', (n: number) => yamuxFrame(PING, SYN, 0, n)],
+    ['streams above the limit', (n: number) => yamuxFrame(WINDOW, SYN, 2 * n + 1, 0)]
+  ])('what is said to %s is not kept for a peer that does not read', async (_name, frame) => {
+    const host = await startHost({ role: 'entry' })
+    const line = await rawLine(host)
+    line.deafen()
+    const many = (from: number): Uint8Array => Uint8Array.from(Array.from({ length: 2000 }, (_, n) => [...frame(from + n)]).flat())
+    let sent = 0
+    while (line.isOpen() && sent < 2_000_000) {
+      if (line.send(many(sent))) sent += 2000
+      await new Promise(setImmediate)
+      const waiting = host.node.getConnections().map(connection => (connection as unknown as { muxer: { maConn: { writeBufferLength: number } } }).muxer.maConn.writeBufferLength)
+      expect(Math.max(0, ...waiting)).toBeLessThan(2 << 20)
+      if (host.node.getConnections().length === 0) break
+    }
+    await until(() => host.node.getConnections().length === 0)
+    await comesIn(host)
+  })
+})
