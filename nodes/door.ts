@@ -50,7 +50,11 @@ export class Door {
       denyDialMultiaddr: () => false,
       denyInboundConnection: async connection => await this.#isRefused(connection),
       // The peer is only known once the connection is encrypted.
-      denyInboundEncryptedConnection: peer => this.#options.strangers === 0 && this.#isStranger(peer) && this.#refuse('stranger'),
+      denyInboundEncryptedConnection: (peer, connection) => {
+        if (this.#options.strangers > 0 || !this.#isStranger(peer)) return false
+        this.#turnstile.leave(connection)
+        return this.#refuse('stranger')
+      },
       // Last of all, so that of two who come at a time the second sees the first.
       denyInboundUpgradedConnection: (peer, connection) => {
         this.#turnstile.leave(connection)
@@ -73,11 +77,15 @@ export class Door {
     if (gone !== null) this.#refuse('handshakes')
     if (gone === connection) return true
     if (gone !== null) this.#sendAway(gone)
-    this.#bytes.set(connection, limitBytes(connection, () => { this.#refuse('handshake-bytes') }))
+    this.#bytes.set(connection, limitBytes(connection, () => {
+      this.#turnstile.leave(connection)
+      this.#refuse('handshake-bytes')
+    }))
     const { promise, resolve } = Promise.withResolvers<boolean>()
     this.#waiting.set(connection, resolve)
     connection.addEventListener('close', () => {
-      this.#turnstile.leave(connection)
+      // It went by itself, or its time was over.
+      if (this.#turnstile.leave(connection)) this.#options.meter.count('handshakes_unfinished')
       this.#tell(connection, true)
     }, { once: true })
     this.#turn()

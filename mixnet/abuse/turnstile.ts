@@ -64,9 +64,9 @@ export class Turnstile<T> {
     return gone
   }
 
-  /** It is done, or gone. */
-  leave (who: T): void {
-    this.#pending.delete(who)
+  /** It is done, or gone. False: it had left before, or was made to go. */
+  leave (who: T): boolean {
+    return this.#pending.delete(who)
   }
 
   /** Whose handshakes begin now, and after how many ms to ask again (Infinity: when somebody has come). */

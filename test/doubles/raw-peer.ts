@@ -42,10 +42,11 @@ export interface RawLine {
   readonly drop: () => void
 }
 
-export async function rawPeer (privateKey?: Secp256k1PrivateKey): Promise<RawPeer> {
+/** @param from the network address that it dials from */
+export async function rawPeer (from?: string, privateKey?: Secp256k1PrivateKey): Promise<RawPeer> {
   let line: Line | null = null
   const node = await createLibp2p({
-    privateKey: privateKey ?? await freshIdentity(), transports: [tcp(), webSockets()], connectionEncrypters: [noise()],
+    privateKey: privateKey ?? await freshIdentity(), transports: [tcp(from === undefined ? {} : { dialOpts: { localAddress: from } }), webSockets()], connectionEncrypters: [noise()],
     streamMuxers: [() => ({
       protocol: '/yamux/1.0.0',
       createStreamMuxer: connection => {
