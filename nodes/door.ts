@@ -18,7 +18,7 @@ import { limitBytes, type HandshakeBytes } from './handshake-bytes.ts'
 export interface DoorOptions {
   /** Is this peer one of the network's own nodes? */
   readonly isKnown: (peer: LinkId) => boolean
-  /** Does one of the network's own nodes live at this network address, as `groupOf` writes it? */
+  /** Does one of the network's own nodes live at this network address, as `groupOf` writes it? Those that came in are remembered here. */
   readonly isHome: (group: string) => boolean
   /** Connections of strangers at one time. */
   readonly strangers: number
@@ -29,6 +29,8 @@ export interface DoorOptions {
 
 /** Connections of one of the network's own nodes at one time: a link has one, and a dead one may still look alive. */
 const MOST_OF_ONE_NODE = 4
+/** More than a network has nodes. */
+const MOST_HOMES = 4096
 
 type Reason = 'stranger' | 'handshakes' | 'handshake-bytes' | 'full'
 
@@ -38,6 +40,8 @@ export class Door {
   /** Those who wait, and how they are told. */
   readonly #waiting = new Map<MultiaddrConnection, (refused: boolean) => void>()
   readonly #bytes = new WeakMap<MultiaddrConnection, HandshakeBytes>()
+  /** Where nodes of the network came from. */
+  readonly #homes = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
   constructor (options: DoorOptions) {
@@ -61,6 +65,7 @@ export class Door {
         this.#bytes.get(connection)?.lift()
         if (this.#isStranger(peer)) return !this.#makeRoom(connection)
         this.#clearOld(peer)
+        this.#remember(groupOf(connection.remoteAddr))
         return false
       }
     }
@@ -73,7 +78,7 @@ export class Door {
   /** Resolves when its handshake may begin, or never will. */
   async #isRefused (connection: MultiaddrConnection): Promise<boolean> {
     const group = groupOf(connection.remoteAddr)
-    const gone = this.#turnstile.come(connection, group, this.#options.isHome(group), performance.now())
+    const gone = this.#turnstile.come(connection, group, this.#homes.has(group) || this.#options.isHome(group), performance.now())
     if (gone !== null) this.#refuse('handshakes')
     if (gone === connection) return true
     if (gone !== null) this.#sendAway(gone)
@@ -123,6 +128,15 @@ export class Door {
     if (displaced === null) return !this.#refuse('full')
     this.#displace(displaced)
     return true
+  }
+
+  #remember (home: string): void {
+    this.#homes.delete(home)
+    this.#homes.add(home)
+    for (const oldest of this.#homes) {
+      if (this.#homes.size <= MOST_HOMES) break
+      this.#homes.delete(oldest)
+    }
   }
 
   /** One of the network's own nodes has come back: its oldest connections are of no more use. */

@@ -46,7 +46,7 @@ export interface RawLine {
 export async function rawPeer (from?: string, privateKey?: Secp256k1PrivateKey): Promise<RawPeer> {
   let line: Line | null = null
   const node = await createLibp2p({
-    privateKey: privateKey ?? await freshIdentity(), transports: [tcp(from === undefined ? {} : { dialOpts: { localAddress: from } }), webSockets()], connectionEncrypters: [noise()],
+    privateKey: privateKey ?? await freshIdentity(), transports: [tcp(from === undefined ? {} : { dialOpts: { localAddress: from } as object }), webSockets()], connectionEncrypters: [noise()],
     streamMuxers: [() => ({
       protocol: '/yamux/1.0.0',
       createStreamMuxer: connection => {

@@ -86,6 +86,15 @@ describe('handshakes', () => {
     expect(meter.of('connections_refused', { reason: 'handshakes' })).toBe(1)
   })
 
+  test('with an address from which a node of the network has come, likewise', async () => {
+    const friend = await anybody()
+    const { gater } = door({ known: [linkIdOf(friend)], handshakes: { all: { perSecond: 0.001, burst: 1 } } })
+    gater.denyInboundUpgradedConnection?.(friend, from('/ip4/192.0.2.9/tcp/1'))
+    const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.9/tcp/1'])
+    await until(() => refused[2] === false)
+    expect(refused).toEqual([false, undefined, false])
+  })
+
   test('with a home of the network stand in no line of strangers', async () => {
     const { gater } = door({ home: '192.0.2.9', handshakes: { all: { perSecond: 0.001, burst: 1 } } })
     const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.9/tcp/1'])
