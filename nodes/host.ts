@@ -3,8 +3,9 @@
  * tells others about us (no identify). A node has one host for the network's nodes; a gateway, and a service that is asked
  * directly, another for wallets, under the same identity (docs/decisions/0015): each has its own table of connections.
  *
- * Limits: a receive window stays below the read buffer, or a paused stream would be ended instead of waiting; strangers
- * take no seat of the network's own nodes (door.ts); a connection on which no stream is open is closed after a time.
+ * Limits: handshakes stand in line, and strangers take no seat of the network's own nodes (door.ts); a receive window stays
+ * below the read buffer, or a paused stream would be ended instead of waiting; a connection on which no stream is open is
+ * closed after a time.
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
@@ -65,7 +66,7 @@ interface Limits {
 const UPGRADE_TIMEOUT: Millis = 5_000
 /**
  * Nodes behind one address, or on one machine, come up together, and before the first document no address is known. A
- * handshake takes some 3 ms: strangers get 15 % of a processor among nodes, where they have no business, and 30 % at an entry.
+ * handshake takes milliseconds of a processor: strangers get half as many among nodes, where they have no business, as at an entry.
  */
 const AMONG_NODES: Limits = {
   strangers: 0,

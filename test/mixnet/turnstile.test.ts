@@ -65,6 +65,29 @@ test('of all there are so many: one of the most crowded address gives way, and w
   expect(it.size).toBe(4)
 })
 
+test('who was served is remembered for so many others, and no longer', () => {
+  const it = turnstile({ all: { perSecond: 1e6, burst: 1 } })
+  const serve = (group: string, now: number): void => {
+    it.come(group, group, false, now)
+    expect(it.next(now).begin).toEqual([group])
+    it.leave(group)
+  }
+  const after = (others: number, begin: number): string => {
+    serve('a', begin)
+    for (let i = 0; i < others; i++) serve(`${begin} ${i}`, begin + 1 + i)
+    const now = begin + 1 + others
+    serve('b', now)
+    // There is no room for them at once: who goes first is seen.
+    for (const who of ['a', 'c']) it.come(who, who, false, now)
+    const [first] = it.next(now + 1).begin
+    it.leave('a')
+    it.leave('c')
+    return first
+  }
+  expect(after(8000, 1)).toBe('c')
+  expect(after(8200, 100_000)).toBe('a')
+})
+
 test('whatever comes and goes: no more wait than there are places, rates are kept, nobody who could begin waits', () => {
   const limits: TurnstileLimits = { each: { perSecond: 5, burst: 2 }, preferred: { perSecond: 10, burst: 3 }, all: { perSecond: 8, burst: 4 }, pendingEach: 3, pending: 6 }
   fc.assert(fc.property(fc.array(fc.record({ group: fc.integer({ min: 0, max: 5 }), after: fc.integer({ min: 0, max: 400 }), goes: fc.boolean() }), { maxLength: 80 }), steps => {

@@ -95,6 +95,15 @@ describe('handshakes', () => {
     expect(refused).toEqual([false, undefined, false])
   })
 
+  test('with an address from which one came long ago, and many others since, wait', async () => {
+    const friend = await anybody()
+    const { gater } = door({ known: [linkIdOf(friend)], handshakes: { all: { perSecond: 0.001, burst: 1 } } })
+    for (let i = 0; i < 4097; i++) gater.denyInboundUpgradedConnection?.(friend, from(`/ip4/198.51.${i >> 8}.${i & 255}/tcp/1`))
+    const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/198.51.0.0/tcp/1', '/ip4/198.51.0.1/tcp/1'])
+    await until(() => refused[2] === false)
+    expect(refused).toEqual([false, undefined, false])
+  })
+
   test('with a home of the network stand in no line of strangers', async () => {
     const { gater } = door({ home: '192.0.2.9', handshakes: { all: { perSecond: 0.001, burst: 1 } } })
     const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.9/tcp/1'])
