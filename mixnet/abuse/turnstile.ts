@@ -50,11 +50,7 @@ export class Turnstile<T> {
 
   /** Who is to go for it: whoever comes, another, or nobody (null). Afterwards `next` is to be asked. */
   come (who: T, group: string, preferred: boolean, now: Millis): T | null {
-    const { pendingEach, pending } = this.#limits
-    const all = [...this.#pending.values()]
-    const own = all.filter(other => other.group === group)
-    const strangers = preferred ? [] : all.filter(other => !other.preferred)
-    const crowd = own.length >= pendingEach ? own : strangers.length >= pending ? strangers : null
+    const crowd = this.#crowd(group, preferred)
     const gone = crowd === null
       ? null
       : giveWay(crowd.map(each => ({ who: each.who, group: each.group, engaged: now - each.since < YOUNG, heard: each.since })), group) ?? who
@@ -69,15 +65,17 @@ export class Turnstile<T> {
     return this.#pending.delete(who)
   }
 
-  /** Whose handshakes begin now, and after how many ms to ask again (Infinity: when somebody has come). */
+  /** Whose handshakes begin now, and after how many ms at least to ask again (Infinity: when somebody has come). */
   next (now: Millis): { readonly begin: readonly T[], readonly wait: Millis } {
     const begin: T[] = []
     for (;;) {
       let first: Pending<T> | null = null
       let wait = Infinity
+      const all = this.#all.wait(this.#limits.all, now)
       for (const each of this.#pending.values()) {
         if (!each.waits) continue
-        const ms = this.#wait(each, now)
+        // Its own wait may be longer; in a storm it is not worth the look.
+        const ms = all > 0 && !each.preferred ? all : this.#wait(each, now)
         wait = Math.min(wait, ms)
         if (ms === 0 && (first === null || this.#goesBefore(each, first))) first = each
       }
@@ -87,13 +85,24 @@ export class Turnstile<T> {
     }
   }
 
+  /** Of whom one must go before another of this address can come; null: there is a place. */
+  #crowd (group: string, preferred: boolean): Array<Pending<T>> | null {
+    const { pendingEach, pending } = this.#limits
+    let [own, strangers] = [0, 0]
+    for (const each of this.#pending.values()) {
+      if (each.group === group) own += 1
+      if (!each.preferred) strangers += 1
+    }
+    if (own >= pendingEach) return [...this.#pending.values()].filter(each => each.group === group)
+    return preferred || strangers < pending ? null : [...this.#pending.values()].filter(each => !each.preferred)
+  }
+
   #rate ({ preferred }: Pending<T>): Rate {
     return preferred ? this.#limits.preferred : this.#limits.each
   }
 
   #wait (each: Pending<T>, now: Millis): Millis {
-    const own = this.#groups.get(each.group)?.bucket.wait(this.#rate(each), now) ?? 0
-    return each.preferred ? own : Math.max(own, this.#all.wait(this.#limits.all, now))
+    return this.#groups.get(each.group)?.bucket.wait(this.#rate(each), now) ?? 0
   }
 
   #goesBefore (a: Pending<T>, b: Pending<T>): boolean {
