@@ -7,6 +7,8 @@
 export { mix } from './service/mix.ts'
 export type { MixComponents, MixDialOptions, MixService, MixStatus } from './service/api.ts'
 export type { DirectoryInit, ExitInit, MixInit, MixLimits, NetworkParameters, RelayInit } from './service/init.ts'
+export type { Admit } from './abuse/admit.ts'
+export { RateLimit, type Rate, type RateLimits } from './abuse/rate-limit.ts'
 export type { MixPool, MixPoolEntry, MixPoolStatus } from './service/mix-pool.ts'
 export type { Destination } from './service/destination.ts'
 export type { Leave, MixStream } from './service/stream.ts'

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import { ALL_WALLETS } from '@mixmint/mixnet/abuse/rate-limit'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import { networkParameters, PARAMETER_NAMES } from './parameters.ts'
 
@@ -42,6 +43,8 @@ export interface NodeConfig {
   readonly bootstrapWait: number
   /** A mix that stops lets the packets inside leave in their time, for so long at most, ms. */
   readonly drainLimit: number
+  /** What a gateway takes from all its wallets together, packets a second. */
+  readonly walletPackets: number
   readonly unit: string
   readonly denominations: number
   readonly ringFile: string
@@ -62,7 +65,7 @@ type Shape = Record<string, Kind>
 
 const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', admit: 'tables' },
-  gateway: { drainLimit: 'uint' },
+  gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
   center: {},
@@ -99,6 +102,8 @@ export function readNode (dir: string): NodeConfig {
   if ((role === 'mix' || role === 'authority') && entry.length > 0) throw bad(file, `entry: wallets do not come to ${role === 'mix' ? 'a mix' : 'an authority by another way'}`)
   const own = (raw[role] ?? {}) as Record<string, unknown>
   check(file, own, SHAPES[role], role)
+  const walletPackets = uint(file, own, 'walletPackets', ALL_WALLETS)
+  if (walletPackets === 0) throw bad(file, 'gateway.walletPackets: at least 1 a second wanted')
   const bank = role === 'merchant' ? key(file, 'merchant.bank', text(file, own, 'bank')) : new Uint8Array(0)
   return {
     dir: resolve(dir),
@@ -114,6 +119,7 @@ export function readNode (dir: string): NodeConfig {
     }),
     bootstrapWait: uint(file, own, 'bootstrapWait', 60_000),
     drainLimit: uint(file, own, 'drainLimit', DRAIN_LIMIT),
+    walletPackets,
     unit: text(file, own, 'unit', 'cent'),
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),

@@ -3,20 +3,21 @@
  * tells others about us (no identify). A node has one host for the network's nodes; a gateway, and a service that is asked
  * directly, another for wallets, under the same identity (docs/decisions/0015): each has its own table of connections.
  *
- * Limits: a receive window stays below the read buffer, or a paused stream would be ended instead of waiting; strangers
- * take no seat of the network's own nodes (door.ts); a connection on which no stream is open is closed after a time.
+ * Limits: handshakes stand in line, and strangers take no seat of the network's own nodes (door.ts); a receive window stays
+ * below the read buffer, or a paused stream would be ended instead of waiting; a connection on which no stream is open is
+ * closed after a time.
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis } from '@mixmint/core/kit/ports'
-import type { Rate } from '@mixmint/mixnet/abuse/rate-limit'
+import type { TurnstileLimits } from '@mixmint/mixnet/abuse/turnstile'
 import type { LinkId } from '@mixmint/mixnet/mixing/engine'
 import { peerBytes } from '@mixmint/mixnet/wire/peers'
 import { Door } from './door.ts'
+import { limitedYamux } from './muxer.ts'
 
 /** authority: for nodes and wallets alike. node: among nodes. entry: for wallets. wallet: dials, and is not dialled. */
 export type HostRole = 'authority' | 'node' | 'entry' | 'wallet'
@@ -30,8 +31,12 @@ export interface HostOptions {
   readonly meter: Meter
   /** Is this peer one of the network's own nodes? Others are strangers. By default nobody is. */
   readonly isKnown?: (peer: LinkId) => boolean
+  /** Does one of the network's own nodes live at this network address, as `groupOf` writes it? By default nowhere. */
+  readonly isHome?: (group: string) => boolean
   /** Connections of strangers at one time, instead of what the role suggests. */
   readonly strangers?: number
+  /** A handshake, with the wait for its turn, may take so long. */
+  readonly upgradeTimeout?: Millis
   /** A connection without a stream is closed after this many ms. */
   readonly idle?: Millis
 }
@@ -47,36 +52,40 @@ export interface Host {
 
 interface Limits {
   readonly strangers: number
-  readonly handshakes: { readonly each: Rate, readonly all: Rate } | null
-  readonly pending: number
+  readonly handshakes: TurnstileLimits
   /** Streams of one connection and direction, and the largest receive window of each. */
   readonly streams: number
   readonly window: number
+  /** Bytes that wait for a peer that does not read, beside those of its streams. */
+  readonly unread: number
   /** A silent connection is asked for a sign of life this often, and given this long: a busy machine may be slow. */
   readonly ping: { readonly interval: Millis, readonly timeout: Millis }
 }
 
-/** Connections from one IP address in one second: nodes behind one address, or on one machine, come up together. */
-const CONNECTIONS_PER_SECOND = 200
+/** Of the whole handshake, with the wait for its turn. */
 const UPGRADE_TIMEOUT: Millis = 5_000
+/**
+ * Nodes behind one address, or on one machine, come up together, and before the first document no address is known. A
+ * handshake takes milliseconds of a processor: strangers get half as many among nodes, where they have no business, as at an entry.
+ */
 const AMONG_NODES: Limits = {
-  strangers: 0, handshakes: null,
-  // More than one IP address can open before they are timed out.
-  pending: 4 * CONNECTIONS_PER_SECOND * UPGRADE_TIMEOUT / 1000,
-  streams: 64, window: 512 * 1024, ping: { interval: 20_000, timeout: 15_000 }
+  strangers: 0,
+  handshakes: { each: { perSecond: 25, burst: 200 }, preferred: { perSecond: 100, burst: 500 }, all: { perSecond: 50, burst: 400 }, pendingEach: 256, pending: 512 },
+  streams: 64, window: 512 * 1024, unread: 4 * 1024 * 1024, ping: { interval: 20_000, timeout: 15_000 }
 }
 const LIMITS: Readonly<Record<HostRole, Limits>> = {
   node: AMONG_NODES,
   authority: { ...AMONG_NODES, strangers: 256 },
   entry: {
-    ...AMONG_NODES, strangers: 768, handshakes: { each: { perSecond: 20, burst: 100 }, all: { perSecond: 100, burst: 400 } },
-    pending: 1024, streams: 8, window: 256 * 1024
+    ...AMONG_NODES, strangers: 768,
+    handshakes: { each: { perSecond: 20, burst: 100 }, preferred: { perSecond: 20, burst: 100 }, all: { perSecond: 100, burst: 400 }, pendingEach: 128, pending: 512 },
+    streams: 8, window: 256 * 1024, unread: 1024 * 1024
   },
   // It has to notice that its connection is dead while its gateway still keeps packets for it.
   wallet: { ...AMONG_NODES, ping: { interval: 5_000, timeout: 5_000 } }
 }
-/** Connections of the network's own nodes at one time. */
-const KNOWN = 512
+/** Limits of libp2p that come before the door and know nobody: set out of its way. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER
 const IDLE: Millis = 60_000
 /** One dead address leaves time for another. */
 const ADDRESS_DIAL_TIMEOUT: Millis = 2_000
@@ -90,10 +99,12 @@ export async function createHost (options: HostOptions): Promise<Host> {
   if (options.privateKey.type !== 'secp256k1') {
     throw new MixmintError('identity-kind', 'caller', 'a secp256k1 identity wanted: no other fits into packets')
   }
-  const { handshakes, pending, streams, window, ping, ...limits } = LIMITS[options.role]
+  const { handshakes, streams, window, unread, ping, ...limits } = LIMITS[options.role]
   const strangers = options.strangers ?? limits.strangers
+  const upgradeTimeout = options.upgradeTimeout ?? UPGRADE_TIMEOUT
   const door = new Door({
-    isKnown: options.isKnown ?? (() => false), strangers, handshakes, meter: options.meter, connections: () => node.getConnections()
+    isKnown: options.isKnown ?? (() => false), isHome: options.isHome ?? (() => false), strangers, handshakes, meter: options.meter,
+    connections: () => node.getConnections()
   })
   const withWallets = options.role === 'entry' || options.role === 'wallet'
   const node: Libp2p = await createLibp2p({
@@ -103,22 +114,17 @@ export async function createHost (options: HostOptions): Promise<Host> {
     transports: [
       tcp({ listenOpts: { noDelay: true }, dialOpts: { noDelay: true } }),
       // Loaded only where it is of use: a command starts sooner without.
-      ...(withWallets ? [(await import('./websockets.ts')).limitedWebSockets({ sockets: strangers + pending, upgradeTimeout: UPGRADE_TIMEOUT })] : [])
+      ...(withWallets ? [(await import('./websockets.ts')).limitedWebSockets({ sockets: strangers + 2 * handshakes.pending, upgradeTimeout })] : [])
     ],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux({
-      maxInboundStreams: streams,
-      maxOutboundStreams: streams,
-      streamOptions: { maxStreamWindowSize: window, maxReadBufferLength: 2 * window, maxWriteBufferLength: WRITE_BUFFER }
-    })],
+    streamMuxers: [limitedYamux({ streams, window, streamBuffer: WRITE_BUFFER, connectionBuffer: unread })],
     connectionGater: door.gater(),
     connectionManager: {
-      // Above what the door lets in: libp2p would refuse whoever comes before it knows who that is.
-      maxConnections: strangers + KNOWN + pending,
-      inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
-      maxIncomingPendingConnections: pending,
-      inboundUpgradeTimeout: UPGRADE_TIMEOUT,
-      inboundStreamProtocolNegotiationTimeout: UPGRADE_TIMEOUT,
+      maxConnections: NO_LIMIT,
+      inboundConnectionThreshold: NO_LIMIT,
+      maxIncomingPendingConnections: NO_LIMIT,
+      inboundUpgradeTimeout: upgradeTimeout,
+      inboundStreamProtocolNegotiationTimeout: upgradeTimeout,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT,
       // Links and requests reconnect by rules of their own.
       reconnectRetries: 0

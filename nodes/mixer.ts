@@ -62,9 +62,9 @@ export class Mixer {
 
   /**
    * Take packets from now on, once there are keys for them. The participant has a document.
-   * @param wallets where wallets attach, at a gateway
+   * @param wallets where wallets attach, at a gateway, and how many packets a second it takes from all of them
    */
-  async start (participant: Participant, view: DirectoryView, wallets: Host | null = null): Promise<MixNode> {
+  async start (participant: Participant, view: DirectoryView, wallets: { readonly host: Host, readonly packets: number } | null = null): Promise<MixNode> {
     await this.#nodeKeys.some
     const { suite, ports, counters, log } = this.#surroundings
     this.#view = () => participant.keeper.view()
@@ -81,9 +81,9 @@ export class Mixer {
         ? {}
         : {
             wallets: {
-              host: wallets.node,
+              host: wallets.host.node,
               accepts: peer => !participant.isListed(peer),
-              admit: new RateLimit(() => walletLimits(parameters().cover)),
+              admit: new RateLimit(() => walletLimits(parameters().cover, wallets.packets)),
               grace: () => parameters().walletGrace,
               cover: () => parameters().cover
             }

@@ -18,7 +18,7 @@ import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/vie
 import type { LinkId } from '@mixmint/mixnet/mixing/engine'
 import { answerAsMirror, askOver, serveDirectory, type Ask } from '@mixmint/mixnet/wire/directory'
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
-import { entryOf, parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
+import { entryOf, groupsOf, parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient, type RequestOptions } from '@mixmint/mixnet/wire/rpc-client'
 import { serveRpc, type RpcServerLimits, type RpcServerOptions } from '@mixmint/mixnet/wire/rpc-server'
 import type { NetworkConfig } from './config.ts'
@@ -75,12 +75,15 @@ export class Participant {
   readonly #rpc: RpcClient
   #money: Money | null = null
   #onListed: (() => void) | undefined
+  /** Where the network's nodes are, as `groupOf` writes it. */
+  #homes: ReadonlySet<string>
 
   private constructor (options: ParticipantOptions, host: Host, entry: Host | null) {
     const { suite, network, ports, log, counters, identity, listing } = options
     this.#options = options
     this.host = host
     this.entry = entry
+    this.#homes = groupsOf(network.authorities.map(({ address }) => parseTarget(address)))
     this.#rpc = new RpcClient({ node: host.node, meter: counters })
     const authorities: Ask[] = network.authorities.map(({ address }) => askOver(this.#rpc, parseTarget(address)))
     this.keeper = new DirectoryKeeper({
@@ -108,7 +111,8 @@ export class Participant {
     const base = { privateKey: identity, meter: counters }
     const self: { now: Participant | null } = { now: null }
     const isKnown = (peer: LinkId): boolean => self.now?.isListed(peer) === true || authorities.some(({ address }) => toHex(parseTarget(address).peer) === peer)
-    const host = await createHost({ ...base, isKnown, role: listing === undefined ? 'wallet' : 'node', listen: listing === undefined ? [] : [listing.listen] })
+    const isHome = (group: string): boolean => self.now?.isHome(group) === true
+    const host = await createHost({ ...base, isKnown, isHome, role: listing === undefined ? 'wallet' : 'node', listen: listing === undefined ? [] : [listing.listen] })
     let entry: Host | null = null
     try {
       if (listing !== undefined && listing.entry.length > 0) entry = await createHost({ ...base, role: 'entry', listen: listing.entry })
@@ -193,6 +197,11 @@ export class Participant {
     return [this.keeper.view(), this.keeper.client.newest].some(view => view?.byPeer(fromHex(peer)) !== undefined)
   }
 
+  /** Does a node of the network live at this network address, by the last document? */
+  isHome (group: string): boolean {
+    return this.#homes.has(group)
+  }
+
   isAuthority (peerId: string): boolean {
     return this.#options.network.authorities.some(({ address }) => address.endsWith(`/p2p/${peerId}`))
   }
@@ -219,6 +228,7 @@ export class Participant {
 
   #take (view: DirectoryView): void {
     this.#money = readMoney(this.#options.suite, view)
+    this.#homes = groupsOf([...this.#options.network.authorities.map(({ address }) => parseTarget(address)), ...view.nodes])
     this.#options.log.info('directory document in force', { epoch: view.epoch, nodes: view.nodes.length })
     if (view.byPeer(this.host.peer) !== undefined) this.#onListed?.()
     this.#options.onDocument?.(view)

@@ -1,6 +1,10 @@
 /**
  * The port of whoever decides whether a packet from a stranger is worked on. It is asked before any cryptography, so its
- * own price must be next to nothing. A limit of rates is one (rate-limit.ts); one that takes payment would be another.
+ * own price must be next to nothing. A limit of rates is one (rate-limit.ts).
+ *
+ * What a packet costs here is time, the one price that needs nothing of the sender but to wait: it is taken by not reading
+ * on. One that wants another price (tokens, say) takes it elsewhere, on a protocol of its own, and lets those pass at once
+ * who have paid, while others wait or are refused.
  */
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { LinkId } from '../mixing/engine.ts'

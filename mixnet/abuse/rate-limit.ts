@@ -93,14 +93,14 @@ const UNPACED: Rate = { perSecond: 100, burst: 512 }
 const GENEROUS = 8
 const LEAST: Rate = { perSecond: 4, burst: 128 }
 
-/** What a gateway takes from all its wallets together: some 20 % of a processor for the first hop of each packet. */
-const ALL_WALLETS: Rate = { perSecond: 2000, burst: 4000 }
+/** What a gateway takes from all its wallets together, packets a second: some 20 % of a processor for the first hop of each. */
+export const ALL_WALLETS = 2000
 /** Whoever would send more than its rate for so long has nothing to do here. */
 const PATIENCE: Millis = 60_000
 
-/** What wallets may send, by the cover that the directory prescribes. */
-export function walletLimits ({ send }: Pick<Cover, 'send'>): RateLimits {
+/** What wallets may send, by the cover that the directory prescribes. @param all packets a second of all together, at least 1 */
+export function walletLimits ({ send }: Pick<Cover, 'send'>, all: number = ALL_WALLETS): RateLimits {
   const perSecond = send === 0 ? UNPACED.perSecond : Math.max(LEAST.perSecond, GENEROUS * 1000 / send)
   const burst = send === 0 ? UNPACED.burst : Math.max(LEAST.burst, 4 * perSecond)
-  return { each: { perSecond, burst }, all: ALL_WALLETS, patience: PATIENCE }
+  return { each: { perSecond, burst }, all: { perSecond: all, burst: 2 * all }, patience: PATIENCE }
 }

@@ -6,6 +6,7 @@ import { encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Store } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import type { Admit } from '../abuse/admit.ts'
 import { checkParameters } from '../directory/document.ts'
 import { Parameters } from '../directory/formats.ts'
 import { profile } from '../directory/profiles.ts'
@@ -66,6 +67,8 @@ export interface RelayInit {
   readonly address?: string
   /** Take clients: nodes without an address of their own that attach to this one. */
   readonly clients?: boolean
+  /** Which of their packets are worked on; by default a `RateLimit` (abuse/rate-limit) by the network's cover. */
+  readonly admit?: Admit
 }
 
 export interface ExitInit {
@@ -108,7 +111,7 @@ const DEFAULT_EXIT = { allows: () => true, privateAddresses: false, streams: 64,
 
 const FIELDS = ['directory', 'pool', 'parameters', 'framing', 'relay', 'entry', 'serve', 'exit', 'folder', 'limits', 'suite', 'meter']
 const DIRECTORY_FIELDS = ['network', 'authorities', 'store', 'kind']
-const RELAY_FIELDS = ['address', 'clients']
+const RELAY_FIELDS = ['address', 'clients', 'admit']
 const EXIT_FIELDS = ['protocols', ...Object.keys(DEFAULT_EXIT)]
 const KEY_SIZE = 32
 
@@ -119,7 +122,7 @@ export interface Settings {
   /** Of a network without a directory. */
   readonly parameters: NetworkParameters
   readonly framing: 'fragments' | 'plain'
-  readonly relay: { readonly address: string | null, readonly clients: boolean } | null
+  readonly relay: { readonly address: string | null, readonly clients: boolean, readonly admit: Admit | null } | null
   readonly entry: readonly Target[]
   readonly serve: ReadonlyMap<string, ReplyRule | null> | ((protocol: string) => boolean)
   readonly exit: ExitPolicy | null
@@ -182,7 +185,9 @@ function checkDirectory (directory: DirectoryInit): Settings['directory'] {
 
 function checkRelay (relay: RelayInit): Settings['relay'] {
   known(relay, RELAY_FIELDS, 'relay')
-  return { address: relay.address ?? null, clients: relay.clients ?? false }
+  const { address = null, clients = false, admit = null } = relay
+  if (admit !== null && !clients) throw bad('relay.admit', 'it is asked for packets of clients, and this relay takes none: set clients')
+  return { address, clients, admit }
 }
 
 function checkServe (serve: NonNullable<MixInit['serve']>): Settings['serve'] {

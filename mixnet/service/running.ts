@@ -76,7 +76,7 @@ export async function startInPool (options: RunningOptions): Promise<Running> {
     ...common.works, network, parameters,
     self: { peer: self, mixKey, block, entry: () => attachment?.entry ?? null },
     relay: attachment === null
-      ? { meanDelay: framing === 'plain' ? ANY_DELAY : parameters.meanDelay, clients: relay?.clients === true }
+      ? { meanDelay: framing === 'plain' ? ANY_DELAY : parameters.meanDelay, clients: relay?.clients === true, admit: relay?.admit ?? null }
       : { neighbourhood: attachment.neighbourhood }
   })
   works.node.install({ epoch: OWN_EPOCH, privateKey: secret, from: 0, until: Infinity })
@@ -112,7 +112,7 @@ export async function startInDirectory (options: RunningOptions, directory: NonN
     const works: Works = new Works({
       ...common.works, network, parameters,
       self: { peer: self, mixKey, block: null, entry: () => attachment?.entry ?? null },
-      relay: attachment === null ? { meanDelay: parameters.meanDelay, clients: settings.relay?.clients === true } : { neighbourhood: attachment.neighbourhood }
+      relay: attachment === null ? { meanDelay: parameters.meanDelay, clients: settings.relay?.clients === true, admit: settings.relay?.admit ?? null } : { neighbourhood: attachment.neighbourhood }
     })
     if (keys !== null) await Promise.race([keys.some, fires(stopped)])
     const view = network.view()

@@ -4,6 +4,7 @@
  */
 import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import type { Admit } from '../abuse/admit.ts'
 import { RateLimit, walletLimits } from '../abuse/rate-limit.ts'
 import { MixEngine } from '../mixing/engine.ts'
 import type { MeanDelay } from '../mixing/keyring.ts'
@@ -34,7 +35,7 @@ export interface WorksOptions {
   readonly limits: MixLimits
   readonly self: Self
   /** For a node that forwards: what packets may ask for, and whether clients attach to it. Else it is an end of paths only, whose neighbours are these. */
-  readonly relay: { readonly meanDelay: MeanDelay, readonly clients: boolean } | { readonly neighbourhood: Neighbourhood }
+  readonly relay: { readonly meanDelay: MeanDelay, readonly clients: boolean, readonly admit: Admit | null } | { readonly neighbourhood: Neighbourhood }
   readonly session: Session
   readonly bridge: HandlerBridge
   /** For an exit; `replyLimit`: bytes that a reply may have. */
@@ -74,7 +75,7 @@ export class Works {
             wallets: {
               host: second,
               accepts: peer => !network.isNode(peer),
-              admit: new RateLimit(() => walletLimits(parameters.cover)),
+              admit: relay.admit ?? new RateLimit(() => walletLimits((network.parameters() ?? parameters).cover)),
               grace: () => parameters.walletGrace,
               cover: () => (network.parameters() ?? parameters).cover
             }

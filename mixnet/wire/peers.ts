@@ -101,6 +101,11 @@ export function groupOf (address: Multiaddr): string {
   return name === 'ip6' ? networkOf(value) : value
 }
 
+/** The network addresses of nodes, as `groupOf` writes them. @throws bad-address (caller) */
+export function groupsOf (targets: readonly Target[]): Set<string> {
+  return new Set(targets.flatMap(dialable).map(groupOf))
+}
+
 /** The first four groups of an IPv6 address, written in full. */
 function networkOf (address: string): string {
   const [head, tail] = address.split('::')

@@ -6,7 +6,7 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import { Authority } from '@mixmint/mixnet/directory/authority'
 import { askOver, serveDirectory } from '@mixmint/mixnet/wire/directory'
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
-import { parseTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
+import { groupsOf, parseTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
 import type { Daemon, Role } from './role.ts'
 import { createHost } from '../host.ts'
@@ -30,9 +30,10 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
     checkService: moneyPolicy(suite, network, log)
   }, counters, log)
   const known = new Set([...config.admit.map(({ peer }) => peerBytes(peerIdFromString(peer))), ...authorities.map(({ address }) => parseTarget(address).peer)].map(toHex))
+  const homes = groupsOf(authorities.map(({ address }) => parseTarget(address)))
   const host = await createHost({
     privateKey: identity, role: 'authority', listen: [config.listen], meter: counters,
-    isKnown: peer => known.has(peer)
+    isKnown: peer => known.has(peer), isHome: group => homes.has(group)
   })
   const rpc = new RpcClient({ node: host.node, meter: counters })
   const server = new AuthorityServer({

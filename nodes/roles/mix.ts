@@ -17,7 +17,8 @@ export async function startMix (daemon: Daemon): Promise<Role> {
   const view = await participant.ready(PATIENCE)
   await participant.listed(PATIENCE)
   // Last: from here on, what is told to stop has packets inside.
-  await mixer.start(participant, view, participant.entry)
+  const { entry } = participant
+  await mixer.start(participant, view, entry === null ? null : { host: entry, packets: config.walletPackets })
   return {
     operations: {},
     evidence: participant.keeper.evidence,

@@ -4,6 +4,7 @@ import { cover } from './cover.ts'
 import { directory } from './directory.ts'
 import { frames } from './frames.ts'
 import { mixEngine } from './mix-engine.ts'
+import { money } from './money.ts'
 import { parsers } from './parsers.ts'
 import { sessions } from './sessions.ts'
 
@@ -13,5 +14,6 @@ export const targets: ReadonlyArray<Target & { readonly quick: number }> = [
   { ...mixEngine, quick: 50 },
   ...sessions.map(target => ({ ...target, quick: 50 })),
   ...cover.map(target => ({ ...target, quick: 100 })),
-  ...directory.map(target => ({ ...target, quick: 10 }))
+  ...directory.map(target => ({ ...target, quick: 10 })),
+  ...money.map(target => ({ ...target, quick: 50 }))
 ]

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Stream } from '@libp2p/interface'
 import { toHex } from '@mixmint/core/kit/bytes'
+import type { Admit } from '@mixmint/mixnet/abuse/admit'
 import { RateLimit } from '@mixmint/mixnet/abuse/rate-limit'
 import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
 import type { Host } from '../../nodes/host.ts'
@@ -266,4 +267,44 @@ describe('a wallet that does not read', () => {
     const { sent, queued, dropped } = gateway.links.counts()
     expect(sent + queued + dropped['link-full'] + dropped['wallet-gone']).toBe(3 + 60 + 5)
   })
+})
+
+/** Takes tokens instead of time: whoever has paid passes at once, others are let wait a while, and then refused. */
+class Toll implements Admit {
+  readonly #paid = new Map<string, number>()
+  readonly forgotten: string[] = []
+  asked = 0
+
+  pay (wallet: string, packets: number): void {
+    this.#paid.set(wallet, (this.#paid.get(wallet) ?? 0) + packets)
+  }
+
+  admit = (from: string): number | 'refuse' => {
+    this.asked += 1
+    const left = this.#paid.get(from)
+    if (left === undefined) return 100
+    this.#paid.set(from, left - 1)
+    return left > 0 ? 0 : 'refuse'
+  }
+
+  forget = (from: string): void => { this.forgotten.push(from) }
+}
+
+test('a gateway may ask another price than time: who has paid passes at once, others wait or are refused', async () => {
+  const toll = new Toll()
+  const gateway = await openGateway({ admit: toll })
+  const [honest, poor, spent] = [await openWallet(gateway), await evilHost(), await evilHost()]
+  toll.pay(honest.id, 100)
+  toll.pay(toHex(spent.peer), 2)
+  const waiting = await rawStream(poor, gateway.host, MIX_PROTOCOL)
+  for (let i = 0; i < 20; i++) waiting.send(framed(packet(i)))
+  const last = await rawStream(spent, gateway.host, MIX_PROTOCOL)
+  for (let i = 0; i < 3; i++) last.send(framed(packet(i)))
+  await until(() => gateway.meter.of('wallet_streams_broken', { reason: 'flood' }) === 1)
+  await until(() => toll.forgotten.includes(toHex(spent.peer)))
+  expect(gateway.got.filter(({ from }) => from === toHex(spent.peer))).toHaveLength(2)
+  await flows(gateway, honest, 5)
+  expect(gateway.meter.of('wallet_packets_held_back')).toBeGreaterThan(0)
+  // It is asked once for each packet, and before anybody looks at it.
+  expect(toll.asked).toBe(gateway.got.length + 2)
 })

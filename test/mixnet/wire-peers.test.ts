@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { addressBlock, parseAddress } from '@mixmint/mixnet/sphinx/address'
-import { dialable, formatTarget, isMixPeer, linkIdOf, parseTarget, peerBytes, peerIdFromBytes, peerIdOfLink } from '@mixmint/mixnet/wire/peers'
+import { dialable, formatTarget, groupsOf, isMixPeer, linkIdOf, parseTarget, peerBytes, peerIdFromBytes, peerIdOfLink } from '@mixmint/mixnet/wire/peers'
 import { freshIdentity } from '../../nodes/identity.ts'
 
 const peer = peerIdFromPrivateKey(await freshIdentity())
@@ -26,6 +26,11 @@ describe('the names of a peer', () => {
     for (const bytes of [peerBytes(stranger), new Uint8Array(39), peerBytes(peer).slice(1), new Uint8Array(0)]) {
       expect(() => peerIdFromBytes(bytes)).toThrow(expect.objectContaining({ code: 'bad-peer-id' }))
     }
+  })
+
+  test('live at network addresses', () => {
+    expect(groupsOf([{ peer: peerBytes(peer), addresses: ['/ip4/192.0.2.1/tcp/4001', '/ip6/2001:db8::1/tcp/1/ws'] }, { peer: peerBytes(peer), addresses: ['/ip4/192.0.2.1/tcp/2', '/dns/x.example/tcp/3'] }]))
+      .toEqual(new Set(['192.0.2.1', '2001:0db8:0000:0000', 'x.example']))
   })
 
   test('with an address they can be dialled, written and read', () => {

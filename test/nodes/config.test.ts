@@ -49,6 +49,12 @@ test('an authority takes its parameters from a profile, and what differs from it
   expect(decode(Parameters, encode(Parameters, parameters))).toEqual(parameters)
 })
 
+test('a gateway takes so many packets of wallets, by default 2000 a second', () => {
+  const gateway = (settings: string): number => node(`role = "gateway"\nlisten = "x"\nentry = ["x"]\n${settings}`).walletPackets
+  expect([gateway(''), gateway('[gateway]\nwalletPackets = 500\n')]).toEqual([2000, 500])
+  expect(() => gateway('[gateway]\nwalletPackets = 0\n')).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringContaining('walletPackets') }))
+})
+
 describe('refused, and the message names', () => {
   test.each([
     ['a profile that is none', 'profile = "fast"', /authority\.profile: one of default, demo/],

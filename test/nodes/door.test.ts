@@ -4,49 +4,111 @@ import type { Connection, MultiaddrConnection, PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { groupOf, linkIdOf } from '@mixmint/mixnet/wire/peers'
+import type { TurnstileLimits } from '@mixmint/mixnet/abuse/turnstile'
 import { Door } from '../../nodes/door.ts'
 import { freshIdentity } from '../../nodes/identity.ts'
 import { CountingMeter } from '../doubles/meter.ts'
+import { until } from '../mixnet/hosts.ts'
 
-const from = (address: string): MultiaddrConnection => ({ remoteAddr: multiaddr(address) }) as unknown as MultiaddrConnection
+/** Someone at the door, who may be sent away or go. */
+class Comer extends EventTarget {
+  readonly remoteAddr: ReturnType<typeof multiaddr>
+  aborted = false
+  constructor (address: string) {
+    super()
+    this.remoteAddr = multiaddr(address)
+  }
+
+  onData = (): void => {}
+  abort = (): void => {
+    this.aborted = true
+    this.dispatchEvent(new Event('close'))
+  }
+}
+const from = (address: string): MultiaddrConnection => new Comer(address) as unknown as MultiaddrConnection
 const anybody = async (): Promise<PeerId> => peerIdFromPrivateKey(await freshIdentity())
-const LIMITS = { each: { perSecond: 1, burst: 3 }, all: { perSecond: 1, burst: 5 } }
+const WIDE = { perSecond: 1e6, burst: 1e6 }
+const UNLIMITED: TurnstileLimits = { each: WIDE, preferred: WIDE, all: WIDE, pendingEach: 1000, pending: 1000 }
 
 interface Opened { open: Connection[], gater: ReturnType<Door['gater']>, meter: CountingMeter }
 
-function door (options: { strangers?: number, handshakes?: typeof LIMITS | null, known?: string[] } = {}): Opened {
+function door (options: { strangers?: number, handshakes?: Partial<TurnstileLimits>, known?: string[], home?: string } = {}): Opened {
   const meter = new CountingMeter()
   const open: Connection[] = []
   const gater = new Door({
-    strangers: options.strangers ?? 2, handshakes: options.handshakes ?? null, isKnown: peer => options.known?.includes(peer) === true,
-    connections: () => open, meter
+    strangers: options.strangers ?? 2, handshakes: { ...UNLIMITED, ...options.handshakes }, isKnown: peer => options.known?.includes(peer) === true,
+    isHome: group => group === options.home, connections: () => open, meter
   }).gater()
   return { open, gater, meter }
 }
 
+/** How it stands with each of those who came; undefined while they wait. */
+function coming (gater: ReturnType<Door['gater']>, addresses: readonly string[]): { readonly comers: Comer[], readonly refused: Array<boolean | undefined> } {
+  const comers = addresses.map(address => new Comer(address))
+  const refused: Array<boolean | undefined> = comers.map(() => undefined)
+  for (const [i, comer] of comers.entries()) {
+    void Promise.resolve(gater.denyInboundConnection?.(comer as unknown as MultiaddrConnection)).then(is => { refused[i] = is })
+  }
+  return { comers, refused }
+}
+
 describe('handshakes', () => {
-  test('are limited for one network address, and for all', () => {
-    const { gater, meter } = door({ handshakes: LIMITS })
-    const refused = (address: string): unknown => gater.denyInboundConnection?.(from(address))
-    expect([1, 2, 3, 4].map(() => refused('/ip4/192.0.2.1/tcp/1'))).toEqual([false, false, false, true])
-    expect(refused('/ip4/192.0.2.2/tcp/1')).toBe(false)
-    expect(refused('/ip6/2001:db8::1/tcp/1/ws')).toBe(false)
-    // Five were enough for all.
-    expect(refused('/ip4/192.0.2.3/tcp/1')).toBe(true)
-    expect(meter.of('connections_refused', { reason: 'handshakes' })).toBe(2)
+  test('over the rate of an address wait their turn, and go when their connection does', async () => {
+    const { gater } = door({ handshakes: { each: { perSecond: 20, burst: 2 } } })
+    const { comers, refused } = coming(gater, Array<string>(4).fill('/ip4/192.0.2.1/tcp/1'))
+    await until(() => refused[1] === false)
+    expect(refused).toEqual([false, false, undefined, undefined])
+    comers[2].abort()
+    await until(() => refused[3] === false)
+    expect(refused).toEqual([false, false, true, false])
   })
 
-  test('that were refused cost nobody anything', () => {
-    const { gater } = door({ handshakes: { each: { perSecond: 1, burst: 1 }, all: { perSecond: 1, burst: 2 } } })
-    const refused = (address: string): unknown => gater.denyInboundConnection?.(from(address))
-    expect(refused('/ip4/192.0.2.1/tcp/1')).toBe(false)
-    for (let i = 0; i < 100; i++) expect(refused('/ip4/192.0.2.1/tcp/1')).toBe(true)
-    expect(refused('/ip4/192.0.2.2/tcp/1')).toBe(false)
+  test('have so many places and no more; who is refused is counted', async () => {
+    const { gater, meter } = door({ handshakes: { pendingEach: 2 } })
+    const { comers, refused } = coming(gater, [...Array<string>(3).fill('/ip4/192.0.2.1/tcp/1'), '/ip4/192.0.2.2/tcp/1'])
+    await until(() => refused.every(is => is !== undefined))
+    expect(refused).toEqual([false, false, true, false])
+    expect(meter.of('connections_refused', { reason: 'handshakes' })).toBe(1)
+    // One that is done leaves its place.
+    gater.denyInboundUpgradedConnection?.(await anybody(), comers[0] as unknown as MultiaddrConnection)
+    const next = coming(gater, ['/ip4/192.0.2.1/tcp/1'])
+    await until(() => next.refused[0] !== undefined)
+    expect(next.refused).toEqual([false])
   })
 
-  test('without limits are not counted', () => {
-    const { gater } = door()
-    for (let i = 0; i < 100; i++) expect(gater.denyInboundConnection?.(from('/ip4/192.0.2.1/tcp/1'))).toBe(false)
+  test('that are not done give way after a time', async () => {
+    const { gater, meter } = door({ handshakes: { pending: 2 } })
+    const { comers } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1'])
+    await new Promise(resolve => setTimeout(resolve, 1010))
+    const { refused } = coming(gater, ['/ip4/192.0.2.3/tcp/1'])
+    await until(() => refused[0] === false)
+    expect(comers.map(({ aborted }) => aborted)).toEqual([true, false])
+    expect(meter.of('connections_refused', { reason: 'handshakes' })).toBe(1)
+  })
+
+  test('with an address from which a node of the network has come, likewise', async () => {
+    const friend = await anybody()
+    const { gater } = door({ known: [linkIdOf(friend)], handshakes: { all: { perSecond: 0.001, burst: 1 } } })
+    gater.denyInboundUpgradedConnection?.(friend, from('/ip4/192.0.2.9/tcp/1'))
+    const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.9/tcp/1'])
+    await until(() => refused[2] === false)
+    expect(refused).toEqual([false, undefined, false])
+  })
+
+  test('with an address from which one came long ago, and many others since, wait', async () => {
+    const friend = await anybody()
+    const { gater } = door({ known: [linkIdOf(friend)], handshakes: { all: { perSecond: 0.001, burst: 1 } } })
+    for (let i = 0; i < 4097; i++) gater.denyInboundUpgradedConnection?.(friend, from(`/ip4/198.51.${i >> 8}.${i & 255}/tcp/1`))
+    const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/198.51.0.0/tcp/1', '/ip4/198.51.0.1/tcp/1'])
+    await until(() => refused[2] === false)
+    expect(refused).toEqual([false, undefined, false])
+  })
+
+  test('with a home of the network stand in no line of strangers', async () => {
+    const { gater } = door({ home: '192.0.2.9', handshakes: { all: { perSecond: 0.001, burst: 1 } } })
+    const { refused } = coming(gater, ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.9/tcp/1'])
+    await until(() => refused[2] === false)
+    expect(refused).toEqual([false, undefined, false])
   })
 })
 
@@ -87,6 +149,16 @@ describe('seats', () => {
     expect(meter.of('connections_displaced')).toBe(2)
     expect(meter.of('connections_refused', { reason: 'full' })).toBe(1)
   })
+})
+
+test('of one of the network\'s own nodes, the oldest of many connections goes', async () => {
+  const friend = await anybody()
+  const { open, gater, meter } = door({ known: [linkIdOf(friend)] })
+  const gone: number[] = []
+  for (let i = 0; i < 4; i++) open.push({ remotePeer: friend, direction: 'inbound', abort: () => { gone.push(i) } } as unknown as Connection)
+  expect(gater.denyInboundUpgradedConnection?.(friend, from('/ip4/192.0.2.1/tcp/1'))).toBe(false)
+  expect(gone).toEqual([0])
+  expect(meter.of('connections_displaced')).toBe(1)
 })
 
 test('a network address is an IPv4 address, or 64 bits of an IPv6 address', () => {

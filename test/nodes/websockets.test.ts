@@ -95,3 +95,18 @@ test('no more sockets are taken than there are to be, and one that leaves makes 
     }
   }
 })
+
+test('a connection that is broken off, or cannot be made, leaves no socket behind', async () => {
+  const open = (): number => process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length
+  // Those of the tests before.
+  await until(() => open() === 0)
+  const node = await start({ sockets: 10, upgradeTimeout: 5000 })
+  const wallet = await start({ sockets: 0, upgradeTimeout: 5000 }, [])
+  await wallet.dial(node.getMultiaddrs()[0])
+  await until(() => node.getConnections().length === 1)
+  expect(open()).toBe(2)
+  // Of the other side nothing is asked: it may have gone, or not wish to go.
+  for (const connection of wallet.getConnections()) (connection as unknown as { maConn: { websocket: { close: () => void } } }).maConn.websocket.close = () => {}
+  for (const connection of node.getConnections()) connection.abort(new Error('enough'))
+  await until(() => open() === 0)
+})

@@ -1,0 +1,109 @@
+/** The conversations of money: what is read of hostile bytes, and what bank, centers and merchants make of what can be read. */
+import { equal } from '@mixmint/core/kit/bytes'
+import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
+import { drive } from '@mixmint/core/kit/saga'
+import { BankListing, CenterListing, DoubleSpendProofFile, MerchantListing, MoneyParameters } from '@mixmint/core/cash/formats'
+import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import { signSpend } from '@mixmint/core/cash/spend'
+import { readListing, writeListing } from '@mixmint/mixnet/service/listing'
+import { armor, unarmor } from '../../nodes/armor.ts'
+import { MONEY, suite } from '../doubles/economy.ts'
+import { Town, type Shop } from '../doubles/town.ts'
+import { utf8 } from '@mixmint/core/kit/bytes'
+import { documented, must, type Target } from './fuzz.ts'
+import { mutated } from './mutate.ts'
+
+/** A town in which money has moved in every way, and what was said there. */
+async function town (): Promise<{ town: Town, shop: Shop, bank: [BankRequest[], BankReply[]], merchant: [MerchantRequest[], MerchantReply[]] }> {
+  const town = new Town({ seed: 'fuzz' })
+  const shop = town.shop()
+  const ann = await town.person('ann', 0)
+  const replies = new Map<string, BankReply | MerchantReply>()
+  ann.bend = (reply, request) => {
+    replies.set(`${request.op}/${reply.is}`, reply)
+    return reply
+  }
+  await town.desk.run(town.desk.engine.credit(ann.engine.account, 100, 'for ann'))
+  await ann.run(ann.engine.withdraw(60))
+  await ann.run(ann.engine.payWithCoins(await shop.invoice(5)))
+  const invoice = await shop.invoice(7)
+  await ann.run(ann.engine.buyToken(shop.key.publicKey, 7))
+  await ann.run(ann.engine.payWithToken(invoice))
+  const requests = ann.requests
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit'], ['catalogue', 'order', 'pay', 'present', 'status']]
+  const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
+  const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
+  const [input] = settled.inputs
+  const more: BankRequest[] = [
+    { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
+    { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] },
+    { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
+  ]
+  const asked = [...requests.filter(({ op }) => toBank.includes(op)) as BankRequest[], ...more.filter(request => request.op !== 'reclaim' || request.outputs.length > 0)]
+  const ordered: MerchantRequest[] = [...requests.filter(({ op }) => toShop.includes(op)) as MerchantRequest[], { op: 'catalogue' }, { op: 'order', item: 'bread' }, { op: 'status', invoice: new Uint8Array(32) }]
+  return {
+    town, shop,
+    bank: [asked, await Promise.all(asked.map(async request => await town.desk.ask(request)))],
+    merchant: [ordered, await Promise.all(ordered.map(async request => await shop.ask(request)))]
+  }
+}
+
+const { town: there, shop, bank, merchant } = await town()
+const { economy } = there.desk
+const spends = [1, 2].map(() => {
+  const { coin, key } = economy.mint(8)
+  return [signSpend(suite, key, coin, new Uint8Array(32).fill(1)), signSpend(suite, key, coin, new Uint8Array(32).fill(2))].map(({ spend }) => spend)
+})
+const toCenters: CenterRequest[] = spends.flat().map(spend => ({ op: 'spend', spend }))
+const fromCenters: CenterReply[] = [
+  { is: 'vote', vote: { center: economy.centers[0].id, signature: new Uint8Array(64) } }, { is: 'conflict', first: spends[0][0] },
+  { is: 'refused', code: 'not-keeper', fault: 'caller', retry: false, message: 'ask another' }
+]
+
+function conversation<T> (name: string, codec: Codec<T>, samples: readonly T[], then: (value: T) => Promise<void> | void = () => {}): Target {
+  const bytes = samples.map(sample => encode(codec, sample))
+  return {
+    name,
+    round: async chance => {
+      const hostile = mutated(bytes, chance)
+      const value = documented(/^bad-encoding$/, () => decode(codec, hostile))
+      if (value === undefined) return
+      must(equal(encode(codec, value), hostile), 'another encoding of the value was taken')
+      await then(value)
+    }
+  }
+}
+
+export const money: readonly Target[] = [
+  // Whatever can be read has a reply: an engine refuses in words and does not throw; and no unit is made or lost.
+  conversation('bank', BankRequest, bank[0], async request => {
+    await there.desk.ask(request)
+    must((await there.desk.run(there.desk.engine.books())).balanced, 'the books of the bank do not balance')
+  }),
+  conversation('merchant', MerchantRequest, merchant[0], async request => { await shop.ask(request) }),
+  conversation('center', CenterRequest, toCenters, async request => {
+    for (const { engine, store } of economy.centers) await drive(engine.handle(request), economy.ports(store), async () => { throw new Error('a center asks nobody') })
+  }),
+  conversation('bank-reply', BankReply, bank[1]),
+  conversation('merchant-reply', MerchantReply, merchant[1]),
+  conversation('center-reply', CenterReply, fromCenters),
+  // What a service has in the directory.
+  conversation('bank-listing', BankListing, [economy.listing]),
+  conversation('center-listing', CenterListing, [{ center: economy.centers[0].id }]),
+  conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
+  conversation('money-parameters', MoneyParameters, [MONEY]),
+  conversation('double-spend', DoubleSpendProofFile, [{ proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }]),
+  {
+    name: 'listing',
+    round: chance => { readListing(mutated([writeListing({ serves: ['/a/1'], exits: ['/b/1', '/c/1'] })], chance)) }
+  },
+  // As a file, or a code to be scanned.
+  {
+    name: 'armor',
+    round: chance => {
+      const text = new TextDecoder().decode(mutated([utf8(armor('proof', { proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }))], chance))
+      const found = documented(/^(bad-text|bad-encoding)$/, () => unarmor(text))
+      if (found !== undefined) must(armor(found.kind, found.value as never) === text.trim(), 'another text of the value was taken')
+    }
+  }
+]
