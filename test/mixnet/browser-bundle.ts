@@ -17,7 +17,8 @@ export interface Bundle {
 export async function bundleForBrowser (entry: string, { minify }: { readonly minify: boolean }): Promise<Bundle> {
   const result = await build({
     configFile: false, logLevel: 'silent',
-    build: { write: false, target: 'es2024', minify: minify ? 'oxc' : false, lib: { entry, formats: ['es'], fileName: 'bundle' } }
+    // Not as a library, whose white space vite leaves.
+    build: { write: false, target: 'es2024', minify: minify ? 'oxc' : false, modulePreload: { polyfill: false }, rolldownOptions: { input: entry, preserveEntrySignatures: 'strict' } }
   })
   const chunks = (Array.isArray(result) ? result : [result]).flatMap(made => 'output' in made ? made.output : []).filter(part => part.type === 'chunk')
   const codes = chunks.map(({ code }) => code)
