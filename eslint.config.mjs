@@ -24,7 +24,7 @@ export default tseslint.config(
   {
     // The engines: no ambient clock, chance, timer, disk or socket (ARCHITECTURE.md, "Engines and shells").
     files: ['src/**/*.ts', 'mixnet/**/*.ts'],
-    ignores: ['mixnet/wire/**', 'mixnet/service/**', 'src/crypto/native.ts'],
+    ignores: ['mixnet/wire/**', 'mixnet/service/**', 'mixnet/examples/**', 'src/crypto/native.ts'],
     rules: {
       'no-restricted-properties': ['error', ...ambient],
       'no-restricted-globals': ['error', ...timers],
@@ -35,5 +35,5 @@ export default tseslint.config(
     }
   },
   { files: ['*.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
-  { files: ['nodes/cli/**/*.ts', 'nodes/demo/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } }
+  { files: ['nodes/cli/**/*.ts', 'nodes/demo/**/*.ts', 'mixnet/examples/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } }
 )

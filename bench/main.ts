@@ -7,6 +7,7 @@ const AREAS: Readonly<Record<string, () => Promise<Row[]>>> = {
   crypto: async () => await (await import('./crypto.bench.ts')).cryptoRows(),
   sphinx: async () => await (await import('./sphinx.bench.ts')).sphinxRows(),
   mixnet: async () => await (await import('./mixnet.bench.ts')).mixnetRows(),
+  bundle: async () => await (await import('./bundle.bench.ts')).bundleRows(),
   replay: async () => await (await import('./replay.bench.ts')).replayRows(),
   center: async () => await (await import('./center.bench.ts')).centerRows(),
   bank: async () => await (await import('./bank.bench.ts')).bankRows(),

@@ -55,11 +55,25 @@ export interface MixService {
    * Open a stream to a protocol of another node, over the mix. Whoever is asked does not learn who asks.
    * @param destination a node of the mix network: its own handlers answer, if it serves the protocol. Or the address of a
    *   node that knows nothing of mixing: an exit asks it
-   * @throws bad-destination, unknown-destination (caller), no-exit, no-entry (operator, retry), aborted, not-started
-   *   (caller). How the exchange fails is the error of the stream: see `MixStream`
+   * @param protocol one that the destination serves, or that an exit carries; over the mix none is negotiated
+   * @throws bad-argument, bad-destination, unknown-destination, not-a-client, aborted (caller), not-started (caller, retry),
+   *   no-exit, no-entry, directory-unavailable (operator, retry), not-sent (peer, retry): nothing was sent. How the exchange
+   *   fails is the error of the stream: see `MixStream`
    */
-  dialProtocol: (destination: Destination, protocol: string, options?: MixDialOptions) => Promise<MixStream>
-  /** Resolves when exchanges can be made. @throws as dialProtocol, when the signal fires */
+  readonly dialProtocol: (destination: Destination, protocol: string, options?: MixDialOptions) => Promise<MixStream>
+  /**
+   * Make a libp2p service that asks others, such as `ping()` or `fetch()`, so that it asks over the mix:
+   * `await client(ping()).ping(destination)`. Of components it gets a logger and a connection manager; it is not started,
+   * so it answers nobody.
+   * @param options of every exchange that it makes. The stream, or whatever the service makes of its error, fails as with
+   *   `dialProtocol`
+   */
+  client: <T>(service: (components: never) => T, options?: Omit<MixDialOptions, 'signal' | 'expectReply'>) => T
+  /**
+   * Resolves when exchanges can be made: the network is known, and an entry has taken this node, if it needs one.
+   * @param signal until then it waits; by default for the limit `patience`
+   * @throws as dialProtocol, when the signal fires
+   */
   ready: (signal?: AbortSignal) => Promise<void>
   /** This node's own entry, for the pools of others. @throws not-a-relay (caller) */
   describe: () => MixPoolEntry

@@ -82,13 +82,17 @@ export class Attachment {
   async ready (signal: AbortSignal): Promise<void> {
     if (this.up) return
     await new Promise<void>((resolve, reject) => {
+      const attached = (): void => {
+        signal.removeEventListener('abort', failed)
+        resolve()
+      }
       const failed = (): void => {
-        this.#waiting = this.#waiting.filter(waiting => waiting !== resolve)
+        this.#waiting = this.#waiting.filter(waiting => waiting !== attached)
         reject(new MixmintError('no-entry', 'operator', this.#options.candidates().length === 0
           ? 'no node is known that takes clients: name one in `entry`, or add one to the pool'
           : 'no entry of the mix network answers: is this machine connected, and are they running?', { retry: true }))
       }
-      this.#waiting.push(resolve)
+      this.#waiting.push(attached)
       signal.addEventListener('abort', failed, { once: true })
       if (signal.aborted) failed()
     })

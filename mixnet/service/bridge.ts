@@ -12,7 +12,7 @@ import type { Registrar } from '@libp2p/interface-internal'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis } from '@mixmint/core/kit/ports'
-import { MixConnection } from './connection.ts'
+import { AnsweringConnection } from './connection.ts'
 import { OneMessageStream } from './one-message.ts'
 import { ReplyGatherer, untilEnd, type ReplyRule } from './reply-rule.ts'
 
@@ -39,8 +39,15 @@ export class HandlerBridge {
 
   /** Is this protocol served? */
   knows (protocol: string): boolean {
-    const { served } = this.#options
-    return typeof served === 'function' ? served(protocol) : served.has(protocol)
+    const { served, meter } = this.#options
+    if (typeof served !== 'function') return served.has(protocol)
+    try {
+      // What is not said (a promise of it, say) is not served.
+      return served(protocol) === true
+    } catch {
+      meter.count('mix_served_refused', { reason: 'predicate' })
+      return false
+    }
   }
 
   /**
@@ -53,7 +60,7 @@ export class HandlerBridge {
     const handler = this.#handlerOf(protocol)
     const id = `mix-${this.#opened++}`
     const log = logger.forComponent('mixmint:mixnet:served')
-    const connection = new MixConnection({ id, log, opened: clock.now(), limits: { bytes: replyLimit, seconds: Math.ceil(patience / 1000) } })
+    const connection = new AnsweringConnection({ id, log, opened: clock.now(), limits: { bytes: replyLimit, seconds: Math.ceil(patience / 1000) } })
     const stream = new ServedStream(id, protocol, log, new ReplyGatherer(this.#ruleOf(protocol, replyLimit), replyLimit))
     connection.streams = [stream]
     const timer = setTimeout(() => {
@@ -71,7 +78,7 @@ export class HandlerBridge {
     }
   }
 
-  #handlerOf (protocol: string): (stream: ServedStream, connection: MixConnection) => void | Promise<void> {
+  #handlerOf (protocol: string): (stream: ServedStream, connection: AnsweringConnection) => void | Promise<void> {
     const { registrar, meter } = this.#options
     if (!this.knows(protocol)) throw unknownProtocol()
     if (registrar.getMiddleware(protocol).length > 0) {

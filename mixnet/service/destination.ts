@@ -1,7 +1,7 @@
 /** Whom an exchange is for, out of what an application says. */
 import { isPeerId, type PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { isMultiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 
@@ -9,6 +9,7 @@ import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 export type Destination = PeerId | Multiaddr | readonly Multiaddr[] | string
 
 export interface Named {
+  readonly id: PeerId
   /** The bytes of its peer id. */
   readonly peer: Uint8Array
   /** Where an exit can dial it; null when no address is given that packets can name. */
@@ -17,8 +18,8 @@ export interface Named {
 
 /** @throws bad-destination (caller) */
 export function readDestination (destination: Destination): Named {
-  if (typeof destination !== 'string' && isPeerId(destination)) return { peer: destination.toMultihash().bytes, address: null }
-  const texts = typeof destination === 'string' ? [destination] : 'getComponents' in destination ? [destination.toString()] : destination.map(String)
+  if (typeof destination === 'object' && isPeerId(destination)) return { ...idOf(destination), address: null }
+  const texts = typeof destination === 'string' ? [destination] : Array.isArray(destination) ? destination.map(String) : isMultiaddr(destination) ? [destination.toString()] : []
   const named = texts.map(readText)
   return named.find(({ address }) => address !== null) ?? named[0] ?? bad()
 }
@@ -26,20 +27,24 @@ export function readDestination (destination: Destination): Named {
 function readText (text: string): Named {
   const [address, id, ...rest] = text.startsWith('/') ? text.split('/p2p/') : [null, text]
   if (id === undefined || rest.length > 0) bad()
-  let peer: Uint8Array
+  let named: Pick<Named, 'id' | 'peer'>
   try {
-    peer = peerIdFromString(id).toMultihash().bytes
+    named = idOf(peerIdFromString(id))
   } catch (cause) {
     bad(cause)
   }
   try {
-    if (address === null) return { peer, address: null }
-    const named = { multiaddr: address, peer, client: null }
-    destinationBlock(named)
-    return { peer, address: named }
+    if (address === null) return { ...named, address: null }
+    const reached = { multiaddr: address, peer: named.peer, client: null }
+    destinationBlock(reached)
+    return { ...named, address: reached }
   } catch {
-    return { peer, address: null }
+    return { ...named, address: null }
   }
+}
+
+function idOf (id: PeerId): Pick<Named, 'id' | 'peer'> {
+  return { id, peer: id.toMultihash().bytes }
 }
 
 function bad (cause?: unknown): never {

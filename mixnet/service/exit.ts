@@ -63,7 +63,13 @@ export class ExitForwarder implements Exit {
   /** May this destination be asked anything? One behind a relay may not: it is the relay that would be dialled. */
   readonly reaches = ({ multiaddr: text, peer, client }: PacketAddress): boolean => {
     if (client !== null || (!this.#policy.privateAddresses && isPrivate(text))) return false
-    return this.#policy.allows({ peer: destinationPeer(peer), address: multiaddr(text) })
+    try {
+      // What is not said (a promise of it, say) is not allowed.
+      return this.#policy.allows({ peer: destinationPeer(peer), address: multiaddr(text) }) === true
+    } catch {
+      this.#options.meter.count('exit_refused', { reason: 'predicate' })
+      return false
+    }
   }
 
   readonly carries = (protocol: string, destination: PacketAddress): boolean => {

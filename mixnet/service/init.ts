@@ -12,6 +12,7 @@ import { Parameters } from '../directory/formats.ts'
 import { profile } from '../directory/profiles.ts'
 import { MIX_PROTOCOL } from '../wire/packets.ts'
 import { parseTarget, type Target } from '../wire/peers.ts'
+import { LONGEST } from './dial.ts'
 import type { ExitPolicy } from './exit.ts'
 import type { MixPoolEntry } from './mix-pool.ts'
 import { exactly, lengthPrefixed, untilEnd, type ReplyRule } from './reply-rule.ts'
@@ -254,7 +255,7 @@ function checkLimits (limits: Partial<MixLimits>): MixLimits {
 
 function checkNumbers<T extends object> (field: string, values: T): T {
   for (const [name, value] of Object.entries(values)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw bad(`${field}.${name}`, 'a whole number, at least 1, is wanted')
+    if (!Number.isSafeInteger(value) || value < 1 || value > LONGEST) throw bad(`${field}.${name}`, `a whole number, from 1 to ${LONGEST}, is wanted`)
   }
   return values
 }

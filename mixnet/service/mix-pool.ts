@@ -34,6 +34,10 @@ export interface MixPoolStatus extends MixPoolEntry {
 /** What entries say beside what paths need. */
 interface Extras { readonly exits: readonly string[], readonly clients: boolean }
 
+/** Of an entry: addresses, or protocols, and characters of each. */
+const MOST_TEXTS = 256
+const LONGEST_TEXT = 1024
+
 export interface MixPoolOptions {
   readonly pool: NodePool
   readonly clock: Clock
@@ -98,8 +102,13 @@ export class MixPool {
   }
 }
 
-/** @throws bad-pool-entry (caller) */
-export function parseEntry ({ peer, addresses, mixKey }: MixPoolEntry): PoolEntry {
+/** It may have come from anywhere. @throws bad-pool-entry (caller) */
+export function parseEntry (entry: MixPoolEntry): PoolEntry {
+  if (typeof entry !== 'object' || entry === null) throw badEntry('it is no entry')
+  const { peer, addresses, mixKey, exits = [], clients = false } = entry
+  if (!areTexts(addresses)) throw badEntry(`its addresses are no list of at most ${MOST_TEXTS} texts`)
+  if (!areTexts(exits)) throw badEntry(`its exits are no list of at most ${MOST_TEXTS} protocols`)
+  if (typeof clients !== 'boolean') throw badEntry('whether it takes clients is neither true nor false')
   let key: Uint8Array
   try {
     key = fromHex(mixKey)
@@ -107,6 +116,10 @@ export function parseEntry ({ peer, addresses, mixKey }: MixPoolEntry): PoolEntr
     throw badEntry('its mix key is not hexadecimal')
   }
   return { peer: peerBytesOf(peer), addresses, mixKey: key }
+}
+
+function areTexts (list: unknown): boolean {
+  return Array.isArray(list) && list.length <= MOST_TEXTS && list.every(text => typeof text === 'string' && text.length <= LONGEST_TEXT)
 }
 
 function peerBytesOf (peer: string): Uint8Array {

@@ -8,13 +8,17 @@ import type { Startable } from '@libp2p/interface'
 import { pureSuite } from '@mixmint/core/crypto/pure'
 import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import { asMixmintError } from '@mixmint/core/kit/saga'
 import type { Meter } from '@mixmint/core/kit/ports'
 import { NodePool } from '../pool/pool.ts'
 import type { PacketAddress } from '../sphinx/address.ts'
 import { isMixPeer, peerBytes, peerIdFromBytes } from '../wire/peers.ts'
 import type { MixComponents, MixDialOptions, MixService, MixStatus } from './api.ts'
+import { clientComponents } from './client.ts'
 import { readDestination, type Destination, type Named } from './destination.ts'
+import { checkDial, type DialSettings } from './dial.ts'
 import { checkInit, isReached, type MixInit, type Settings } from './init.ts'
+import { logOf } from './log.ts'
 import { meterOf } from './meter.ts'
 import { MixPool, type MixPoolEntry } from './mix-pool.ts'
 import type { MixNetwork } from './network.ts'
@@ -45,6 +49,8 @@ class Mix implements MixService, Startable {
   /** Null before the start and after the stop. */
   #begun: Promise<Running> | null = null
   #running: Running | null = null
+  /** Opened here and not yet closed. */
+  readonly #streams = new Set<MixStream>()
   #opened = 0
 
   constructor (components: MixComponents, settings: Settings) {
@@ -76,7 +82,7 @@ class Mix implements MixService, Startable {
     })
     this.#begun = begun
     if (directory === null) await begun
-    else begun.catch(() => {}) // said to whoever waits for it
+    else begun.catch((error: unknown) => { this.#unbegun(error) })
   }
 
   /** Before the connections go: what is inside leaves in its time. */
@@ -85,6 +91,7 @@ class Mix implements MixService, Startable {
     this.#begun = null
     this.#running = null
     this.#stop.abort()
+    for (const stream of [...this.#streams]) stream.fail(new MixmintError('stopping', 'caller', 'this node is stopping; if the request had left, it may still be carried out'))
     const running = await begun?.catch(() => null)
     await running?.stop()
   }
@@ -95,9 +102,19 @@ class Mix implements MixService, Startable {
     await this.#ready(signal)
   }
 
-  async dialProtocol (destination: Destination, protocol: string, options: MixDialOptions = {}): Promise<MixStream> {
-    const { limits } = this.#settings
-    const { expectReply = true, signal, patience = limits.patience, replySize, leave = 'quiet', quiet = 0 } = options
+  /** A field, so that it can be handed on by itself. */
+  readonly dialProtocol = async (destination: Destination, protocol: string, options: MixDialOptions = {}): Promise<MixStream> => {
+    return await this.#dial(destination, checkDial(protocol, options, this.#settings.limits))
+  }
+
+  client <T> (service: (components: never) => T, options: Omit<MixDialOptions, 'signal' | 'expectReply'> = {}): T {
+    const dial = async (destination: Destination, protocol: string, signal: AbortSignal | undefined): Promise<MixStream> => {
+      return await this.dialProtocol(destination, protocol, { ...options, signal })
+    }
+    return service(clientComponents(this.#components.logger, platformClock, dial) as never)
+  }
+
+  async #dial (destination: Destination, { protocol, expectReply, signal, patience, replySize, leave, quiet, exit }: DialSettings): Promise<MixStream> {
     if (this.#settings.directory !== null && isReached(this.#settings)) {
       throw new MixmintError('not-a-client', 'caller', 'a node that stands in the directory asks nobody over the mix: where its packets begin, everybody would see; let a node of its own ask')
     }
@@ -106,7 +123,7 @@ class Mix implements MixService, Startable {
     const running = await this.#ready(signal === undefined ? within : AbortSignal.any([signal, within])).catch((error: unknown) => {
       throw signal?.aborted === true ? aborted(signal) : error
     })
-    const { service, via } = this.#target(running.network, named, protocol, options.exit)
+    const { service, via } = this.#target(running.network, named, protocol, exit)
     const { requestLimit } = running.network.parameters() ?? this.#settings.parameters
     const stream = new MixStream({
       id: `mix-${this.#opened++}`, protocol, log: this.#components.logger.forComponent('mixmint:mixnet:asked'), leave, quiet, requestLimit,
@@ -118,7 +135,11 @@ class Mix implements MixService, Startable {
     })
     const abort = (): void => { if (signal !== undefined) stream.fail(aborted(signal)) }
     signal?.addEventListener('abort', abort, { once: true })
-    stream.addEventListener('close', () => { signal?.removeEventListener('abort', abort) })
+    this.#streams.add(stream)
+    stream.addEventListener('close', () => {
+      signal?.removeEventListener('abort', abort)
+      this.#streams.delete(stream)
+    })
     return stream
   }
 
@@ -144,10 +165,23 @@ class Mix implements MixService, Startable {
 
   /** @throws also why the network is not known, when the signal fires */
   async #ready (signal: AbortSignal): Promise<Running> {
-    if (this.#begun === null) throw new MixmintError('not-started', 'caller', 'the node has not been started, or is stopping', { retry: true })
-    const running = await orAborted(this.#begun, signal)
-    await running.attachment?.ready(signal)
-    return running
+    const stop = this.#stop.signal
+    const either = AbortSignal.any([signal, stop])
+    try {
+      if (this.#begun === null) throw notStarted()
+      const running = await orAborted(this.#begun, either)
+      await running.attachment?.ready(either)
+      if (this.#begun !== null) return running
+    } catch (error) {
+      if (!stop.aborted) throw error
+    }
+    throw notStarted()
+  }
+
+  /** Nobody waits for the start of a service that follows a directory; so it is told here why it failed. */
+  #unbegun (error: unknown): void {
+    const { code, message } = asMixmintError(error)
+    if (!this.#stop.signal.aborted) logOf(this.#components.logger).error('the mix service could not start', { code, message })
   }
 
   /** Who is at the end of the path, and whom it is to ask if it is an exit. */
@@ -161,6 +195,10 @@ class Mix implements MixService, Startable {
     if (service === null) throw new MixmintError('no-exit', 'operator', 'no node of the network is an exit for this protocol now', { retry: true })
     return { service, via: address }
   }
+}
+
+function notStarted (): MixmintError {
+  return new MixmintError('not-started', 'caller', 'the node has not been started, or is stopping', { retry: true })
 }
 
 function aborted ({ reason }: AbortSignal): MixmintError {

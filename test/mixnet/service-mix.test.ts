@@ -110,10 +110,7 @@ describe('to a node at the end of the path', () => {
 
 describe('through an exit', () => {
   it('the ping client reaches a node that knows nothing of mixing, and sees the exit only', async () => {
-    const { mix } = client.services
-    const pinger = ping()({
-      registrar: {}, connectionManager: { openStream: async (peer: never, protocol: string, options: object) => await mix.dialProtocol(peer, protocol, options) }
-    } as unknown as Parameters<ReturnType<typeof ping>>[0])
+    const pinger = client.services.mix.client(ping())
     expect(await pinger.ping(unaware.getMultiaddrs(), { signal: AbortSignal.timeout(20_000) })).toBeGreaterThan(0)
     expect(unaware.getPeers().map(String)).toEqual([exit.peerId.toString()])
   })

@@ -1,10 +1,10 @@
 /** Whole libp2p nodes with the service, on loopback, stopped when the tests of their file are over. */
 import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import type { Libp2p, PrivateKey, ServiceMap } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { afterAll } from 'vitest'
 import type { MixService } from '@mixmint/mixnet/service/api'
 import type { MixInit } from '@mixmint/mixnet/service/init'
@@ -29,11 +29,13 @@ const base = {
   connectionManager: { inboundConnectionThreshold: 1000 }
 }
 
-/** With `listen` empty: a node without an address. */
-export async function mixedNode (init: MixInit, { listen = ['/ip4/127.0.0.1/tcp/0'], privateKey }: { listen?: string[], privateKey?: PrivateKey } = {}): Promise<MixedNode> {
-  const node = await createLibp2p({
-    ...base, privateKey: privateKey ?? await generateKeyPair('secp256k1'), addresses: { listen }, start: false,
-    services: { mix: mix({ ...init, limits: { drain: 50, ...init.limits } }) }
+/** With `listen` empty: a node without an address. Of `services`, those that it has beside the mix. */
+export async function mixedNode<T extends ServiceMap = ServiceMap> (
+  init: MixInit, { listen = ['/ip4/127.0.0.1/tcp/0'], privateKey, services }: { listen?: string[], privateKey?: PrivateKey, services?: ServiceFactoryMap<T> } = {}
+): Promise<Libp2p<T & { mix: MixService }>> {
+  const all = { ...services, mix: mix({ ...init, limits: { drain: 50, ...init.limits } }) } as unknown as ServiceFactoryMap<T & { mix: MixService }>
+  const node = await createLibp2p<T & { mix: MixService }>({
+    ...base, privateKey: privateKey ?? await generateKeyPair('secp256k1'), addresses: { listen }, start: false, services: all
   })
   running.add(node)
   await node.start()
@@ -41,8 +43,8 @@ export async function mixedNode (init: MixInit, { listen = ['/ip4/127.0.0.1/tcp/
 }
 
 /** One that knows nothing of mixing. */
-export async function plainNode (keyType: 'secp256k1' | 'Ed25519' = 'secp256k1'): Promise<Libp2p> {
-  const node = await createLibp2p({ ...base, privateKey: keyType === 'secp256k1' ? await generateKeyPair(keyType) : await generateKeyPair(keyType), addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] } })
+export async function plainNode<T extends ServiceMap = ServiceMap> (keyType: 'secp256k1' | 'Ed25519' = 'secp256k1', services?: ServiceFactoryMap<T>): Promise<Libp2p<T>> {
+  const node = await createLibp2p<T>({ ...base, privateKey: keyType === 'secp256k1' ? await generateKeyPair(keyType) : await generateKeyPair(keyType), addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] }, services })
   running.add(node)
   return node
 }
