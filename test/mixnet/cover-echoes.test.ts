@@ -100,10 +100,10 @@ describe('of replies a wallet has a budget, one for each slot with the chance of
 
   test('what long requests did not use, echoes use later, and the other way round: in the end as many', () => {
     const there = new Wallet(200, 'long request', toySuite)
-    for (let i = 0; i < 200; i++) there.ask()
-    there.run(200)
+    for (let i = 0; i < 800; i++) there.ask()
+    there.run(800)
     expect(there.echoed).toBe(0)
-    expect(Math.abs(off(there.run(SLOTS - 200).echoed, there.sent))).toBeLessThan(3)
+    expect(Math.abs(off(there.run(SLOTS - 800).echoed, there.sent))).toBeLessThan(3)
     const back = new Wallet(200, 'long answer', toySuite)
     for (let i = 0; i < 100; i++) back.step({ is: 'answered' })
     back.run(500)
