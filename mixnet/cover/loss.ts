@@ -7,7 +7,7 @@
  *   about one node   of the loops through it more were lost than packets ordinarily are (binomial test), and more than of
  *                    those that did not pass it (Fisher's exact test): so one bad mix stands out, and its neighbours do not
  *   about all        of the loops through none of the nodes that an alarm names more were lost than bad mixes explain:
- *                    somebody cuts us off
+ *                    somebody cuts us off. It is over, too, when an alarm about a node explains them
  *
  * Tests look at the newest 12, 24, 48, … results, as an attack may have begun a moment ago or an hour. An alarm is over
  * when of the newest 64 results about its subject, all younger than the alarm, no more than three were lost.
@@ -40,12 +40,16 @@ export interface LossFigures {
   readonly delay: { readonly mean: Millis, readonly longest: Millis }
   /** Of the window, for each node that a loop passed, in order of its id. */
   readonly nodes: ReadonlyArray<{ readonly node: LinkId, readonly loops: number, readonly lost: number }>
+  /** Of the window, the paths over which the most were lost, the worst first: so many at most. */
+  readonly paths: ReadonlyArray<{ readonly nodes: readonly LinkId[], readonly loops: number, readonly lost: number }>
   readonly alarms: readonly Subject[]
 }
 
 interface Pending { readonly nodes: readonly LinkId[], readonly sentAt: Millis, readonly until: Millis }
 interface Result { readonly nodes: readonly LinkId[], /** Null: lost. */ readonly delay: Millis | null }
 
+/** Paths that figures name. */
+const WORST = 16
 /** Results remembered. */
 const WINDOW = 2048
 const FEWEST = 12
@@ -124,19 +128,25 @@ export class LossMonitor {
 
   figures (): LossFigures {
     const nodes = new Map<LinkId, { loops: number, lost: number }>()
+    const paths = new Map<string, { nodes: readonly LinkId[], loops: number, lost: number }>()
     const delays: Millis[] = []
     for (const result of this.#results) {
       if (result.delay !== null) delays.push(result.delay)
+      const isLost = result.delay === null ? 1 : 0
       for (const node of result.nodes) {
         const { loops, lost } = nodes.get(node) ?? { loops: 0, lost: 0 }
-        nodes.set(node, { loops: loops + 1, lost: lost + (result.delay === null ? 1 : 0) })
+        nodes.set(node, { loops: loops + 1, lost: lost + isLost })
       }
+      const path = result.nodes.join()
+      const { loops, lost } = paths.get(path) ?? { loops: 0, lost: 0 }
+      paths.set(path, { nodes: result.nodes, loops: loops + 1, lost: lost + isLost })
     }
     return {
       ...this.#counts,
       pending: this.#pending.size,
       delay: { mean: delays.reduce((sum, delay) => sum + delay, 0) / Math.max(1, delays.length), longest: Math.max(0, ...delays) },
       nodes: [...nodes].map(([node, count]) => ({ node, ...count })).sort((a, b) => a.node < b.node ? -1 : 1),
+      paths: [...paths.values()].filter(({ lost }) => lost > 0).sort((a, b) => b.lost - a.lost).slice(0, WORST),
       alarms: [...this.#alarms.keys()].sort()
     }
   }
@@ -154,6 +164,16 @@ export class LossMonitor {
   /** Only a loss can raise an alarm. */
   #test (about: Subject): LossEffect[] {
     if (this.#alarms.has(about)) return []
+    const count = this.#evidence(about)
+    if (count === null) return []
+    this.#alarms.set(about, this.#count)
+    // One node explains what seemed to be everybody's fault, where most paths pass it.
+    const cleared = this.#alarms.has(ALL) && this.#evidence(ALL) === null ? [this.#clear(ALL)] : []
+    return [{ do: 'alarm', about, count }, ...cleared]
+  }
+
+  /** The newest results, as many as show it; null: none do. */
+  #evidence (about: Subject): LossCount | null {
     const oldest = Math.max(0, (this.#since.get(about) ?? 0) - this.#forgotten)
     const count = { loops: 0, lost: 0, othersLoops: 0, othersLost: 0 }
     let next = FEWEST
@@ -165,12 +185,9 @@ export class LossMonitor {
       const size = this.#results.length - i
       if (size < next && i > oldest) continue
       next = 2 * size
-      if (isTooMuch(about, count)) {
-        this.#alarms.set(about, this.#count)
-        return [{ do: 'alarm', about, count }]
-      }
+      if (isTooMuch(about, count)) return count
     }
-    return []
+    return null
   }
 
   #recovered (about: Subject): LossEffect[] {

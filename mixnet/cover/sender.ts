@@ -5,6 +5,11 @@
  * and the service answers; so packets for the wallet are no sign of a request either, and what does not come home is
  * counted as lost (docs/decisions/0011-wallets-loop-through-services.md). An engine: `step(event, now, rng)` → effects.
  *
+ * Every slot gives, with chance `echoes`, a right to one reply. An echo uses one, and so does a reply to a request; what the
+ * slots of requests give is used by echoes later. So a wallet is sent as many replies, and a service's line carries as
+ * many, whether or not there are requests, as long as these bring no more than echoes would
+ * (docs/decisions/0025-one-budget-of-replies.md).
+ *
  *   slot ──► packet ──► queue ──┐ (full: unsent)
  *                               ├─ tick ──► send
  *   drop packet ────────────────┘
@@ -55,6 +60,8 @@ export type CoverSenderEvent =
   | { readonly is: 'packet', readonly owner: number, readonly firstHop: Uint8Array, readonly packet: Uint8Array }
   /** A reply for which `awaits` was true. */
   | { readonly is: 'reply', readonly surbId: Uint8Array, readonly payload: Uint8Array }
+  /** A reply to a request came. */
+  | { readonly is: 'answered' }
   /** Also when another document may be in force. */
   | { readonly is: 'timer' }
 
@@ -72,6 +79,8 @@ interface DropPacket { readonly firstHop: Uint8Array, readonly packet: Uint8Arra
 
 const DESTINATION_IS_LAST_HOP = new Uint8Array(ADDRESS_SIZE)
 const PER_MILLE = 1000
+/** Beyond it nothing is made up for: echoes are to go on. */
+const MOST_RIGHTS = 256
 
 export class CoverSender {
   readonly #config: CoverSenderConfig
@@ -79,6 +88,8 @@ export class CoverSender {
   readonly #loss = new LossMonitor()
   readonly #echoes = new Map<string, SurbSecrets>()
   readonly #queue: Outgoing[] = []
+  /** Replies that the slots so far have given a right to, and that did not come; negative: that came without. */
+  #rights = 0
   #next: DropPacket | null = null
   /** When the next packets are to be made. */
   #makeAt: Millis | null = null
@@ -108,6 +119,7 @@ export class CoverSender {
     switch (event.is) {
       case 'packet': effects.push(...this.#take(event)); break
       case 'reply': effects.push(...this.#reply(event.surbId, event.payload, now)); break
+      case 'answered': if (this.#process.due !== null) this.#grant(-1); break
       case 'timer':
         // What was due leaves first.
         if (effects.length === 0) effects.push(...this.#prepare(now, rng))
@@ -153,7 +165,10 @@ export class CoverSender {
       return []
     }
     const real = this.#queue.shift()
-    if (real !== undefined) return [{ do: 'send', ...real }]
+    if (real !== undefined) {
+      if (below(rng, PER_MILLE) < this.#config.parameters().echoes) this.#grant(1)
+      return [{ do: 'send', ...real }]
+    }
     if (this.#next === null || this.#next.expires <= now) this.#make(now, rng)
     if (this.#next === null) return []
     const { firstHop, packet, echo } = this.#next
@@ -176,7 +191,7 @@ export class CoverSender {
     const { suite, parameters, paths } = this.#config
     const { echoes, packetSize } = parameters()
     const there = paths.forward(now, rng)
-    const back = below(rng, PER_MILLE) < echoes ? paths.back(now, rng) : null
+    const back = this.#isEcho(echoes, rng) ? paths.back(now, rng) : null
     if (there === null) return null
     const reply = back === null
       ? null
@@ -189,6 +204,19 @@ export class CoverSender {
       // We ourselves are the last hop back.
       echo: reply === null ? null : { secrets: reply.secrets, nodes: nodesOf([...there.hops, ...back?.hops.slice(0, -1) ?? []]) }
     }
+  }
+
+  /** With chance `echoes`, with half of it or half as much again while replies to requests are to be made up for. */
+  #isEcho (echoes: number, rng: Rng): boolean {
+    const draw = 2 * below(rng, PER_MILLE)
+    const usual = draw < 2 * echoes
+    const chosen = draw < (2 + Math.sign(this.#rights)) * echoes
+    if (usual !== chosen) this.#grant(usual ? 1 : -1)
+    return chosen
+  }
+
+  #grant (rights: number): void {
+    this.#rights = Math.max(-MOST_RIGHTS, Math.min(MOST_RIGHTS, this.#rights + rights))
   }
 
   #reply (surbId: Uint8Array, payload: Uint8Array, now: Millis): CoverSenderEffect[] {

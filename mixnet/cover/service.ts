@@ -1,9 +1,10 @@
 /**
  * Cover at a service: drop packets end here, echoes are answered through the SURB that they bring, and all that leaves for
  * wallets leaves alike. An echo answered at once would be told from a request by the time between packets in and out, and
- * the several packets of an answer by leaving together. So each packet for a wallet, of an echo or an answer, waits for an
- * exponential time of mean `cover.pace`, those of one answer one after the other: sooner their wallet would not get them
- * from its gateway anyway. An engine: `step(event, now, rng)` → effects.
+ * the several packets of an answer by leaving together. So what is asked for by a packet, an echo's answer or a request's,
+ * leaves one `cover.pace` after that came at the earliest, in which handlers do their work, and then an exponential time of
+ * that mean later; the further packets of an answer follow one after the other: sooner their wallet would not get them from
+ * its gateway anyway. An engine: `step(event, now, rng)` → effects.
  */
 import { Heap } from '@mixmint/core/kit/heap'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
@@ -31,8 +32,8 @@ export interface AnswerPacket { readonly firstHop: Uint8Array, readonly packet: 
 export type ServiceCoverEvent =
   /** Cover reached us. */
   | { readonly is: 'cover', readonly message: Message }
-  /** What is to leave for one wallet. */
-  | { readonly is: 'answer', readonly packets: readonly AnswerPacket[] }
+  /** What is to leave for one wallet; `asked`: when what asked for it came. */
+  | { readonly is: 'answer', readonly packets: readonly AnswerPacket[], readonly asked: Millis }
   | { readonly is: 'timer' }
   /** The service stops: from now on answers leave at once. */
   | { readonly is: 'drain' }
@@ -69,8 +70,8 @@ export class ServiceCover {
   step (event: ServiceCoverEvent, now: Millis, rng: Rng): ServiceCoverEffect[] {
     this.#pass(now)
     switch (event.is) {
-      case 'cover': return this.#answer(this.#reply(event.message), rng)
-      case 'answer': return this.#answer(event.packets, rng)
+      case 'cover': return this.#answer(this.#reply(event.message), 0, rng)
+      case 'answer': return this.#answer(event.packets, Math.max(0, now - event.asked), rng)
       case 'timer': return this.#leave(this.#elapsed)
       case 'drain':
         this.#draining = true
@@ -101,10 +102,11 @@ export class ServiceCover {
     }
   }
 
-  #answer (packets: readonly AnswerPacket[], rng: Rng): ServiceCoverEffect[] {
+  /** @param age how long ago it was asked for, ms */
+  #answer (packets: readonly AnswerPacket[], age: Millis, rng: Rng): ServiceCoverEffect[] {
     const { pace } = this.#config.parameters()
     if (pace === 0 || this.#draining) return packets.map(packet => ({ do: 'send', ...packet }))
-    let due = this.#elapsed
+    let due = this.#elapsed + Math.max(0, pace - age)
     for (const packet of packets) {
       due += exponential(rng, pace)
       if (this.#waiting.size < this.#config.queueLimit) this.#waiting.push({ ...packet, due })

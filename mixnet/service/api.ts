@@ -3,7 +3,7 @@ import type { ComponentLogger, Libp2pEvents, Metrics, PeerId, PrivateKey, TypedE
 import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { MixCounts } from '../mixing/engine.ts'
-import type { LoopFigures } from '../wire/loops.ts'
+import type { LoopFigures } from '../wire/loss-figures.ts'
 import type { LinkCounts } from '../wire/packets.ts'
 import type { Destination } from './destination.ts'
 import type { MixPool, MixPoolEntry } from './mix-pool.ts'
@@ -45,6 +45,8 @@ export interface MixStatus {
   readonly packets: { readonly mix: MixCounts, readonly links: LinkCounts } | null
   /** Of a node: what became of the packets that it sends to itself through the network, and over which nodes they are lost. */
   readonly loops: LoopFigures | null
+  /** Of a client: the same of its echoes, which services answer. For its owner only: they say when it was here. */
+  readonly echoes: LoopFigures | null
 }
 
 /** `node.services.mix` */

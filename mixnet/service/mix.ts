@@ -160,7 +160,7 @@ class Mix implements MixService, Startable {
   status (): MixStatus {
     const { works, attachment } = this.#running ?? {}
     const entry = attachment?.up === true ? attachment.entry : null
-    return { entry: entry === null ? null : peerIdFromBytes(entry).toString(), packets: works?.node.counts() ?? null, loops: works?.loops() ?? null }
+    return { entry: entry === null ? null : peerIdFromBytes(entry).toString(), packets: works?.node.counts() ?? null, loops: works?.loops() ?? null, echoes: works?.echoes() ?? null }
   }
 
   /** @throws also why the network is not known, when the signal fires */

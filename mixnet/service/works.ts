@@ -9,7 +9,8 @@ import { RateLimit, walletLimits } from '../abuse/rate-limit.ts'
 import { MixEngine } from '../mixing/engine.ts'
 import type { MeanDelay } from '../mixing/keyring.ts'
 import type { Session } from '../session/engines.ts'
-import { LoopSender, type LoopFigures } from '../wire/loops.ts'
+import { LoopSender } from '../wire/loops.ts'
+import type { LoopFigures } from '../wire/loss-figures.ts'
 import { MixNode } from '../wire/mix-node.ts'
 import type { Neighbourhood } from '../wire/packets.ts'
 import { linkIdOf } from '../wire/peers.ts'
@@ -52,6 +53,7 @@ export class Works {
   readonly #responder: MixnetResponder
   readonly #loops: LoopSender
   readonly #exit: ExitForwarder | null
+  readonly #canAsk: boolean
 
   constructor (options: WorksOptions) {
     const { suite, clock, rng, log, meter, host, network, parameters, limits, self, relay, session, bridge, seenLog } = options
@@ -60,6 +62,7 @@ export class Works {
     this.#exit = exit
     const forwards = 'meanDelay' in relay
     const canAsk = !forwards || self.block !== null
+    this.#canAsk = canAsk
     const { first, second } = splitHost(host, peer => network.isNode(linkIdOf(peer)))
     const engine = new MixEngine({
       suite, self: self.peer,
@@ -133,6 +136,11 @@ export class Works {
   /** What became of this node's loops. */
   loops (): LoopFigures {
     return this.#loops.figures()
+  }
+
+  /** What became of its echoes; null for a node that asks nothing. */
+  echoes (): LoopFigures | null {
+    return this.#canAsk ? this.requester.echoes() : null
   }
 
   /** A client sends over one link; who has an address of its own, over all. */

@@ -32,7 +32,7 @@ export function timingOf (parameters: MixingParameters, base: Millis): Timing {
 const PER_MILLE = 1000
 
 /**
- * What cover adds, at its 0.99 quantile: a packet waits for its slot; an answer for its turn at the service and again at the
+ * What cover adds, at its 0.99 quantile: a packet waits for its slot; an answer one `pace` and its turn at the service, and again at the
  * gateway, where echoes wait, too: in a queue whose server is busy a share of its time, times are longer by that share of
  * what is left (M/M/1).
  */
@@ -41,8 +41,8 @@ function coverDelays ({ send, echoes, pace }: Cover): { there: Millis, back: Mil
   const paced = pace / (1 - busy)
   return {
     there: erlangQuantile(1, send, 0.99),
-    back: erlangQuantile(2, paced, 0.99),
-    both: erlangQuantile((send > 0 ? 1 : 0) + (pace > 0 ? 2 : 0), Math.max(send, paced), 0.99)
+    back: pace + erlangQuantile(2, paced, 0.99),
+    both: pace + erlangQuantile((send > 0 ? 1 : 0) + (pace > 0 ? 2 : 0), Math.max(send, paced), 0.99)
   }
 }
 

@@ -6,15 +6,15 @@
 import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { Loops, type LoopsEffect, type LoopsEvent } from '../cover/loops.ts'
-import { ALL, type LossCount, type LossFigures, type Subject } from '../cover/loss.ts'
+import { ALL, type LossCount, type Subject } from '../cover/loss.ts'
 import { isCover, readCover } from '../cover/message.ts'
 import type { LinkId } from '../mixing/engine.ts'
 import { delayQuantile, type MixingParameters } from '../session/delay-law.ts'
 import type { Path } from '../session/engines.ts'
 import { decodeMessage } from '../sphinx/message.ts'
 import { Alarm } from './alarm.ts'
+import { nameOf, namedFigures, type LoopFigures } from './loss-figures.ts'
 import type { SendResult } from './packets.ts'
-import { peerIdOfLink } from './peers.ts'
 
 export interface LoopSenderOptions {
   readonly suite: Suite
@@ -34,13 +34,6 @@ export interface LoopSenderOptions {
 
 /** As in the directory's `Parameters`. */
 export interface LoopParameters extends MixingParameters { readonly packetSize: number }
-
-/** Nodes under their libp2p peer ids. */
-export interface LoopFigures extends Omit<LossFigures, 'nodes' | 'alarms'> {
-  readonly nodes: ReadonlyArray<{ readonly node: string, readonly loops: number, readonly lost: number }>
-  /** Peer ids of nodes that lose too much, and `all` if all loops together do. */
-  readonly alarms: readonly string[]
-}
 
 /** Of the loops that are not lost so many come home in time. */
 const CERTAINTY = 0.999
@@ -83,8 +76,7 @@ export class LoopSender {
   }
 
   figures (): LoopFigures {
-    const figures = this.#engine.figures()
-    return { ...figures, nodes: figures.nodes.map(count => ({ ...count, node: nameOf(count.node) })), alarms: figures.alarms.map(nameOf) }
+    return namedFigures(this.#engine.figures())
   }
 
   /** Send no more. */
@@ -116,10 +108,6 @@ export class LoopSender {
 
 const CUT_OFF = 'most loops of this node are lost: it is cut off, or somebody drops all packets but those that he is after; look at its connection, and warn the other operators'
 const LOSSY = 'loops through this node are lost: it is overloaded, or drops packets; ask its operator'
-
-function nameOf (subject: Subject): string {
-  return subject === ALL ? ALL : peerIdOfLink(subject).toString()
-}
 
 function subjectOf (about: Subject): Record<string, string> {
   return about === ALL ? {} : { node: nameOf(about) }

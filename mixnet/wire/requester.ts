@@ -8,7 +8,6 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import type { LossFigures } from '../cover/loss.ts'
 import { earliest } from '../cover/process.ts'
 import { CoverSender, type CoverPaths, type CoverSenderEffect, type CoverSenderEvent } from '../cover/sender.ts'
 import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, Session, SessionParameters } from '../session/engines.ts'
@@ -17,6 +16,7 @@ import { Requester } from '../session/requester.ts'
 import { timingsOf } from '../session/timing.ts'
 import { destinationBlock, type PacketAddress } from '../sphinx/address.ts'
 import { Alarm } from './alarm.ts'
+import { namedFigures, type LoopFigures } from './loss-figures.ts'
 import type { SendResult } from './packets.ts'
 
 export interface MixnetRequesterOptions {
@@ -154,13 +154,17 @@ export class MixnetRequester {
 
   /** The hook for `MixNode.onReply`. */
   readonly onReply = (surbId: Uint8Array, payload: Uint8Array): void => {
-    if (this.#cover.awaits(surbId)) this.#stepCover({ is: 'reply', surbId, payload })
-    else this.#step({ is: 'reply', surbId, payload })
+    if (this.#cover.awaits(surbId)) {
+      this.#stepCover({ is: 'reply', surbId, payload })
+    } else {
+      this.#stepCover({ is: 'answered' })
+      this.#step({ is: 'reply', surbId, payload })
+    }
   }
 
   /** What became of the echoes. For whoever runs this session only: they say nothing of what it asked, but that it was there. */
-  echoes (): LossFigures {
-    return this.#cover.figures()
+  echoes (): LoopFigures {
+    return namedFigures(this.#cover.figures())
   }
 
   /** What is held now. */

@@ -150,11 +150,12 @@ export class MixnetResponder {
     this.#alarm.clear()
   }
 
-  #step (event: ResponderEvent): void {
+  /** @param asked when what asks for an answer came */
+  #step (event: ResponderEvent, asked: Millis = this.#options.clock.now()): void {
     if (this.#closed) return
     const effects = this.#engine.step(event, this.#options.clock.now())
     const packets = effects.filter(effect => effect.do === 'send')
-    if (packets.length > 0) this.#stepCover({ is: 'answer', packets })
+    if (packets.length > 0) this.#stepCover({ is: 'answer', packets, asked })
     for (const effect of effects) if (effect.do === 'run') this.#run(effect)
     this.#arm()
   }
@@ -170,9 +171,10 @@ export class MixnetResponder {
   }
 
   #run ({ run, protocol, content, destination }: ResponderEffect & { do: 'run' }): void {
+    const asked = this.#options.clock.now()
     const done = this.#answer(protocol, content, destination).then(
-      answer => { this.#step({ is: 'answered', run, content: answer }) },
-      (error: unknown) => { this.#step({ is: 'failed', run, error: this.#refusalOf(error) }) }
+      answer => { this.#step({ is: 'answered', run, content: answer }, asked) },
+      (error: unknown) => { this.#step({ is: 'failed', run, error: this.#refusalOf(error) }, asked) }
     ).finally(() => { this.#atWork.delete(done) })
     this.#atWork.add(done)
   }

@@ -63,8 +63,8 @@ export class CoverEnds {
   }
 
   /** What a service sends for one wallet. */
-  answer (packets: readonly AnswerPacket[]): void {
-    this.#stepService({ is: 'answer', packets })
+  answer (packets: readonly AnswerPacket[], asked: number): void {
+    this.#stepService({ is: 'answer', packets, asked })
   }
 
   /** True: the message was cover, and is dealt with. */
@@ -86,9 +86,9 @@ export class CoverEnds {
 
   /** True: the reply was an echo's. */
   takesReply (surbId: Uint8Array, payload: Uint8Array): boolean {
-    if (!this.#sender.awaits(surbId)) return false
-    this.#stepSender({ is: 'reply', surbId, payload })
-    return true
+    const isEcho = this.#sender.awaits(surbId)
+    this.#stepSender(isEcho ? { is: 'reply', surbId, payload } : { is: 'answered' })
+    return isEcho
   }
 
   /** No more timers. */

@@ -62,6 +62,9 @@ export class MixNetwork {
   /** Where there is cover: what passes on the line of the wallet, up and down (null: padding). */
   onUp: (packet: Uint8Array) => void = () => {}
   onDown: (packet: Uint8Array | null) => void = () => {}
+  /** A packet reaches the service; one leaves it. */
+  onServiceIn: () => void = () => {}
+  onServiceOut: () => void = () => {}
   requester: Requester
   responder: Responder
   readonly parameters: SessionParameters
@@ -139,8 +142,8 @@ export class MixNetwork {
     })
   }
 
-  serve (event: ResponderEvent): void {
-    this.#performAtService(this.responder.step(event, this.now))
+  serve (event: ResponderEvent, asked = this.now): void {
+    this.#performAtService(this.responder.step(event, this.now), asked)
     const due = this.responder.due
     if (due === null || due >= this.#timers.service) return
     this.#timers.service = due
@@ -179,25 +182,27 @@ export class MixNetwork {
     this.outcomes.set(call, outcome)
   }
 
-  #performAtService (effects: readonly ResponderEffect[]): void {
+  #performAtService (effects: readonly ResponderEffect[], asked: number): void {
     const answer = effects.filter(effect => effect.do === 'send')
     for (const { packet } of answer) this.repliesSent.push(toHex(packet.subarray(0, 32)))
     if (this.#ends === null) for (const { firstHop, packet } of answer) this.#transmit('service', firstHop, packet)
-    else if (answer.length > 0) this.#ends.answer(answer)
+    else if (answer.length > 0) this.#ends.answer(answer, asked)
     for (const effect of effects) {
       if (effect.do === 'send') continue
       const name = toHex(this.#options.suite.sha256(effect.content))
       this.runs.set(name, (this.runs.get(name) ?? 0) + 1)
       const { answer, after } = this.#options.handler?.(effect.content) ?? { answer: effect.content, after: 0 }
       const { run } = effect
+      const since = this.now
       this.#after(after, () => {
-        this.serve(answer instanceof MixmintError ? { is: 'failed', run, error: answer } : { is: 'answered', run, content: answer })
+        this.serve(answer instanceof MixmintError ? { is: 'failed', run, error: answer } : { is: 'answered', run, content: answer }, since)
       })
     }
   }
 
   #transmit (from: 'wallet' | 'mix' | 'service', to: Uint8Array, packet: Uint8Array): void {
     const { loss = 0, duplicates = 0 } = this.#options
+    if (from === 'service') this.onServiceOut()
     if (this.intercept(from, packet) || unit(this.#chance) <= loss) return
     const copies = unit(this.#chance) <= duplicates ? 2 : 1
     for (let i = 0; i < copies; i++) this.#after(1 + 4 * unit(this.#chance), () => { this.#arrive(to, packet) })
@@ -206,6 +211,7 @@ export class MixNetwork {
   #arrive (at: Uint8Array, packet: Uint8Array): void {
     const node = this.#nodes.get(toHex(at))
     if (node === undefined) throw new Error('a packet for nobody')
+    if (node === this.#service) this.onServiceIn()
     const peeled = peel(this.#options.suite, node.key, packet, tag => node.seen.see(tag))
     const times = unit(this.#chance) <= (this.#options.echoes ?? 0) ? 2 : 1
     switch (peeled.kind) {

@@ -124,7 +124,7 @@ const serviceCover: Target = {
       const echoed = meter.of('cover_received', { kind: 'echo' })
       const which = chance.below(6)
       if (which === 0) given += packets.length
-      const event = which === 0 ? { is: 'answer' as const, packets } : which < 3 && message !== null ? { is: 'cover' as const, message } : { is: which === 5 && chance.often(0.1) ? 'drain' as const : 'timer' as const }
+      const event = which === 0 ? { is: 'answer' as const, packets, asked: now - chance.pick([0, 50, 1e9, -1e9]) } : which < 3 && message !== null ? { is: 'cover' as const, message } : { is: which === 5 && chance.often(0.1) ? 'drain' as const : 'timer' as const }
       left += engine.step(event, now, chance).length
       given += meter.of('cover_received', { kind: 'echo' }) - echoed
       const waiting = given - left - meter.of('cover_dropped', { reason: 'queue-full' })

@@ -85,6 +85,12 @@ describe('an alarm', () => {
     }
   })
 
+  test('about all is over when one node turns out to be the cause: most paths passed it', () => {
+    const twice = [['a1', 'a2'], ['b1', 'b2'], ['c1', 'c2'], ['a1', 'a2'], ['b1', 'b2'], ['c1', 'c2']]
+    const world = new World('both ways', twice).run(200, () => 0).run(200, path => base(path, 'b2', 1))
+    expect(world.effects.map(effect => `${effect.do} ${effect.about}`)).toEqual(['alarm all', 'alarm b2', 'clear all'])
+  })
+
   test('is over when it is better, and raised anew when it is bad again', () => {
     const world = new World('better').run(200, path => base(path, 'b1', 0.5))
     expect(world.alarms).toEqual(['b1'])
@@ -123,10 +129,19 @@ describe('figures', () => {
     monitor.home('never sent', 101)
     expect(monitor.figures()).toEqual({
       sent: 3, returned: 1, lost: 1, pending: 1, void: 0, delay: { mean: 50, longest: 50 }, alarms: [],
-      nodes: [{ node: 'a', loops: 1, lost: 1 }, { node: 'b', loops: 2, lost: 1 }]
+      nodes: [{ node: 'a', loops: 1, lost: 1 }, { node: 'b', loops: 2, lost: 1 }], paths: [{ nodes: ['a', 'b'], loops: 1, lost: 1 }]
     })
     expect(new LossMonitor().figures().delay).toEqual({ mean: 0, longest: 0 })
     expect(new LossMonitor().due).toBeNull()
+  })
+
+  test('name the paths over which the most were lost, and no others', () => {
+    const layers = [['a1', 'a2'], ['b1', 'b2'], ['c1', 'c2'], ['g1', 'g2']]
+    const world = new World('paths', layers).run(400, path => path.join() === 'a1,b2,c1,g2' ? 0.5 : path.join() === 'a2,b2,c1,g2' ? 0.2 : 0)
+    const { paths } = world.monitor.figures()
+    expect(paths.map(({ nodes }) => nodes.join())).toEqual(['a1,b2,c1,g2', 'a2,b2,c1,g2'])
+    for (const { loops, lost } of paths) expect([loops > lost, lost > 0]).toEqual([true, true])
+    expect(new World('all paths', [...layers, ['h1', 'h2']]).run(600, () => 0.5).monitor.figures().paths).toHaveLength(16)
   })
 
   test('remember the newest results only', () => {

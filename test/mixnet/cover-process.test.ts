@@ -61,6 +61,12 @@ describe('a Poisson process', () => {
     mean = 5
     const times = run(process, 10_000, { clock: new EngineClock(20), rng })
     expect(Math.abs(times.length - 2000)).toBeLessThan(4 * Math.sqrt(2000))
+    // Nor is a long wait that was drawn before waited for.
+    mean = 1e7
+    process.ticks(10_030, rng)
+    mean = 5
+    process.ticks(10_040, rng)
+    expect(process.due).toBeLessThan(10_240)
     mean = 0
     expect([process.ticks(20_000, rng), process.due]).toEqual([0, null])
   })

@@ -26,6 +26,7 @@ class Wallet {
   hasPaths = true
   /** How long the mix keys of paths live at most. */
   lives = Infinity
+  expiring: 'there' | 'back' = 'there'
   /** Timers at which a drop packet was made. */
   madeAt: number[] = []
   readonly #rng = seededRng('sender')
@@ -38,9 +39,12 @@ class Wallet {
         forward: (at, rng) => {
           const path = forward(at, rng)
           if (path !== null) this.madeAt.push(at)
-          return path === null ? null : { ...path, expires: Math.min(path.expires, at + this.lives) }
+          return path === null ? null : { ...path, expires: this.expiring === 'there' ? Math.min(path.expires, at + this.lives) : path.expires }
         },
-        back
+        back: (at, rng) => {
+          const path = back(at, rng)
+          return path === null || this.expiring === 'there' ? path : { ...path, expires: Math.min(path.expires, at + this.lives) }
+        }
       },
       ready: () => this.isReady, queueLimit: 4, homeWithin: () => HOME, ...changes
     })
@@ -185,9 +189,11 @@ describe('the sender of a wallet', () => {
     expect(wallet.others).toHaveLength(offered + 1)
   })
 
-  test('a drop packet whose keys have expired is made again', () => {
+  test.each(['there', 'back'] as const)('a drop packet whose keys have expired is made again: those of the way %s', way => {
     const wallet = new Wallet()
+    wallet.echoes = 1000
     wallet.lives = 50
+    wallet.expiring = way
     wallet.run(3000)
     expect(wallet.madeAt.length).toBeGreaterThan(wallet.sent.length + 5)
     for (const { at } of wallet.sent) expect(at - Math.max(...wallet.madeAt.filter(made => made <= at && made > at - 1000))).toBeLessThan(50)

@@ -34,8 +34,9 @@ class Service {
     this.step({ is: 'cover', message: decodeMessage(writeCover(MESSAGE, cover)) as Message })
   }
 
-  answers (count: number): void {
-    this.step({ is: 'answer', packets: Array.from({ length: count }, () => ({ firstHop: new Uint8Array(94), packet: new Uint8Array(PACKET_SIZE) })) })
+  /** `age`: how long ago they were asked for. */
+  answers (count: number, age = 0): void {
+    this.step({ is: 'answer', asked: this.clock.now - age, packets: Array.from({ length: count }, () => ({ firstHop: new Uint8Array(94), packet: new Uint8Array(PACKET_SIZE) })) })
   }
 
   run (ms: number): this {
@@ -79,9 +80,17 @@ describe('cover at a service', () => {
       service.run(20_000)
       return service.sent[before].at - from
     })
-    const [echoes, answers] = [waits(() => { service.arrives({ is: 'echo', surb }) }), waits(() => { service.answers(1) })]
-    for (const sample of [echoes, answers]) expect(ksOneSample(sample, x => 1 - Math.exp(-x / 100))).toBeGreaterThan(0.001)
-    expect(ksTwoSample(echoes, answers)).toBeGreaterThan(0.01)
+    // Of what a handler worked on for 60 ms it is counted from when it was asked.
+    const [echoes, answers, worked] = [
+      waits(() => { service.arrives({ is: 'echo', surb }) }), waits(() => { service.answers(1) }), waits(() => { service.answers(1, 60) }).map(wait => wait + 60)
+    ]
+    for (const sample of [echoes, answers, worked]) expect(ksOneSample(sample, x => x < 100 ? 0 : 1 - Math.exp(-(x - 100) / 100))).toBeGreaterThan(0.001)
+    for (const sample of [answers, worked]) expect(ksTwoSample(echoes, sample)).toBeGreaterThan(0.01)
+    // A handler that works for longer than a pace, or a clock that was set back or ahead meanwhile, waits for nobody.
+    const slow = waits(() => { service.answers(1, 5000) })
+    expect(ksOneSample(slow, x => 1 - Math.exp(-x / 100))).toBeGreaterThan(0.001)
+    const ahead = waits(() => { service.answers(1, -3_600_000) })
+    expect(ksTwoSample(ahead, echoes)).toBeGreaterThan(0.001)
     const before = service.sent.length
     service.answers(500)
     service.run(200_000)

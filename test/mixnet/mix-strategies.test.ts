@@ -1,9 +1,12 @@
 /** What the strategies promise: the law of waiting, batches and pools, and that the order of leaving is a fair lottery. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { checkParameters } from '@mixmint/mixnet/directory/document'
 import type { Strategy } from '@mixmint/mixnet/directory/formats'
+import { profile } from '@mixmint/mixnet/directory/profiles'
 import { poissonDelay } from '@mixmint/mixnet/mixing/poisson'
 import { strategyOf, type MixStrategy } from '@mixmint/mixnet/mixing/strategy'
+import { checkInit } from '@mixmint/mixnet/service/init'
 import { seededRng } from '../doubles/rng.ts'
 import { chiSquare, ksOneSample, ksTwoSample } from '../reference/statistics.ts'
 
@@ -115,6 +118,19 @@ describe('of packets that are inside together, every order of leaving is equally
 })
 
 describe('threshold', () => {
+  test('is refused without cover, which fills its batches: by a directory, and where there is none', () => {
+    const cover = { send: 0, echoes: 0, pace: 0, loop: 0 }
+    const strategy: Strategy = { kind: 'threshold', batch: 10 }
+    const full = profile('default', new Uint8Array(0))
+    expect(() => { checkParameters({ ...full, strategy, cover }) }).toThrow(/threshold without cover\.loop/)
+    expect(() => { checkParameters({ ...full, strategy }) }).not.toThrow()
+    // Cover of wallets alone does not fill them: none may be attached.
+    for (const parameters of [{ strategy }, { strategy, cover: { ...full.cover, loop: 0 } }]) {
+      expect(() => checkInit({ parameters })).toThrow(expect.objectContaining({ code: 'bad-init', message: expect.stringMatching(/threshold without cover\.loop: without cover traffic a batch may never be full/) as string }))
+    }
+    expect(() => checkInit({ parameters: { strategy, cover: { ...cover, loop: 1000 } } })).not.toThrow()
+  })
+
   test('lets go exactly a batch, whenever one is full, and nothing else', () => {
     fc.assert(fc.property(fc.integer({ min: 2, max: 9 }), fc.array(fc.nat(1000), { maxLength: 60 }), (batch, gaps) => {
       const mix = begin({ kind: 'threshold', batch })

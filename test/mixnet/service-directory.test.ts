@@ -120,5 +120,5 @@ it('without its authorities a node starts, and says so to whoever asks', async (
   const nowhere = { ...directory, authorities: [{ ...directory.authorities[0], address: `/ip4/127.0.0.1/tcp/9/p2p/${peerIdFromPrivateKey(key).toString()}` }] }
   const lonely = await mixedNode({ directory: nowhere }, { listen: [] })
   await expect(lonely.services.mix.dialProtocol(members[7].peerId, GREET, { patience: 100 })).rejects.toMatchObject({ code: 'not-sent', retry: true })
-  expect(lonely.services.mix.status()).toEqual({ entry: null, packets: null, loops: null })
+  expect(lonely.services.mix.status()).toEqual({ entry: null, packets: null, loops: null, echoes: null })
 })

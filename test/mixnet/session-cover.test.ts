@@ -1,5 +1,6 @@
 /** Requests where there is cover: they are answered, and the line of the wallet does not tell that there are any. */
 import { describe, expect, it } from 'vitest'
+import type { Strategy } from '@mixmint/mixnet/directory/formats'
 import { lossyRun } from '../doubles/lossy-run.ts'
 import { MixNetwork } from '../doubles/mix-network.ts'
 import { toySuite } from '../doubles/toy-suite.ts'
@@ -62,6 +63,22 @@ it('a request that takes long to leave is not taken for lost meanwhile', () => {
   expect(failed).toBe(0)
   // Its bucket, and hardly anything again.
   expect(packetsPerRequest).toBeLessThan(99)
+})
+
+describe('through mixes that let packets go in batches', () => {
+  it.each<{ strategy: Strategy, median: number }>([
+    { strategy: { kind: 'timed', interval: 100 }, median: 4000 },
+    { strategy: { kind: 'pool', interval: 100, threshold: 20, pool: 5 }, median: 5000 },
+    { strategy: { kind: 'threshold', batch: 4 }, median: 6000 }
+  ])('requests under cover succeed, sent once, with $strategy.kind', ({ strategy, median }) => {
+    const { failed, latencies, packetsPerRequest, runsPerRequest, clean } = lossyRun({
+      requests: 60, requestSize: 200, replySize: 500, hinted: false, deadline: 60_000, seed: strategy.kind, network: { strategy, cover: { ...COVER, loop: 100 }, loss: 0 }
+    })
+    expect([failed, runsPerRequest, clean]).toEqual([0, 1, true])
+    expect(latencies[latencies.length >> 1]).toBeLessThan(median)
+    // Nothing that is merely slow is taken for lost.
+    expect(packetsPerRequest).toBeLessThan(1.05)
+  })
 })
 
 describe('where there is cover, over paths that lose 5 % a hop', () => {
