@@ -102,6 +102,17 @@ describe('the pacer of a gateway', () => {
     expect(gateway.pacer.due).toBeNull()
   })
 
+  test('in whatever order wallets come and go, those that are here are sent to, and no others', () => {
+    const gateway = new Gateway()
+    for (const wallet of ['a', 'b', 'c', 'd']) gateway.step({ is: 'attach', wallet })
+    for (const wallet of ['a', 'd', 'b']) gateway.step({ is: 'detach', wallet })
+    gateway.run(5_000)
+    expect(gateway.to('c').length).toBeGreaterThan(10)
+    expect(gateway.to('c')).toHaveLength(gateway.sent.length)
+    gateway.step({ is: 'detach', wallet: 'c' })
+    expect(gateway.pacer.due).toBeNull()
+  })
+
   test('without pace sends at once, and to whom comes back all that waited', () => {
     const gateway = new Gateway()
     gateway.pace = 0
