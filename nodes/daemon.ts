@@ -12,7 +12,7 @@ import { readNode, type Role as RoleName } from './config.ts'
 import { serveControl, type Json } from './control.ts'
 import { evidenceOperation } from './evidence.ts'
 import { loadOrCreateIdentity } from './identity.ts'
-import { Counters, createLog } from './observe.ts'
+import { Counters, createLog, flat } from './observe.ts'
 import type { Daemon, Role } from './roles/role.ts'
 import { selfTest } from './selftest.ts'
 import { openLmdb } from './store/lmdb.ts'
@@ -62,6 +62,7 @@ export async function runDaemon (dir: string, supervised: boolean): Promise<void
     log.info('stopping')
     await control.close()
     await role.stop()
+    log.info('stopped', flat({ ...await role.status(), counters: counters.all() }))
     await lock.release()
     await store.close()
   } catch (error) {

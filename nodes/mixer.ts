@@ -20,6 +20,7 @@ import { NodeKeys } from '@mixmint/mixnet/wire/node-keys'
 import type { SendResult } from '@mixmint/mixnet/wire/packets'
 import { SeenLog } from '@mixmint/mixnet/wire/seen-log'
 import type { Millis } from '@mixmint/core/kit/ports'
+import type { JsonObject } from './control.ts'
 import type { Host } from './host.ts'
 import type { Participant, Surroundings } from './participant.ts'
 
@@ -86,7 +87,8 @@ export class Mixer {
               accepts: peer => !participant.isListed(peer),
               admit: new RateLimit(() => walletLimits(parameters().cover, wallets.packets)),
               grace: () => parameters().walletGrace,
-              cover: () => parameters().cover
+              cover: () => parameters().cover,
+              handover: new HandoverFile(join(this.#dir, 'handover-wallets'), engine.packetSize)
             }
           }),
       seenLog: this.#seenLog,
@@ -117,8 +119,16 @@ export class Mixer {
     return this.#loops?.figures() ?? null
   }
 
-  counts (): ReturnType<MixNode['counts']> | null {
-    return this.#node?.counts() ?? null
+  /** For those who run it: counts, and nothing else of anybody. */
+  status (): JsonObject {
+    const counts = this.#node?.counts()
+    const { received = 0, forwarded = 0, delivered = 0, queued = 0, dropped = {} } = counts?.mix ?? {}
+    return {
+      received, forwarded, delivered, queued, dropped: { ...dropped },
+      ...(counts === undefined ? {} : { links: { ...counts.links, dropped: { ...counts.links.dropped } } }),
+      ...(counts?.wallets == null ? {} : { wallets: { ...counts.wallets, dropped: { ...counts.wallets.dropped } } }),
+      loops: { ...this.loops() }
+    }
   }
 
   /** @param ms packets that would stay inside for longer are dropped */

@@ -4,6 +4,7 @@
  */
 import { pino } from 'pino'
 import type { Log, Meter } from '@mixmint/core/kit/ports'
+import type { JsonObject } from './control.ts'
 
 export function createLog (role: string, level: string): Log {
   const sink = pino({ level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
@@ -25,4 +26,12 @@ export class Counters implements Meter {
   all (): Record<string, number> {
     return Object.fromEntries([...this.#counts].sort(([a], [b]) => a < b ? -1 : 1))
   }
+}
+
+/** What a status says, in the flat fields of a log line: `links.sent`. */
+export function flat (value: JsonObject, prefix = ''): Record<string, string | number | boolean> {
+  return Object.fromEntries(Object.entries(value).flatMap(([key, item]): Array<[string, string | number | boolean]> => {
+    if (item === null || Array.isArray(item)) return []
+    return typeof item === 'object' ? Object.entries(flat(item as JsonObject, `${prefix}${key}.`)) : [[prefix + key, item]]
+  }))
 }

@@ -53,9 +53,11 @@ const SILENT_MEANS = 30
  */
 export type PacerDropReason = 'link-full' | 'no-link' | 'wallet-gone'
 
-/** sent + dropped + queued = all packets that came. */
+/** sent + dropped + queued + unsent = all packets that came. */
 export interface PacerCounts {
   readonly queued: number
+  /** Given back by `takeWaiting`. */
+  readonly unsent: number
   readonly dropped: Readonly<Record<PacerDropReason, number>>
 }
 
@@ -70,6 +72,7 @@ export class Pacer {
   /** Of those that are attached or away. */
   readonly #queues = new Map<LinkId, Uint8Array[]>()
   #queued = 0
+  #unsent = 0
   #draining = false
   readonly #dropped = { 'link-full': 0, 'no-link': 0, 'wallet-gone': 0 }
 
@@ -84,11 +87,19 @@ export class Pacer {
   }
 
   counts (): PacerCounts {
-    return { queued: this.#queued, dropped: { ...this.#dropped } }
+    return { queued: this.#queued, unsent: this.#unsent, dropped: { ...this.#dropped } }
   }
 
   get #pace (): Millis {
     return this.#draining ? 0 : this.#config.cover().pace
+  }
+
+  /** What waits for wallets that are away, in the order in which it came; from now on it is the caller's. */
+  takeWaiting (): Array<{ readonly wallet: LinkId, readonly packet: Uint8Array }> {
+    const waiting = [...this.#queues].flatMap(([wallet, queue]) => queue.splice(0).map(packet => ({ wallet, packet })))
+    this.#queued -= waiting.length
+    this.#unsent += waiting.length
+    return waiting
   }
 
   /** Is it attached, or away? */

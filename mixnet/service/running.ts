@@ -142,7 +142,7 @@ async function prepare ({ settings, components, meter }: RunningOptions): Promis
       suite, clock, rng, log: logOf(logger), meter, limits, session: framing, host: hostOf(components),
       bridge: new HandlerBridge({ registrar, logger, clock, meter, served: serve, patience: limits.handlerPatience }),
       exit: policy === null ? null : replyLimit => new ExitForwarder({ connections: connectionManager, policy, replyLimit, meter }),
-      seenLog: files?.seenLog ?? null
+      files
     }
   }
 }

@@ -9,6 +9,7 @@ import { RateLimit, walletLimits } from '../abuse/rate-limit.ts'
 import { MixEngine } from '../mixing/engine.ts'
 import type { MeanDelay } from '../mixing/keyring.ts'
 import type { Session } from '../session/engines.ts'
+import type { NodeFiles } from '../wire/files.ts'
 import { LoopSender } from '../wire/loops.ts'
 import type { LoopFigures } from '../wire/loss-figures.ts'
 import { MixNode } from '../wire/mix-node.ts'
@@ -16,7 +17,6 @@ import type { Neighbourhood } from '../wire/packets.ts'
 import { linkIdOf } from '../wire/peers.ts'
 import { MixnetRequester } from '../wire/requester.ts'
 import { MixnetResponder } from '../wire/responder.ts'
-import type { SeenLog } from '../wire/seen-log.ts'
 import type { StreamHost } from '../wire/stream-host.ts'
 import type { HandlerBridge } from './bridge.ts'
 import type { ExitForwarder } from './exit.ts'
@@ -41,7 +41,8 @@ export interface WorksOptions {
   readonly bridge: HandlerBridge
   /** For an exit; `replyLimit`: bytes that a reply may have. */
   readonly exit: ((replyLimit: () => number) => ExitForwarder) | null
-  readonly seenLog: SeenLog | null
+  /** Null: nothing outlives a restart. */
+  readonly files: NodeFiles | null
 }
 
 /** An end of paths forwards nothing. */
@@ -56,7 +57,7 @@ export class Works {
   readonly #canAsk: boolean
 
   constructor (options: WorksOptions) {
-    const { suite, clock, rng, log, meter, host, network, parameters, limits, self, relay, session, bridge, seenLog } = options
+    const { suite, clock, rng, log, meter, host, network, parameters, limits, self, relay, session, bridge, files } = options
     const replyLimit = (): number => (network.parameters() ?? parameters).requestLimit
     const exit = options.exit?.(replyLimit) ?? null
     this.#exit = exit
@@ -80,11 +81,12 @@ export class Works {
               accepts: peer => !network.isNode(peer),
               admit: relay.admit ?? new RateLimit(() => walletLimits((network.parameters() ?? parameters).cover)),
               grace: () => parameters.walletGrace,
-              cover: () => (network.parameters() ?? parameters).cover
+              cover: () => (network.parameters() ?? parameters).cover,
+              ...(files === null ? {} : { handover: files.walletHandover(engine.packetSize) })
             }
           }
         : {}),
-      ...(seenLog === null ? {} : { seenLog }),
+      ...(files === null ? {} : { seenLog: files.seenLog, handover: files.handover(engine.packetSize) }),
       padded: !forwards,
       onDeliver: message => { if (!this.#loops.onDeliver(message)) this.#responder.onDeliver(message) },
       onExit: (message, destination) => { this.#responder.onDeliver(message, destination) },

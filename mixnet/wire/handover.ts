@@ -2,6 +2,7 @@
  * What a node that stops could not send, because a neighbour was away itself, waits in a file for the node to come back:
  * two neighbours that restart at one time would otherwise each lose what it has for the other. The packets have been mixed
  * and are what a wire would have carried, in the order in which it would have; of where they came from nothing is here.
+ * A gateway keeps so what waits for wallets, and which wallets there are, in a file of its own.
  *
  *   time of writing 8 ‖ (peer id 39 ‖ packet) …
  */

@@ -28,6 +28,8 @@ export interface MixNodeOptions {
   readonly limits?: Partial<LinkLimits>
   /** For a gateway: how it serves wallets, on a host other than `node`. */
   readonly wallets?: Omit<WalletLinksOptions, 'packetSize' | 'onPacket' | 'rng' | 'meter' | keyof WalletHooks> & {
+    /** Where wallets, and packets for them, are kept over a restart; without it they are dropped, and counted. */
+    readonly handover?: HandoverFile
     /** What the directory prescribes now; without it nothing is paced. */
     readonly cover?: () => Pick<Cover, 'send' | 'pace'>
   }
@@ -96,7 +98,9 @@ export class MixNode {
   async start (): Promise<void> {
     await this.#links.start()
     await this.#wallets?.links.start()
-    for (const { to, packet } of this.#handedOver()) this.#links.send(to, packet)
+    const { handover, wallets } = this.#options
+    for (const { to, packet } of this.#handedOver(handover, this.#hold)) this.#links.send(to, packet)
+    if (wallets !== undefined) for (const { to, packet } of this.#handedOver(wallets.handover, wallets.grace())) this.#comeBack(to, packet)
   }
 
   /** @throws seen-log-failed, seen-log-damaged (operator): then the key is not used */
@@ -174,10 +178,14 @@ export class MixNode {
     this.#handle({ kind: 'abandon' })
     clearTimeout(this.#timer)
     await onRefused?.(signal)
-    this.#wallets?.pacer.drain()
+    const away = this.#wallets?.pacer.drain() ?? []
+    const sessions = this.#wallets?.links.sessions ?? []
     const late = AbortSignal.timeout(closing)
-    const [left] = await Promise.all([this.#links.stop(late), this.#wallets?.links.stop(late)])
-    this.#handOver(left)
+    const [left, unread = []] = await Promise.all([this.#links.stop(late), this.#wallets?.links.stop(late)])
+    const { handover, wallets } = this.#options
+    this.#handOver(handover, left)
+    const waiting = [...unread, ...away]
+    this.#handOver(wallets?.handover, waiting, sessions.filter(id => !waiting.some(({ to }) => to === id)))
     await this.#recorder?.close()
   }
 
@@ -210,21 +218,30 @@ export class MixNode {
     return BAD_PACKET.reduce((sum, reason) => sum + (dropped[reason] ?? 0), 0)
   }
 
-  #handOver (left: readonly Unsent[]): void {
-    const { handover, clock, meter } = this.#options
-    if (left.length === 0) return
+  /** A wallet that was here before, and a packet for it, or one of zeros where none waits. */
+  #comeBack (wallet: LinkId, packet: Uint8Array): void {
+    this.#wallets?.links.resume(wallet)
+    this.#wallets?.pacer.resume(wallet)
+    if (!isZero(packet)) this.#wallets?.pacer.send(wallet, packet)
+  }
+
+  /** @param idle neighbours for whom nothing waits, and that shall be known again: a packet of zeros, which is none, stands for each */
+  #handOver (handover: HandoverFile | undefined, left: readonly Unsent[], idle: readonly LinkId[] = []): void {
+    const { clock, meter, engine: { packetSize } } = this.#options
+    if (left.length === 0 && idle.length === 0) return
     try {
-      handover?.save(left, clock.now())
-      meter.count(handover === undefined ? 'mix_stop_dropped' : 'mix_handed_over', {}, left.length)
+      handover?.save([...left, ...idle.map(to => ({ to, packet: new Uint8Array(packetSize) }))], clock.now())
+      if (left.length > 0) meter.count(handover === undefined ? 'mix_stop_dropped' : 'mix_handed_over', {}, left.length)
     } catch {
       meter.count('mix_stop_dropped', {}, left.length)
     }
   }
 
-  #handedOver (): Unsent[] {
-    const { handover, clock, meter } = this.#options
+  /** @param keep what is older is of no use any more, ms */
+  #handedOver (handover: HandoverFile | undefined, keep: Millis): Unsent[] {
+    const { clock, meter } = this.#options
     try {
-      return handover?.take(clock.now(), this.#hold) ?? []
+      return handover?.take(clock.now(), keep) ?? []
     } catch {
       meter.count('mix_handover_failed')
       return []
@@ -284,6 +301,7 @@ function countsOf ({ links, pacer }: { readonly links: WalletLinks, readonly pac
   return {
     ...after,
     queued: after.queued + before.queued,
+    unsent: after.unsent + before.unsent,
     dropped: {
       'link-full': after.dropped['link-full'] + before.dropped['link-full'],
       'no-link': after.dropped['no-link'] + before.dropped['no-link'],

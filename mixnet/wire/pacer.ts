@@ -6,6 +6,7 @@ import type { Clock, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import { Pacer, type PacerCounts, type PacerEvent } from '../cover/pacer.ts'
 import type { LinkId } from '../mixing/engine.ts'
 import { Alarm } from './alarm.ts'
+import type { Unsent } from './packets.ts'
 import type { WalletHooks, WalletLinks } from './wallets.ts'
 
 export interface WalletPacerOptions {
@@ -63,9 +64,16 @@ export class WalletPacer implements WalletHooks {
     return this.#engine.counts()
   }
 
-  /** The gateway stops: what waits leaves now. */
-  drain (): void {
+  /** A wallet from before the start: it is away. */
+  resume (wallet: LinkId): void {
+    this.#step({ is: 'attach', wallet })
+    this.#step({ is: 'detach', wallet })
+  }
+
+  /** The gateway stops: what waits leaves now. @returns what is for wallets that are away */
+  drain (): Unsent[] {
     this.#step({ is: 'drain' })
+    return this.#engine.takeWaiting().map(({ wallet, packet }) => ({ to: wallet, packet }))
   }
 
   #step (event: PacerEvent): void {

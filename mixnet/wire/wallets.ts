@@ -19,7 +19,7 @@ import type { LinkId } from '../mixing/engine.ts'
 import { pause } from './alarm.ts'
 import { InboundStreams } from './inbound.ts'
 import { PacketLink } from './link.ts'
-import { FEW, MIX_PROTOCOL, type LinkDropReason } from './packets.ts'
+import { FEW, MIX_PROTOCOL, type LinkDropReason, type Unsent } from './packets.ts'
 import { groupOf, isMixPeer, linkIdOf } from './peers.ts'
 import type { StreamHost } from './stream-host.ts'
 
@@ -76,13 +76,15 @@ export interface WalletLinksOptions extends WalletHooks {
 /** wallet-gone: it was waiting for a wallet that did not come back in time. */
 export type WalletDropReason = LinkDropReason | 'wallet-gone'
 
-/** sent + dropped + queued = all that `send` was given. Sent means handed to the stream. */
+/** sent + dropped + queued + unsent = all that `send` was given. Sent means handed to the stream. */
 export interface WalletCounts {
   readonly attached: number
   readonly away: number
   readonly received: number
   readonly sent: number
   readonly queued: number
+  /** Given back by `stop`. */
+  readonly unsent: number
   readonly dropped: Readonly<Record<WalletDropReason, number>>
 }
 
@@ -112,6 +114,7 @@ export class WalletLinks {
   #received = 0
   #sent = 0
   #queued = 0
+  #unsent = 0
   #ending = false
 
   constructor (options: WalletLinksOptions) {
@@ -147,9 +150,22 @@ export class WalletLinks {
   counts (): WalletCounts {
     const attached = [...this.#wallets.values()].filter(({ connection }) => connection !== null).length
     return {
-      attached, away: this.#wallets.size - attached, received: this.#received, sent: this.#sent, queued: this.#queued,
+      attached, away: this.#wallets.size - attached, received: this.#received, sent: this.#sent, queued: this.#queued, unsent: this.#unsent,
       dropped: { ...this.#dropped }
     }
+  }
+
+  /** Of a wallet that was attached before this gateway was started anew: it is away, and may come back. */
+  resume (id: LinkId): void {
+    if (this.#wallets.has(id) || this.#wallets.size >= this.#limits.wallets || !this.#options.accepts(id)) return
+    const wallet: Wallet = { id, group: '', connection: null, proven: true, heard: performance.now(), bad: 0, link: null, grace: undefined }
+    this.#wallets.set(id, wallet)
+    this.#grant(wallet)
+  }
+
+  /** Wallets that have shown that they are some, attached or away. */
+  get sessions (): LinkId[] {
+    return [...this.#wallets.values()].filter(({ proven }) => proven).map(({ id }) => id)
   }
 
   /** Take no more packets; nothing is lost, unless the signal fires before the wallets have ended their streams. */
@@ -158,15 +174,20 @@ export class WalletLinks {
     await this.#inbound.refuse(signal)
   }
 
-  /** Send what is queued for wallets that are attached, then end all sessions, at the latest when the signal fires. */
-  async stop (signal: AbortSignal): Promise<void> {
+  /**
+   * Send what is queued for wallets that are attached, then end all sessions, at the latest when the signal fires.
+   * @returns what could not leave
+   */
+  async stop (signal: AbortSignal): Promise<Unsent[]> {
     await this.refuse(signal)
-    await Promise.all([...this.#wallets.values()].map(async wallet => {
-      const left = await wallet.link?.close(signal) ?? []
-      this.#queued -= left.length
-      if (left.length > 0) this.#drop('wallet-gone', left.length)
+    const left = await Promise.all([...this.#wallets.values()].map(async wallet => {
+      const packets = await wallet.link?.close(signal) ?? []
+      this.#queued -= packets.length
+      this.#unsent += packets.length
       this.#forget(wallet)
+      return packets.map(packet => ({ to: wallet.id, packet }))
     }))
+    return left.flat()
   }
 
   #onStream (stream: Stream, connection: Connection): void {
@@ -245,8 +266,13 @@ export class WalletLinks {
       this.#forget(wallet)
       return
     }
-    wallet.grace = setTimeout(() => { this.#forget(wallet) }, this.#options.grace())
+    this.#grant(wallet)
     this.#options.onAway?.(wallet.id)
+  }
+
+  /** The time in which it may come back begins. */
+  #grant (wallet: Wallet): void {
+    wallet.grace = setTimeout(() => { this.#forget(wallet) }, this.#options.grace())
   }
 
   /** Its session is over. Of whoever broke a rule the connection is too. */

@@ -68,6 +68,11 @@ export class Stage {
     return await this.control(name, 'status')
   }
 
+  /** What a daemon has logged, over its restarts. */
+  log (name: string): JsonObject[] {
+    return readFileSync(join(this.dir, name, 'log.jsonl'), 'utf8').split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as JsonObject)
+  }
+
   /** Everything that the daemons have logged. */
   logs (): string {
     return readdirSync(this.dir, { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => {

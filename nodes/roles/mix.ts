@@ -22,22 +22,11 @@ export async function startMix (daemon: Daemon): Promise<Role> {
   return {
     operations: {},
     evidence: participant.keeper.evidence,
-    status: async () => {
-      const counts = mixer.counts()
-      return {
-        epoch: participant.view().epoch,
-        layer: participant.view().byPeer(participant.host.peer)?.layer ?? -1,
-        received: counts?.mix.received ?? 0,
-        forwarded: counts?.mix.forwarded ?? 0,
-        delivered: counts?.mix.delivered ?? 0,
-        queued: counts?.mix.queued ?? 0,
-        dropped: { ...counts?.mix.dropped },
-        // How many, and nothing else of them.
-        ...(role === 'gateway' ? { wallets: counts?.wallets?.attached ?? 0 } : {}),
-        links: { received: counts?.links.received ?? 0, sent: counts?.links.sent ?? 0, queued: counts?.links.queued ?? 0, dropped: { ...counts?.links.dropped } },
-        loops: { ...mixer.loops() }
-      }
-    },
+    status: async () => ({
+      epoch: participant.view().epoch,
+      layer: participant.view().byPeer(participant.host.peer)?.layer ?? -1,
+      ...mixer.status()
+    }),
     stop: async () => {
       await mixer.stop(config.drainLimit)
       await participant.stop()

@@ -95,7 +95,7 @@ describe('the pacer of a gateway', () => {
     gateway.step({ is: 'gone', wallet: 'a' })
     gateway.packets('a', 1)
     gateway.packets('stranger', 1)
-    expect(gateway.pacer.counts()).toEqual({ queued: 0, dropped: { 'link-full': 0, 'no-link': 2, 'wallet-gone': 7 } })
+    expect(gateway.pacer.counts()).toEqual({ queued: 0, unsent: 0, dropped: { 'link-full': 0, 'no-link': 2, 'wallet-gone': 7 } })
     expect([gateway.dropped('no-link'), gateway.dropped('wallet-gone')]).toEqual([2, 7])
     gateway.step({ is: 'attach', wallet: 'a' })
     gateway.step({ is: 'gone', wallet: 'a' })

@@ -1,4 +1,5 @@
 /** Mixers over real libp2p hosts: mixes, gateways with their second host for wallets, and wallets, stopped after each test. */
+import { join as pathOf } from 'node:path'
 import { afterEach } from 'vitest'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { toHex } from '@mixmint/core/kit/bytes'
@@ -7,6 +8,7 @@ import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import type { EpochKey } from '@mixmint/mixnet/mixing/keyring'
 import { addressBlock } from '@mixmint/mixnet/sphinx/address'
 import type { Hop } from '@mixmint/mixnet/sphinx/wrap'
+import { HandoverFile } from '@mixmint/mixnet/wire/handover'
 import { MixNode } from '@mixmint/mixnet/wire/mix-node'
 import type { WalletLimits } from '@mixmint/mixnet/wire/wallets'
 import { systemClock, systemRng } from '../../nodes/clock.ts'
@@ -43,6 +45,8 @@ export interface GatewayOptions extends MemberOptions {
   readonly entry?: readonly string[]
   readonly limits?: Partial<WalletLimits>
   readonly grace?: number
+  /** A folder for what is to outlive a restart in good order. */
+  readonly folder?: string
 }
 
 const members: Member[] = []
@@ -77,6 +81,14 @@ export async function kill (member: Member): Promise<void> {
   await member.mix.stop(0)
 }
 
+/** As it was told to. */
+export async function leave (member: Member): Promise<void> {
+  members.splice(members.indexOf(member), 1)
+  await member.mix.stop(5_000)
+  if (member.entry !== null) await stopHost(member.entry)
+  await stopHost(member.host)
+}
+
 async function make (options: GatewayOptions, entry: Host | null, home: { readonly gateway: Member, readonly at: readonly string[] } | null): Promise<Member> {
   const identity = options.identity ?? await freshIdentity()
   const host = await startHost({
@@ -106,6 +118,7 @@ async function make (options: GatewayOptions, entry: Host | null, home: { readon
             accepts: peer => !members.some(member => toHex(member.host.peer) === peer && member.entry !== null),
             admit: new RateLimit(() => ({ each: { perSecond: 1000, burst: 1000 }, all: { perSecond: 10_000, burst: 10_000 }, patience: 1000 })),
             grace: () => options.grace ?? 20_000,
+            ...(options.folder === undefined ? {} : { handover: new HandoverFile(pathOf(options.folder, 'handover-wallets'), engine.packetSize) }),
             ...(options.limits === undefined ? {} : { limits: options.limits })
           }
         }),

@@ -24,7 +24,7 @@ describe('a wallet', () => {
     await until(() => wallet.got.length === 100)
     expect(wallet.got).toEqual(upTo(100))
     expect(gateway.host.node.getConnections()).toHaveLength(1)
-    expect(gateway.links.counts()).toEqual({ attached: 1, away: 0, received: 0, sent: 100, queued: 0, dropped: { 'link-full': 0, 'no-link': 1, 'wallet-gone': 0 } })
+    expect(gateway.links.counts()).toEqual({ attached: 1, away: 0, received: 0, sent: 100, queued: 0, unsent: 0, dropped: { 'link-full': 0, 'no-link': 1, 'wallet-gone': 0 } })
     expect(gateway.meter.of('wallet_link_dropped', { reason: 'no-link' })).toBe(1)
     expect(gateway.links.send('00'.repeat(39), packet(1))).toBe('no-link')
   })
@@ -205,7 +205,7 @@ describe('a gateway that stops', () => {
     expect(gateway.links.counts()).toMatchObject({ attached: 0, sent: 41, queued: 0, dropped: { 'wallet-gone': 0 } })
   })
 
-  test('drops what it keeps for those who are away', async () => {
+  test('gives back what it keeps for those who are away', async () => {
     const gateway = await openGateway()
     const line = await lineTo(gateway)
     const wallet = await openWallet(gateway, { at: [line.address] })
@@ -213,7 +213,19 @@ describe('a gateway that stops', () => {
     await line.stop()
     await until(() => gateway.links.counts().away === 1)
     gateway.links.send(wallet.id, packet(1))
-    await gateway.links.stop(AbortSignal.timeout(5000))
-    expect(gateway.links.counts()).toMatchObject({ attached: 0, away: 0, queued: 0, dropped: { 'wallet-gone': 1 } })
+    expect(gateway.links.sessions).toEqual([wallet.id])
+    expect(await gateway.links.stop(AbortSignal.timeout(5000))).toEqual([{ to: wallet.id, packet: packet(1) }])
+    expect(gateway.links.counts()).toMatchObject({ attached: 0, away: 0, queued: 0, unsent: 1, dropped: { 'wallet-gone': 0 } })
+  })
+
+  test('knows wallets again that were attached before, as long as they may be away, and no nodes', async () => {
+    const gateway = await openGateway({ grace: 300, limits: { wallets: 2 }, accepts: peer => !peer.startsWith('ff') })
+    for (const id of ['aa', 'ff', 'bb', 'cc'].map(byte => byte.repeat(39))) gateway.links.resume(id)
+    expect(gateway.links.counts()).toMatchObject({ attached: 0, away: 2 })
+    expect(gateway.links.send('aa'.repeat(39), packet(1))).toBe('queued')
+    expect(gateway.links.send('ff'.repeat(39), packet(1))).toBe('no-link')
+    await until(() => gateway.links.counts().away === 0)
+    expect(gateway.links.counts()).toMatchObject({ queued: 0, dropped: { 'wallet-gone': 1 } })
+    expect(gateway.events).toEqual(['aa', 'bb'].map(byte => `gone ${byte.repeat(39)}`))
   })
 })

@@ -1,4 +1,7 @@
 /** Anonymous requests of a wallet whose line is cut, or whose gateway goes down, go on. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join as pathOf } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixnetRequester } from '@mixmint/mixnet/wire/requester'
@@ -7,7 +10,7 @@ import { systemClock, systemRng } from '../../nodes/clock.ts'
 import { Forwarder } from '../doubles/forwarder.ts'
 import { CountingMeter } from '../doubles/meter.ts'
 import { until } from './hosts.ts'
-import { attach, join, joinGateway, kill, type Member } from './members.ts'
+import { attach, join, joinGateway, kill, leave, type Member } from './members.ts'
 import { suite } from './mix-material.ts'
 
 const PROTOCOL = '/test/1'
@@ -18,8 +21,10 @@ const closing: Array<() => void | Promise<void>> = []
 afterEach(async () => { for (const close of closing.splice(0)) await close() })
 
 /** A wallet behind a line, its gateway, a mix, and a service that answers when it is let. */
-async function world (entry = '/ip4/127.0.0.1/tcp/0'): Promise<{ gateway: () => Member, restart: () => Promise<void>, line: Forwarder, wallet: Member, asked: () => number, answer: () => void, request: (size: number) => Promise<Uint8Array> }> {
-  let gateway = await joinGateway({ meanDelay: MEAN, entry: [entry] })
+async function world (entry = '/ip4/127.0.0.1/tcp/0'): Promise<{ gateway: () => Member, restart: (end?: (gateway: Member) => Promise<void>) => Promise<void>, folder: string, line: Forwarder, wallet: Member, asked: () => number, answer: () => void, request: (size: number) => Promise<Uint8Array> }> {
+  const folder = mkdtempSync(pathOf(tmpdir(), 'mixmint-resume-'))
+  closing.push(() => { rmSync(folder, { recursive: true }) })
+  let gateway = await joinGateway({ meanDelay: MEAN, entry: [entry], folder })
   const line = await Forwarder.start(gateway.entry?.addresses()[0] ?? '')
   closing.push(async () => { await line.stop() })
   let answer = (): void => {}
@@ -47,12 +52,12 @@ async function world (entry = '/ip4/127.0.0.1/tcp/0'): Promise<{ gateway: () => 
   const [asking, answering] = [requester, responder]
   closing.push(() => { asking.close(); answering.close() })
   return {
-    gateway: () => gateway, line, wallet, asked: () => asked, answer: () => { answer() },
-    restart: async () => {
+    gateway: () => gateway, folder, line, wallet, asked: () => asked, answer: () => { answer() },
+    restart: async (end = kill) => {
       const { identity, key, entry, host } = gateway
       const listen = [host.addresses(), entry?.addresses() ?? []]
-      await kill(gateway)
-      gateway = await joinGateway({ meanDelay: MEAN, identity, key, listen: listen[0], entry: listen[1] })
+      await end(gateway)
+      gateway = await joinGateway({ meanDelay: MEAN, identity, key, listen: listen[0], entry: listen[1], folder })
     },
     request: async size => await asking.request(service.host.peer, PROTOCOL, systemRng.bytes(size), { deadline: Date.now() + 25_000, replySize: size })
   }
@@ -86,7 +91,7 @@ test.each(['', '/ws'])('the line (/tcp%s) is cut while the request is under way:
   expect(line.made).toBeGreaterThan(1)
 })
 
-test('the gateway is started anew while the answer is being made: the wallet comes back, and asks again for what was lost', async () => {
+test('the gateway is killed, and started anew, while the answer is being made: the wallet comes back, and asks again for what was lost', async () => {
   const { gateway, restart, asked, answer, request } = await world()
   const asking = request(20_000)
   await until(() => asked() === 1)
@@ -95,4 +100,43 @@ test('the gateway is started anew while the answer is being made: the wallet com
   expect(await asking).toHaveLength(20_000)
   expect(asked()).toBe(1)
   expect(gateway().mix.counts().wallets?.attached).toBe(1)
+})
+
+test('a gateway that is told to stop hands over what waits for a wallet that is away, and its place', async () => {
+  const { gateway, restart, folder, line, asked, answer, request } = await world()
+  const asking = request(20_000)
+  await until(() => asked() === 1)
+  line.frozen = true
+  line.cut()
+  await until(() => gateway().mix.counts().wallets?.away === 1)
+  answer()
+  await until(() => (gateway().mix.counts().wallets?.queued ?? 0) > 3)
+  let waiting = 0
+  await restart(async before => {
+    await leave(before)
+    waiting = before.mix.counts().wallets?.unsent ?? 0
+    expect(before.mix.counts().wallets?.dropped).toEqual({ 'link-full': 0, 'no-link': 0, 'wallet-gone': 0 })
+    expect(existsSync(pathOf(folder, 'handover-wallets'))).toBe(true)
+  })
+  expect(existsSync(pathOf(folder, 'handover-wallets'))).toBe(false)
+  expect(waiting).toBeGreaterThan(3)
+  expect(gateway().mix.counts().wallets).toMatchObject({ attached: 0, away: 1 })
+  expect(gateway().mix.counts().wallets?.queued).toBeGreaterThanOrEqual(waiting)
+  line.frozen = false
+  line.cut()
+  expect(await asking).toHaveLength(20_000)
+  await until(() => (gateway().mix.counts().wallets?.sent ?? 0) >= waiting)
+  expect(asked()).toBe(1)
+  expect(gateway().mix.counts().wallets).toMatchObject({ attached: 1, away: 0, dropped: { 'link-full': 0, 'no-link': 0, 'wallet-gone': 0 } })
+})
+
+test('a wallet for which nothing waits is known again to a gateway that was told to stop, until the grace is over', async () => {
+  const { gateway, restart, asked, answer, request } = await world()
+  const asking = request(20_000)
+  await until(() => asked() === 1)
+  await restart(leave)
+  answer()
+  expect(await asking).toHaveLength(20_000)
+  expect(asked()).toBe(1)
+  expect(gateway().mix.counts().wallets?.dropped).toEqual({ 'link-full': 0, 'no-link': 0, 'wallet-gone': 0 })
 })
