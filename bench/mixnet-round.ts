@@ -39,11 +39,15 @@ class RecordedRng implements Rng {
   }
 }
 
-/** Of so many requests, one after the other, how much longer each took than its delays, ms. */
-export async function roundTrips (count: number): Promise<number[]> {
+/**
+ * Of so many requests, one after the other, how much longer each took than its delays, ms.
+ * @param covered does the service answer as slowly as the default cover asks, so that answers look like echoes?
+ */
+export async function roundTrips (count: number, covered: boolean): Promise<number[]> {
   const suite = await defaultSuite()
   const rng = new RecordedRng()
-  const parameters = { ...profile('default', new Uint8Array(0)), meanDelay: MEAN }
+  const usual = profile('default', new Uint8Array(0))
+  const parameters = { ...usual, meanDelay: MEAN, cover: covered ? usual.cover : { send: 0, echoes: 0, pace: 0, loop: 0 } }
   const meter = { count: () => {} }
   const listen = ['/ip4/127.0.0.1/tcp/0']
   // A gateway, three mixes, a service; a wallet, and the gateway's other host, for it.
