@@ -126,7 +126,7 @@ export class Mixer {
     return {
       received, forwarded, delivered, queued, dropped: { ...dropped },
       ...(counts === undefined ? {} : { links: { ...counts.links, dropped: { ...counts.links.dropped } } }),
-      ...(counts?.wallets == null ? {} : { wallets: { ...counts.wallets, dropped: { ...counts.wallets.dropped } } }),
+      ...(counts === undefined || counts.wallets === null ? {} : { wallets: { ...counts.wallets, dropped: { ...counts.wallets.dropped } } }),
       loops: { ...this.loops() }
     }
   }
