@@ -57,8 +57,8 @@ export interface MixService {
    *   node that knows nothing of mixing: an exit asks it
    * @param protocol one that the destination serves, or that an exit carries; over the mix none is negotiated
    * @throws bad-argument, bad-destination, unknown-destination, not-a-client, aborted (caller), not-started (caller, retry),
-   *   no-exit, no-entry, directory-unavailable (operator, retry), not-sent (peer, retry): nothing was sent. How the exchange
-   *   fails is the error of the stream: see `MixStream`
+   *   no-exit, no-entry (operator, retry), not-sent (peer, retry): nothing was sent. How the exchange fails is the error of
+   *   the stream: see `MixStream`
    */
   readonly dialProtocol: (destination: Destination, protocol: string, options?: MixDialOptions) => Promise<MixStream>
   /**
