@@ -40,9 +40,11 @@ export const Parameters = record({
   pathLength: uint(5),
   /** Bytes of every packet, header included. The same for as long as the network lives. */
   packetSize: uint(1 << 16),
+  /** When packets leave a mix. */
   strategy: Strategy,
   /** What packets ask for at each hop that delays: the mean of poisson's delays; for other strategies only a mark, the same in all. */
   meanDelay: uint(60_000),
+  /** What is sent to hide what is sent. */
   cover: Cover,
   /** For so long a gateway keeps packets for a wallet whose connection is gone. */
   walletGrace: millis,
@@ -55,9 +57,11 @@ export const Parameters = record({
   queueLimit: uint(1 << 24),
   /** Seen tags kept for one mix key; when full the mix sheds load. */
   replayLimit: uint(1 << 30),
-  /** Anonymous requests: longest request or reply in bytes, most SURBs in one packet, how long a responder remembers. */
+  /** Of anonymous requests: the longest request or reply, in bytes. */
   requestLimit: uint(1 << 20),
+  /** Most return paths (SURBs) in one packet. */
   surbsPerPacket: uint(5),
+  /** How long whoever answers remembers that it did. */
   answerKept: millis,
   /** Parameters of the services, opaque here. */
   services: bytes({ max: 4096 })

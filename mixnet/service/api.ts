@@ -11,16 +11,25 @@ import type { Leave, MixStream } from './stream.ts'
 
 /** What the service takes of its node. */
 export interface MixComponents {
+  /** Of a secp256k1 identity: no other fits into packets. */
   readonly peerId: PeerId
+  /** Signs what the node says of itself in a directory. */
   readonly privateKey: PrivateKey
+  /** What the service logs stands under `mixmint:mixnet`. */
   readonly logger: ComponentLogger
+  /** When the node begins to listen. */
   readonly events: TypedEventTarget<Libp2pEvents>
+  /** Takes packets in, and finds the handlers of what is served. */
   readonly registrar: Pick<Registrar, 'handle' | 'unhandle' | 'getHandler' | 'getMiddleware'>
+  /** Reaches other nodes, and destinations of an exit. */
   readonly connectionManager: Pick<ConnectionManager, 'getConnections' | 'openConnection' | 'openStream'>
+  /** Where a relay is reached. */
   readonly addressManager: Pick<AddressManager, 'getAddresses'>
+  /** Counters go here, where `MixInit.meter` names no other place. */
   readonly metrics?: Pick<Metrics, 'registerCounterGroup'>
 }
 
+/** How one exchange is made. Times in ms, lengths in bytes. */
 export interface MixDialOptions {
   /** Is there a reply? False: the request leaves and the stream ends, with no way back in it. Default true. */
   readonly expectReply?: boolean
@@ -38,6 +47,7 @@ export interface MixDialOptions {
   readonly exit?: PeerId | string
 }
 
+/** How the service stands now; nothing in it says what was asked, or of whom. */
 export interface MixStatus {
   /** The entry that this node is attached to; null: none, or it needs none. */
   readonly entry: string | null
@@ -79,5 +89,6 @@ export interface MixService {
   ready: (signal?: AbortSignal) => Promise<void>
   /** This node's own entry, for the pools of others. @throws not-a-relay (caller) */
   describe: () => MixPoolEntry
+  /** Also before the start and after the stop. */
   status: () => MixStatus
 }

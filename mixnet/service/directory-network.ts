@@ -95,9 +95,9 @@ export class DirectoryNetwork implements MixNetwork {
     return node?.role === 'service' && node.mixKeys.length > 0
   }
 
-  exit = (protocol: string, destination: PacketAddress): Uint8Array | null => {
+  exit = (protocol: string, destination: PacketAddress, entry: Uint8Array | null): Uint8Array | null => {
     const { self, rng } = this.#options
-    const not = [toHex(self), toHex(nodeOf(destination))]
+    const not = [self, nodeOf(destination), ...(entry === null ? [] : [entry])].map(toHex)
     const exits = this.view()?.nodes.filter(node => this.answers(node.peer) && readListing(node.body).exits.includes(protocol) && !not.includes(toHex(node.peer))) ?? []
     return exits.length === 0 ? null : exits[below(rng, exits.length)].peer
   }

@@ -17,6 +17,7 @@ import type { ExitPolicy } from './exit.ts'
 import type { MixPoolEntry } from './mix-pool.ts'
 import { exactly, lengthPrefixed, untilEnd, type ReplyRule } from './reply-rule.ts'
 
+/** What the service is to be: without anything, a client of a network without a directory. */
 export interface MixInit {
   /** Follow a directory: it lists the nodes and prescribes the parameters. Without it the pool is fed by hand. */
   readonly directory?: DirectoryInit
@@ -42,6 +43,7 @@ export interface MixInit {
    * restart (not in browsers). By default there are fresh keys at each start, and packets made for the old ones are lost.
    */
   readonly folder?: string
+  /** Bounds of what this node holds for itself and others, where they are not the defaults. */
   readonly limits?: Partial<MixLimits>
   /** Cryptography; by default libsodium where it is installed, else JavaScript. */
   readonly suite?: Suite
@@ -52,6 +54,7 @@ export interface MixInit {
 /** Everything that the nodes of a network do alike. Times in ms, lengths in bytes; the fields are those of the directory's `Parameters`. */
 export type NetworkParameters = Omit<Parameters, 'epochLength' | 'epochGrace' | 'clockSkew' | 'services'>
 
+/** Which directory to follow, and whom to believe. */
 export interface DirectoryInit {
   /** The name of the network. */
   readonly network: string
@@ -63,6 +66,7 @@ export interface DirectoryInit {
   readonly kind?: string
 }
 
+/** What a relay is, beside a mix. */
 export interface RelayInit {
   /** The address that packets name, `/ip4/A.B.C.D/tcp/PORT`; by default the first such that the node announces. */
   readonly address?: string
@@ -72,6 +76,7 @@ export interface RelayInit {
   readonly admit?: Admit
 }
 
+/** What an exit does for others. Times in ms. */
 export interface ExitInit {
   /** What is carried, and how each reply ends. */
   readonly protocols: Readonly<Record<string, ReplyRule>>
@@ -89,19 +94,23 @@ export interface ExitInit {
   readonly keep?: Millis
 }
 
+/** Bounds of what one node holds. Times in ms, lengths in bytes; each a whole number, at least 1. */
 export interface MixLimits {
-  /** For an exchange that names no deadline, ms. */
+  /** For an exchange that names none of its own. Default 60 s. */
   readonly patience: Millis
-  /** Exchanges of this node under way at one time, and SURBs out for all of them. */
+  /** Exchanges of this node under way at one time. Default 256. */
   readonly exchanges: number
+  /** Return paths that are out for all of them. Default 8192. */
   readonly surbs: number
-  /** For a handler of this node to answer, ms. */
+  /** For a handler of this node to answer. Default 30 s. */
   readonly handlerPatience: Millis
-  /** Served requests: bytes held for all, how many are remembered, how many are at work at one time. */
+  /** Bytes held for all requests that are served. Default 64 MiB. */
   readonly memory: number
+  /** Served requests that are remembered, so that none runs twice. Default 16384. */
   readonly requests: number
+  /** Served requests at work at one time. Default 64. */
   readonly running: number
-  /** When the node stops, packets inside are given so long to leave in their time. */
+  /** When the node stops, packets inside are given so long to leave in their time. Default 5 s. */
   readonly drain: Millis
 }
 

@@ -21,7 +21,6 @@ import { checkInit, isReached, type MixInit, type Settings } from './init.ts'
 import { logOf } from './log.ts'
 import { meterOf } from './meter.ts'
 import { MixPool, type MixPoolEntry } from './mix-pool.ts'
-import type { MixNetwork } from './network.ts'
 import { platformClock } from './ports.ts'
 import { addressesOf, startInDirectory, startInPool, type Running } from './running.ts'
 import { MixStream } from './stream.ts'
@@ -123,7 +122,7 @@ class Mix implements MixService, Startable {
     const running = await this.#ready(signal === undefined ? within : AbortSignal.any([signal, within])).catch((error: unknown) => {
       throw signal?.aborted === true ? aborted(signal) : error
     })
-    const { service, via } = this.#target(running.network, named, protocol, exit)
+    const { service, via } = this.#target(running, named, protocol, exit)
     const { requestLimit } = running.network.parameters() ?? this.#settings.parameters
     const stream = new MixStream({
       id: `mix-${this.#opened++}`, protocol, log: this.#components.logger.forComponent('mixmint:mixnet:asked'), leave, quiet, requestLimit,
@@ -185,13 +184,17 @@ class Mix implements MixService, Startable {
   }
 
   /** Who is at the end of the path, and whom it is to ask if it is an exit. */
-  #target (network: MixNetwork, { peer, address }: Named, protocol: string, exit: MixDialOptions['exit']): { service: Uint8Array, via: PacketAddress | null } {
+  #target ({ network, attachment }: Running, { peer, address }: Named, protocol: string, exit: MixDialOptions['exit']): { service: Uint8Array, via: PacketAddress | null } {
     if (equal(peer, this.#peer)) throw new MixmintError('bad-destination', 'caller', 'this is the node itself')
+    const entry = attachment?.entry ?? null
+    if (entry !== null && equal(peer, entry)) {
+      throw new MixmintError('bad-destination', 'caller', 'this is the node by which we entered: it would learn both who asks and what; name another in `entry`')
+    }
     if (exit === undefined && network.answers(peer)) return { service: peer, via: null }
     if (address === null) {
       throw new MixmintError('unknown-destination', 'caller', 'this node is not known to the mix network; for an exit to reach it, give its address, /ip4/A.B.C.D/tcp/PORT/p2p/…, of a secp256k1 or Ed25519 identity')
     }
-    const service = exit === undefined ? network.exit(protocol, address) : readDestination(exit).peer
+    const service = exit === undefined ? network.exit(protocol, address, entry) : readDestination(exit).peer
     if (service === null) throw new MixmintError('no-exit', 'operator', 'no node of the network is an exit for this protocol now', { retry: true })
     return { service, via: address }
   }

@@ -36,8 +36,8 @@ export interface MixNetwork {
   entries: () => readonly Target[]
   /** Does this node answer at the end of a path itself? */
   answers: (peer: Uint8Array) => boolean
-  /** An exit (39 bytes) that carries the protocol; null when there is none. Not the destination's own node, nor ours. */
-  exit: (protocol: string, destination: PacketAddress) => Uint8Array | null
+  /** An exit (39 bytes) that carries the protocol; null when there is none. Not the destination's own node, nor ours, nor our entry. */
+  exit: (protocol: string, destination: PacketAddress, entry: Uint8Array | null) => Uint8Array | null
   paths: (self: Self) => Paths
   /** Of cover: to nodes at random, and back. */
   coverPaths: (self: Self) => CoverPaths

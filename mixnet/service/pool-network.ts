@@ -51,9 +51,9 @@ export class PoolNetwork implements MixNetwork {
 
   answers = (peer: Uint8Array): boolean => this.isNode(toHex(peer))
 
-  exit = (protocol: string, destination: PacketAddress): Uint8Array | null => {
+  exit = (protocol: string, destination: PacketAddress, entry: Uint8Array | null): Uint8Array | null => {
     const { known, self, rng } = this.#options
-    const not = [toHex(self), toHex(nodeOf(destination))]
+    const not = [self, nodeOf(destination), ...(entry === null ? [] : [entry])].map(toHex)
     const exits = known.select(({ exits }) => exits.includes(protocol)).filter(({ name }) => !not.includes(name))
     return exits.length === 0 ? null : exits[below(rng, exits.length)].peer
   }

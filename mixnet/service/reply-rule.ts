@@ -4,8 +4,13 @@
  */
 import { MixmintError } from '@mixmint/core/kit/errors'
 
+/** How a reply ends: made by `exactly`, `lengthPrefixed` or `untilEnd`. */
 export type ReplyRule =
-  | { readonly ends: 'after', readonly bytes: number }
+  | {
+    /** By what the end is known: a number of bytes, the length before a message, or the end of the stream. */
+    readonly ends: 'after'
+    readonly bytes: number
+  }
   | { readonly ends: 'with-message', readonly max: number }
   | { readonly ends: 'with-stream', readonly max: number }
 

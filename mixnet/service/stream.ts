@@ -23,6 +23,7 @@ import { asMixmintError } from '@mixmint/core/kit/saga'
 import type { Millis } from '@mixmint/core/kit/ports'
 import { OneMessageStream } from './one-message.ts'
 
+/** When the request of a stream leaves: `quiet`, when nothing more is written for a while; `close`, when the client closes its end; `open`, at once and empty. */
 export type Leave = 'quiet' | 'close' | 'open'
 
 export interface MixStreamOptions {
@@ -42,6 +43,10 @@ export interface MixStreamOptions {
   readonly exchange: (request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array | null>
 }
 
+/**
+ * A libp2p stream that is one exchange: what is written leaves as one request, what is read is its reply, then the end.
+ * How the exchange failed, if it did, is the error of the `close` event, and stays in `failure`.
+ */
 export class MixStream extends OneMessageStream {
   readonly #options: MixStreamOptions
   readonly #stop = new AbortController()

@@ -25,11 +25,14 @@ export interface RsaPrivateKey {
   readonly publicKey: RsaPublicKey
 }
 
+/** Cryptography in one of its two implementations, which give the same bytes and refuse the same input. */
 export interface Suite {
+  /** `native`: libsodium and OpenSSL. `pure`: JavaScript. */
   readonly name: 'native' | 'pure'
 
-  /** FIPS 180-4, of the concatenation of the parts. 32 and 48 bytes. */
+  /** FIPS 180-4, of the concatenation of the parts. 32 bytes. */
   sha256: (...parts: readonly Uint8Array[]) => Uint8Array
+  /** FIPS 180-4, of the concatenation of the parts. 48 bytes. */
   sha384: (...parts: readonly Uint8Array[]) => Uint8Array
   /** RFC 2104 with SHA-256, of the concatenation of the parts. 32 bytes. */
   hmacSha256: (key: Uint8Array, ...parts: readonly Uint8Array[]) => Uint8Array
@@ -54,6 +57,7 @@ export interface Suite {
   /** The public key of a scalar. */
   x25519Base: (scalar: Uint8Array) => Uint8Array
 
+  /** RFC 8032, of a seed of 32 bytes. */
   ed25519KeyPair: (seed: Uint8Array) => Ed25519KeyPair
   /** RFC 8032 Ed25519. 64 bytes. */
   ed25519Sign: (key: Ed25519KeyPair, message: Uint8Array) => Uint8Array

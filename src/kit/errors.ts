@@ -3,9 +3,11 @@
 /** Who has to act: the caller of this function, the remote peer, the operator of this machine, or we (a defect). */
 export type Fault = 'caller' | 'peer' | 'operator' | 'us'
 
+/** A refusal or failure that callers can act on. */
 export class MixmintError extends Error {
   /** Stable, kebab-case, documented; programs switch on it. */
   readonly code: string
+  /** Who has to act. */
   readonly fault: Fault
   /** True when the same call may succeed later without anybody changing anything. */
   readonly retry: boolean

@@ -14,6 +14,7 @@ export interface Rng {
 
 /** Counters: `name` is a constant, labels come from small fixed sets; nothing that identifies a coin, wallet or packet. */
 export interface Meter {
+  /** Add to a counter, by default 1. */
   count: (name: string, labels?: Readonly<Record<string, string>>, by?: number) => void
 }
 
@@ -59,9 +60,12 @@ export interface Range {
  * another size); after any of them nothing was changed or, for store-failed only, it is unknown whether it was.
  */
 export interface Store {
+  /** Null: it is not there. */
   get: (key: Uint8Array) => Promise<Uint8Array | null>
   /** In bytewise order of keys, as of one moment. */
   scan: (range: Range) => Promise<Entry[]>
+  /** All of it or, where a condition does not hold, nothing; when it resolves, it is on disk. */
   batch: (ops: readonly Op[]) => Promise<BatchResult>
+  /** Nothing may be asked of it afterwards. */
   close: () => Promise<void>
 }

@@ -84,6 +84,13 @@ it('only listed protocols are carried, only allowed destinations reached', async
   await expect(exit.ask(destination, '/other', new Uint8Array(0))).rejects.toMatchObject({ code: 'exit-refused' })
 })
 
+it('a predicate that throws, or promises, allows nothing', async () => {
+  for (const allows of [() => { throw new Error('a defect') }, (async () => true) as unknown as ExitPolicy['allows']]) {
+    const { exit, destination } = await world({}, { allows })
+    expect(exit.carries('/ping', destination)).toBe(false)
+  }
+})
+
 it('no private address is reached unless told to, and nobody behind a relay', async () => {
   const { exit, destination } = await world({}, { privateAddresses: false })
   const at = (address: string): PacketAddress => {

@@ -1,14 +1,15 @@
 /** The service in the hands of whoever errs, hurries or means ill. */
 import { getEventListeners } from 'node:events'
-import { lpStream } from '@libp2p/utils'
+import { byteStream, lpStream } from '@libp2p/utils'
 import { beforeAll, expect, it } from 'vitest'
 import { utf8 } from '@mixmint/core/kit/bytes'
 import type { MixDialOptions } from '@mixmint/mixnet/service/api'
 import type { Destination } from '@mixmint/mixnet/service/destination'
 import { checkInit } from '@mixmint/mixnet/service/init'
 import type { MixPoolEntry } from '@mixmint/mixnet/service/mix-pool'
+import { exactly } from '@mixmint/mixnet/service/reply-rule'
 import type { MixStream } from '@mixmint/mixnet/service/stream'
-import { FAST, introduce, mixedNetwork, mixedNode, stopNode, type MixedNode } from './service-nodes.ts'
+import { FAST, introduce, mixedNetwork, mixedNode, plainNode, stopNode, type MixedNode } from './service-nodes.ts'
 
 const GREET = '/greet/1'
 const NEVER = '/never/1'
@@ -71,6 +72,26 @@ it('the method may be handed on by itself', async () => {
   const { dialProtocol } = client.services.mix
   const stream = await dialProtocol(nodes[1].peerId, GREET)
   stream.abort(new Error('only looking'))
+})
+
+it('the entry of a client, which knows who it is, is neither asked nor its exit', async () => {
+  const exit = { protocols: { [GREET]: exactly(1) }, privateAddresses: true }
+  const node: MixedNode = await mixedNode({ parameters: FAST, relay: { clients: true }, serve: [GREET], exit })
+  const other: MixedNode = await mixedNode({ parameters: FAST, relay: true, exit })
+  const own: MixedNode = await mixedNode({ parameters: FAST, entry: [node.getMultiaddrs()[0].toString()] }, { listen: [] })
+  const outside = await plainNode()
+  await outside.handle(GREET, async stream => { stream.send(Uint8Array.of(1)); await stream.close() })
+  const { mix } = own.services
+  for (const each of [...nodes, node, own]) introduce(each, [...nodes, node])
+  await expect(mix.dialProtocol(node.peerId, GREET)).rejects.toMatchObject({ code: 'bad-destination' })
+  await expect(mix.dialProtocol(outside.getMultiaddrs(), GREET)).rejects.toMatchObject({ code: 'no-exit' })
+  for (const each of [...nodes, node, own, other]) introduce(each, [...nodes, node, other])
+  for (let i = 0; i < 6; i++) {
+    const stream = await mix.dialProtocol(outside.getMultiaddrs(), GREET)
+    stream.send(utf8('x'))
+    expect((await byteStream(stream).read())?.subarray()).toEqual(Uint8Array.of(1))
+  }
+  for (const each of [...nodes, client]) for (const gone of [node, other]) each.services.mix.pool.remove(gone.peerId)
 })
 
 it('a signal that has fired asks nothing; one that lives on is not held', async () => {

@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { parse, stringify } from 'smol-toml'
 import { equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { isMixmintError } from '@mixmint/core/kit/errors'
@@ -53,17 +52,19 @@ beforeAll(async () => {
   const dir = mkdtempSync(join(tmpdir(), 'mixmint-authorities-'))
   await createNetwork(suite, dir, PLAN)
   const text = readFileSync(join(dir, 'network.toml'), 'utf8')
-  const network = parse(text) as { network: string, authority: Array<{ key: string, address: string }> }
-  targets = network.authority.map(({ address }) => parseTarget(address))
+  const { authorities } = readNetwork(join(dir, 'network.toml'))
+  targets = authorities.map(({ address }) => parseTarget(address))
   for (const [i, name] of NAMES.entries()) {
-    const authority = await Promise.all(network.authority.map(async ({ key, address }, j) => {
-      if (i === j) return { key, address }
-      const [, to, peer] = /^(.*)\/p2p\/(.*)$/.exec(address) ?? []
-      const line = await Forwarder.start(to)
+    let own = text
+    for (const [j, { addresses: [address] }] of targets.entries()) {
+      if (i === j) continue
+      const line = await Forwarder.start(address)
       lines.set(`${i} ${j}`, line)
-      return { key, address: `${line.address}/p2p/${peer}` }
-    }))
-    writeFileSync(join(dir, name, 'network.toml'), stringify({ ...network, authority }))
+      own = own.replace(address, line.address)
+    }
+    writeFileSync(join(dir, name, 'network.toml'), own)
+    const config = join(dir, name, 'config.toml')
+    writeFileSync(config, `network = "network.toml"\n${readFileSync(config, 'utf8')}`)
   }
   stage = new Stage(dir, PLAN)
   await startNetwork(stage.supervisor, PLAN, true)
