@@ -9,6 +9,7 @@
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { LinkId } from '../mixing/engine.ts'
 
+/** Decides, packet by packet and before any cryptography, what a gateway takes from its clients. */
 export interface Admit {
   /**
    * For one packet: after how many ms it is to be worked on, during which nothing more is read from this link, so that

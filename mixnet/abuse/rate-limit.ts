@@ -11,7 +11,12 @@ import type { LinkId } from '../mixing/engine.ts'
 import type { Admit } from './admit.ts'
 
 /** `burst` at once, and `perSecond` in the long run. */
-export interface Rate { readonly perSecond: number, readonly burst: number }
+export interface Rate {
+  /** Packets a second in the long run. */
+  readonly perSecond: number
+  /** Packets at once. */
+  readonly burst: number
+}
 
 /** Sums of fractions of a ms are no more precise. */
 const ROUNDING: Millis = 0.001
@@ -36,8 +41,11 @@ export class Bucket {
   }
 }
 
+/** What a `RateLimit` allows. */
 export interface RateLimits {
+  /** Of one link. */
   readonly each: Rate
+  /** Of all links together. */
   readonly all: Rate
   /** A link that would send more than its rate for so long is refused, ms. */
   readonly patience: Millis
@@ -45,6 +53,7 @@ export interface RateLimits {
 
 interface Link { readonly bucket: Bucket, heldSince: Millis | null }
 
+/** An `Admit` that holds back whoever is over the rate, and refuses whoever stays so. */
 export class RateLimit implements Admit {
   readonly #limits: () => RateLimits
   readonly #links = new Map<LinkId, Link>()
