@@ -39,8 +39,8 @@ export interface MixInit {
   /** Ask nodes that know nothing of mixing on behalf of whoever asks over the mix. */
   readonly exit?: ExitInit
   /**
-   * For a node that others reach: a folder of its own in which mix keys, and the tags of packets seen under them, outlive a
-   * restart (not in browsers). By default there are fresh keys at each start, and packets made for the old ones are lost.
+   * For a node that others reach: a folder of its own in which mix keys, the tags of packets seen under them, and packets that
+   * could not leave before a stop in good order, outlive a restart (not in browsers). By default there are fresh keys at each start, and packets made for the old ones are lost.
    */
   readonly folder?: string
   /** Bounds of what this node holds for itself and others, where they are not the defaults. */

@@ -220,9 +220,11 @@ export class MixNode {
 
   /** A wallet that was here before, and a packet for it, or one of zeros where none waits. */
   #comeBack (wallet: LinkId, packet: Uint8Array): void {
-    this.#wallets?.links.resume(wallet)
-    this.#wallets?.pacer.resume(wallet)
-    if (!isZero(packet)) this.#wallets?.pacer.send(wallet, packet)
+    const isSeated = this.#wallets?.links.resume(wallet) === true
+    if (isSeated) this.#wallets?.pacer.resume(wallet)
+    if (isZero(packet)) return
+    if (isSeated) this.#wallets?.pacer.send(wallet, packet)
+    else this.#options.meter.count('mix_stop_dropped')
   }
 
   /** @param idle neighbours for whom nothing waits, and that shall be known again: a packet of zeros, which is none, stands for each */

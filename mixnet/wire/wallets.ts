@@ -155,12 +155,14 @@ export class WalletLinks {
     }
   }
 
-  /** Of a wallet that was attached before this gateway was started anew: it is away, and may come back. */
-  resume (id: LinkId): void {
-    if (this.#wallets.has(id) || this.#wallets.size >= this.#limits.wallets || !this.#options.accepts(id)) return
+  /** Of a wallet that was attached before this gateway was started anew: it is away, and may come back. False: there is no seat for it. */
+  resume (id: LinkId): boolean {
+    if (this.#wallets.has(id)) return true
+    if (this.#wallets.size >= this.#limits.wallets || !this.#options.accepts(id)) return false
     const wallet: Wallet = { id, group: '', connection: null, proven: true, heard: performance.now(), bad: 0, link: null, grace: undefined }
     this.#wallets.set(id, wallet)
     this.#grant(wallet)
+    return true
   }
 
   /** Wallets that have shown that they are some, attached or away. */
