@@ -72,11 +72,11 @@ export class Mixer {
     this.#view = () => participant.keeper.view()
     const parameters = (): Parameters => (this.#view() ?? view).parameters
     const self = participant.host.peer
-    const engine = new MixEngine({ suite, self, parameters: view.parameters, topology: topologyOf(this.#view, self) })
+    const engine = new MixEngine({ suite, self, parameters: view.parameters, topology: topologyOf(() => participant.keeper.live(), self) })
     const node = new MixNode({
       node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
       neighbourhood: {
-        addresses: peer => this.#view()?.byPeer(fromHex(peer))?.addresses ?? [],
+        addresses: peer => participant.keeper.live().map(view => view.byPeer(fromHex(peer))).find(node => node !== undefined)?.addresses ?? [],
         accepts: peer => participant.isListed(peer)
       },
       ...(wallets === null

@@ -192,9 +192,9 @@ export class Participant {
     return await this.#rpc.request(target, protocol, body, options)
   }
 
-  /** Is this a node of the network, by the document in force or one that is about to be? Other clocks may be ahead of ours. */
+  /** Is this a node of the network, by the document in force, the one before in its grace, or one that is about to be? */
   isListed (peer: LinkId): boolean {
-    return [this.keeper.view(), this.keeper.client.newest].some(view => view?.byPeer(fromHex(peer)) !== undefined)
+    return [...this.keeper.live(), this.keeper.client.newest].some(view => view?.byPeer(fromHex(peer)) !== undefined)
   }
 
   /** Does a node of the network live at this network address, by the last document? */

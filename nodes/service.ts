@@ -65,7 +65,7 @@ export class Service {
     if (options.unlisted !== true) {
       responder = new MixnetResponder({
         suite, clock: ports.clock, rng: ports.rng, meter: counters, parameters: () => participant.keeper.view()?.parameters ?? null,
-        mayReplyTo: firstHop => mayReplyTo(participant.keeper.view(), firstHop),
+        mayReplyTo: firstHop => mayReplyTo(participant.keeper.live(), firstHop),
         sendPacket: (to, packet) => mixer.sendPacket(to, packet)
       })
       responder.handle(protocol, answer('mixnet'))

@@ -94,6 +94,17 @@ export class DirectoryClient {
     return this.#inForce?.isInForce(now) === true ? this.#inForce : null
   }
 
+  /**
+   * Those by which packets may have been made that are on their way now, the newest first: the one in force, the one before
+   * until its grace is over, and the next one within the skew of clocks.
+   */
+  live (now: Millis): DirectoryView[] {
+    const current = this.view(now)
+    return [...this.#known.values()]
+      .filter(view => view === current || (view.isInForce(now) && view.signed.document.validFrom <= now + view.parameters.clockSkew))
+      .sort((a, b) => b.epoch - a.epoch)
+  }
+
   /** When the next document takes over, or the one in force expires; null when there is none. */
   nextChange (now: Millis): Millis | null {
     const current = this.view(now)

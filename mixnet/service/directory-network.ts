@@ -60,7 +60,7 @@ export class DirectoryNetwork implements MixNetwork {
       ports: { clock, rng, store: store ?? noStore, wait: sleep },
       ...(node === null ? {} : { node: { ...node, publishTo: sources } })
     })
-    this.topology = topologyOf(this.view, self)
+    this.topology = topologyOf(() => this.#keeper.live(), self)
     this.neighbourhood = { addresses: peer => this.#node(peer)?.addresses ?? [], accepts: this.isNode }
   }
 
@@ -86,7 +86,7 @@ export class DirectoryNetwork implements MixNetwork {
 
   isNode = (peer: LinkId): boolean => this.#node(peer) !== undefined
 
-  mayReplyTo = (firstHop: PacketAddress): boolean => mayReplyTo(this.view(), firstHop)
+  mayReplyTo = (firstHop: PacketAddress): boolean => mayReplyTo(this.#keeper.live(), firstHop)
 
   entries = (): readonly Target[] => this.view()?.gateways.map(entryOf) ?? []
 
@@ -136,7 +136,9 @@ export class DirectoryNetwork implements MixNetwork {
     return gateway === null ? null : find({ gateway, peer, mixKey })
   }
 
+  /** By the newest document that knows it. */
   #node (peer: LinkId): DirectoryNode | undefined {
-    return this.view()?.byPeer(fromHex(peer))
+    const bytes = fromHex(peer)
+    return this.#keeper.live().map(view => view.byPeer(bytes)).find(node => node !== undefined)
   }
 }

@@ -112,6 +112,11 @@ export class DirectoryKeeper {
     return this.client.view(this.#options.ports.clock.now())
   }
 
+  /** As `DirectoryClient.live`. */
+  live (): DirectoryView[] {
+    return this.client.live(this.#options.ports.clock.now())
+  }
+
   /**
    * The first document. For a node, not necessarily one that lists it.
    * @throws `unavailable`, when the signal is aborted

@@ -47,7 +47,7 @@ export function follow (from: Uint8Array, firstHop: Uint8Array, packet: Uint8Arr
       return { at, passed, is: 'exit', message, bytes: peeled.message }
     }
     const next = parseAddress(peeled.next)
-    const topology = topologyOf(() => view, here)
+    const topology = topologyOf(() => [view], here)
     if (next === null) throw new Error('no address')
     if (next.client === null ? !topology.mayForward(before, toHex(next.peer), null) : !topology.mayReachWallet(before, toHex(next.client))) throw new Error(`${at} may not pass on what came from ${nameOf(before)}`)
     passed.push(at)

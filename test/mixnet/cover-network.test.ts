@@ -96,6 +96,7 @@ class Network {
   #view: DirectoryView | null = null
 
   view = (): DirectoryView | null => this.#view
+  live = (): DirectoryView[] => this.#view === null ? [] : [this.#view]
 
   /** Another document, with this cover, comes into force. */
   publish (cover: Cover): void {
@@ -148,7 +149,7 @@ class Network {
     const parameters = (): Parameters => (this.view() as DirectoryView).parameters
     const isNode = (peer: string): boolean => this.view()?.byPeer(fromHex(peer)) !== undefined
     const node: MixNode = new MixNode({
-      node: host.node, engine: new MixEngine({ suite, self: host.peer, parameters: parameters(), topology: topologyOf(this.view, host.peer) }), clock, rng, meter,
+      node: host.node, engine: new MixEngine({ suite, self: host.peer, parameters: parameters(), topology: topologyOf(this.live, host.peer) }), clock, rng, meter,
       neighbourhood: { addresses: peer => this.view()?.byPeer(fromHex(peer))?.addresses ?? [], accepts: isNode },
       ...(entry === null
         ? {}
@@ -160,7 +161,7 @@ class Network {
     })
     if (role === 'service') {
       this.responder = new MixnetResponder({
-        suite, clock, rng, meter, parameters, mayReplyTo: firstHop => mayReplyTo(this.view(), firstHop), sendPacket: (to, packet) => node.sendPacket(to, packet)
+        suite, clock, rng, meter, parameters, mayReplyTo: firstHop => mayReplyTo(this.live(), firstHop), sendPacket: (to, packet) => node.sendPacket(to, packet)
       })
       this.responder.handle(PROTOCOL, async content => new Uint8Array(2000).fill(content[0]))
     }

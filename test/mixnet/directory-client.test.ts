@@ -48,6 +48,22 @@ describe('a reader of the directory', () => {
     expect(reader.nextChange(START + epochLength)).toBe(START + 2 * epochLength + epochGrace + 1)
   })
 
+  it('knows by which documents packets on their way may have been made', () => {
+    const reader = client()
+    const live = (now: number): number[] => reader.live(now).map(({ epoch }) => epoch - EPOCH)
+    expect(live(START)).toEqual([])
+    reader.accept(first, START)
+    const turn = START + epochLength
+    reader.accept(second, turn - LEAD)
+    expect(live(turn - clockSkew - 1)).toEqual([0])
+    expect(live(turn - clockSkew)).toEqual([1, 0])
+    expect(live(turn + epochGrace)).toEqual([1, 0])
+    expect(live(turn + epochGrace + 1)).toEqual([1])
+    // The one in force stays so when the clock steps back.
+    expect(live(START + clockSkew)).toEqual([1, 0])
+    expect(live(turn + epochLength + epochGrace + 1)).toEqual([])
+  })
+
   it('refuses a document that makes packets of another size, which nodes at work could not', () => {
     const reader = client()
     reader.accept(first, START)

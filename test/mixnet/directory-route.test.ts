@@ -59,7 +59,7 @@ describe.each([3, 4, 5])('with paths of %i hops', pathLength => {
       expect(expires).toBe(START + PARAMETERS.epochLength + PARAMETERS.epochGrace)
       const peers = [node.peer, ...hops.map(({ address }) => parseAddress(address)?.peer as Uint8Array)].map(toHex)
       for (let i = 1; i < peers.length - 1; i++) {
-        expect(topologyOf(() => view, parseAddress(hops[i - 1].address)?.peer as Uint8Array).mayForward(peers[i - 1], peers[i + 1], null)).toBe(true)
+        expect(topologyOf(() => [view], parseAddress(hops[i - 1].address)?.peer as Uint8Array).mayForward(peers[i - 1], peers[i + 1], null)).toBe(true)
       }
     }
   })
@@ -79,7 +79,7 @@ describe.each([3, 4, 5])('with paths of %i hops', pathLength => {
       }
       expect(peeled.delay).toBe(7)
       const to = parseAddress(peeled.next)?.peer as Uint8Array
-      expect(topologyOf(() => view, peer).mayForward(toHex(from), toHex(to), null)).toBe(true)
+      expect(topologyOf(() => [view], peer).mayForward(toHex(from), toHex(to), null)).toBe(true)
       packet = peeled.packet
       from = peer
     }
@@ -145,7 +145,7 @@ describe('the topology', () => {
   const [mix1, mix2, mix3, service] = [1, 2, 3, 255].map(layer => at(layer)[0])
   const all = [stranger, at(0)[1], mix1, mix2, mix3, service]
   const pairs = (self: string): string[] => {
-    const topology = topologyOf(() => view, view.nodes.find(({ peer }) => toHex(peer) === self)?.peer ?? wallet.peer)
+    const topology = topologyOf(() => [view], view.nodes.find(({ peer }) => toHex(peer) === self)?.peer ?? wallet.peer)
     const name = ['wallet', 'gateway', '1', '2', '3', 'service']
     return all.flatMap((from, i) => all.map((to, k) => topology.mayForward(from, to, null) ? [`${name[i]} → ${name[k]}`] : []).flat())
   }
@@ -157,26 +157,43 @@ describe('the topology', () => {
     expect(pairs(at(3)[1])).toEqual(['2 → gateway', '2 → service'])
     expect(pairs(service)).toEqual([])
     expect(pairs(stranger)).toEqual([])
-    expect(topologyOf(() => null, view.gateways[0].peer).mayForward(stranger, mix1, null)).toBe(false)
-    expect(topologyOf(() => view, view.gateways[0].peer).mayForward(stranger, mix1, mix2)).toBe(false)
+    expect(topologyOf(() => [], view.gateways[0].peer).mayForward(stranger, mix1, null)).toBe(false)
+    expect(topologyOf(() => [view], view.gateways[0].peer).mayForward(stranger, mix1, mix2)).toBe(false)
+  })
+
+  it('loses no packet of the document before when a mix moves, joins or leaves', () => {
+    // By the later document `mix 3`, which stood in layer 1, stands in layer 2; `mix 1` has left; `mix new` has come into layer 1.
+    const moved = testNetwork().filter(({ node }) => node.name !== 'mix 1').map(placed => placed.node.name === 'mix 3' ? { ...placed, layer: 2 } : placed)
+    const later = viewOf([...moved, { node: testNode('mix new'), layer: 1, change: {} }], 5)
+    const peer = (name: string): string => toHex(testNode(name).peer)
+    const may = (live: DirectoryView[], from: string, self: string, to: string): boolean => topologyOf(() => live, testNode(self).peer).mayForward(peer(from), peer(to), null)
+    for (const [from, self, to] of [['gateway 0', 'mix 3', 'mix 1'], ['mix 3', 'mix 1', 'mix 2'], ['mix 0', 'mix 3', 'mix 2'], ['gateway 0', 'mix new', 'mix 3']]) {
+      expect(may([later, view], from, self, to)).toBe(true)
+      expect([may([later], from, self, to), may([view], from, self, to)].filter(Boolean)).toHaveLength(1)
+    }
+    expect(may([later, view], 'mix 1', 'mix 3', 'mix 2')).toBe(false)
+    // A node of either document is no wallet.
+    const reaches = (live: DirectoryView[]): boolean => topologyOf(() => live, testNode('gateway 0').peer).mayReachWallet(peer('mix 2'), peer('mix 1'))
+    expect([reaches([later]), reaches([later, view])]).toEqual([true, false])
+    expect([mayReplyTo([later, view], { multiaddr: '/ip4/192.0.2.1/tcp/1', client: null, peer: testNode('mix 3').peer }), mayReplyTo([later], { multiaddr: '/ip4/192.0.2.1/tcp/1', client: null, peer: testNode('mix 3').peer })]).toEqual([true, false])
   })
 
   it('lets services reply into layer 1 only, to nodes at their own addresses', () => {
     const place = { multiaddr: '/ip4/192.0.2.1/tcp/1', client: null }
-    expect([0, 1, 2, 3, 255].map(layer => mayReplyTo(view, { ...place, peer: fromHex(at(layer)[0]) }))).toEqual([false, true, false, false, false])
-    expect(mayReplyTo(view, { ...place, peer: fromHex(mix1), client: fromHex(mix2) })).toBe(false)
-    expect(mayReplyTo(null, { ...place, peer: fromHex(mix1) })).toBe(false)
+    expect([0, 1, 2, 3, 255].map(layer => mayReplyTo([view], { ...place, peer: fromHex(at(layer)[0]) }))).toEqual([false, true, false, false, false])
+    expect(mayReplyTo([view], { ...place, peer: fromHex(mix1), client: fromHex(mix2) })).toBe(false)
+    expect(mayReplyTo([], { ...place, peer: fromHex(mix1) })).toBe(false)
   })
 
   it('lets only gateways reach wallets, with what the last mixes send', () => {
     const reaches = (self: string): string[] => {
-      const topology = topologyOf(() => view, view.nodes.find(({ peer }) => toHex(peer) === self)?.peer ?? wallet.peer)
+      const topology = topologyOf(() => [view], view.nodes.find(({ peer }) => toHex(peer) === self)?.peer ?? wallet.peer)
       return all.filter(from => topology.mayReachWallet(from, stranger))
     }
     expect(reaches(at(0)[0])).toEqual([mix3])
     for (const other of [at(1)[1], at(3)[1], service, stranger]) expect(reaches(other)).toEqual([])
-    expect(topologyOf(() => null, view.gateways[0].peer).mayReachWallet(mix3, stranger)).toBe(false)
-    const topology = topologyOf(() => view, view.gateways[0].peer)
+    expect(topologyOf(() => [], view.gateways[0].peer).mayReachWallet(mix3, stranger)).toBe(false)
+    const topology = topologyOf(() => [view], view.gateways[0].peer)
     for (const listed of [mix1, service]) expect(topology.mayReachWallet(mix3, listed)).toBe(false)
   })
 })

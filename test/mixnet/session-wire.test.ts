@@ -76,7 +76,7 @@ function world (changes: Partial<MixnetRequesterOptions> = {}, responding: Parti
   const common = { suite, clock, rng, meter, parameters: () => view().parameters, sendPacket: send }
   const paths = directoryPaths(view, { gateway, peer: wallet.peer, mixKey: suite.x25519Base(wallet.key) }, meter)
   const requester = new MixnetRequester({ ...common, paths, ...changes })
-  const responder = new MixnetResponder({ ...common, mayReplyTo: firstHop => mayReplyTo(view(), firstHop), ...responding })
+  const responder = new MixnetResponder({ ...common, mayReplyTo: firstHop => mayReplyTo([view()], firstHop), ...responding })
   closing.push(() => { requester.close() }, () => { responder.close() })
   return { requester, responder, service, meter, cut: is => { down = is }, layers: layer => { mixLayer = layer } }
 }
