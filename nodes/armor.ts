@@ -24,7 +24,10 @@ export function unarmor (text: string): Armored {
   const match = /^mixmint-(invoice|token|coins|proof|equivocation)-1:([A-Za-z0-9_-]+)$/.exec(text.trim())
   if (match === null) throw new MixmintError('bad-text', 'caller', 'this is no mixmint invoice, payment or proof: such a text begins with mixmint-invoice-1: or the like')
   const kind = match[1] as Kind
-  return { kind, value: decode(KINDS[kind] as unknown as Codec<unknown>, new Uint8Array(Buffer.from(match[2], 'base64url'))) } as Armored
+  const bytes = Buffer.from(match[2], 'base64url')
+  // The last character has bits that are in no byte: of one thing there is one text only.
+  if (bytes.toString('base64url') !== match[2]) throw new MixmintError('bad-text', 'caller', 'the end of this text was changed, or cut off')
+  return { kind, value: decode(KINDS[kind] as unknown as Codec<unknown>, new Uint8Array(bytes)) } as Armored
 }
 
 /** As `unarmor`, of one kind. @throws wrong-kind (caller) too */
