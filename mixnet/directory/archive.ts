@@ -24,6 +24,8 @@ export class Archive {
   /** By epoch. */
   readonly #documents = new Map<number, NamedDocument>()
   #floor = -1
+  /** What the store has of it: less, while a write is under way or after one that failed. */
+  #stored = -1
 
   constructor (suite: Suite, trust: Trust) {
     this.#suite = suite
@@ -34,7 +36,7 @@ export class Archive {
   * open (): Saga<void> {
     for (const { value } of yield * scanAll(DOCUMENTS)) this.#keep(decodeDocument(value))
     const floor: Uint8Array | null = yield * get(FLOOR)
-    if (floor !== null) this.#floor = Number(new DataView(floor.buffer, floor.byteOffset).getBigUint64(0))
+    if (floor !== null) this.#floor = this.#stored = Number(new DataView(floor.buffer, floor.byteOffset).getBigUint64(0))
   }
 
   of (epoch: number): NamedDocument | null {
@@ -87,11 +89,14 @@ export class Archive {
     for (const epoch of old) this.#documents.delete(epoch)
   }
 
-  /** From now on nothing is signed up to this epoch: what was may be forgotten after this. */
+  /** From now on nothing is signed up to this epoch: what was may be forgotten after this. When it fails, it must be called again before that. */
   * raise (floor: number): Saga<void> {
-    if (floor <= this.#floor) return
-    this.#floor = floor
-    yield * batch([{ op: 'put', key: FLOOR, value: u64(floor) }])
+    if (floor <= this.#stored) return
+    this.#floor = Math.max(this.#floor, floor)
+    // Of two that are under way the later must not write less.
+    const written = this.#floor
+    yield * batch([{ op: 'put', key: FLOOR, value: u64(written) }])
+    this.#stored = Math.max(this.#stored, written)
   }
 
   #keep (signed: SignedDocument): NamedDocument {
