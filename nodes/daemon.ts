@@ -62,7 +62,9 @@ export async function runDaemon (dir: string, supervised: boolean): Promise<void
     log.info('stopping')
     await control.close()
     await role.stop()
-    log.info('stopped', flat({ ...await role.status(), counters: counters.all() }))
+    // Of a node whose last document has expired there is no status any more: that is no fault of its stop.
+    const last = await role.status().catch(() => ({}))
+    log.info('stopped', flat({ ...last, counters: counters.all() }))
     await lock.release()
     await store.close()
   } catch (error) {

@@ -185,7 +185,8 @@ export class MixNode {
     const { handover, wallets } = this.#options
     this.#handOver(handover, left)
     const waiting = [...unread, ...away]
-    this.#handOver(wallets?.handover, waiting, sessions.filter(id => !waiting.some(({ to }) => to === id)))
+    const busy = new Set(waiting.map(({ to }) => to))
+    this.#handOver(wallets?.handover, waiting, sessions.filter(id => !busy.has(id)))
     await this.#recorder?.close()
   }
 

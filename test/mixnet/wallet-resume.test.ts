@@ -63,8 +63,8 @@ async function world (entry = '/ip4/127.0.0.1/tcp/0'): Promise<{ gateway: () => 
   }
 }
 
-test('the line is cut while the answer is being made: it is kept, and comes on the next connection', async () => {
-  const { gateway, line, wallet, asked, answer, request } = await world()
+/** Ask, be cut off while the service works, and have its answer wait at the gateway. */
+async function askAndLeave ({ gateway, line, asked, answer, request }: Awaited<ReturnType<typeof world>>): Promise<[Promise<Uint8Array>]> {
   const asking = request(20_000)
   await until(() => asked() === 1)
   line.frozen = true
@@ -72,6 +72,13 @@ test('the line is cut while the answer is being made: it is kept, and comes on t
   await until(() => gateway().mix.counts().wallets?.away === 1)
   answer()
   await until(() => (gateway().mix.counts().wallets?.queued ?? 0) > 3)
+  return [asking]
+}
+
+test('the line is cut while the answer is being made: it is kept, and comes on the next connection', async () => {
+  const place = await world()
+  const { gateway, line, wallet } = place
+  const [asking] = await askAndLeave(place)
   expect(gateway().mix.counts().wallets?.attached).toBe(0)
   line.frozen = false
   line.cut()
@@ -103,14 +110,9 @@ test('the gateway is killed, and started anew, while the answer is being made: t
 })
 
 test('a gateway that is told to stop hands over what waits for a wallet that is away, and its place', async () => {
-  const { gateway, restart, folder, line, asked, answer, request } = await world()
-  const asking = request(20_000)
-  await until(() => asked() === 1)
-  line.frozen = true
-  line.cut()
-  await until(() => gateway().mix.counts().wallets?.away === 1)
-  answer()
-  await until(() => (gateway().mix.counts().wallets?.queued ?? 0) > 3)
+  const place = await world()
+  const { gateway, restart, folder, line, asked } = place
+  const [asking] = await askAndLeave(place)
   let waiting = 0
   await restart(async before => {
     await leave(before)

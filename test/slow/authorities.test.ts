@@ -14,7 +14,7 @@ import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { DirectoryClient } from '@mixmint/mixnet/directory/client'
 import { Document, type SignedDocument } from '@mixmint/mixnet/directory/formats'
 import { DIRECTORY_PROTOCOL, DirectoryReply, DirectoryRequest } from '@mixmint/mixnet/directory/messages'
-import { signStatement } from '@mixmint/mixnet/directory/statement'
+import { signStatement, type SignedStatement } from '@mixmint/mixnet/directory/statement'
 import { askDirectory, askOver, fetchDocument, type Ask } from '@mixmint/mixnet/wire/directory'
 import { parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
@@ -47,6 +47,8 @@ let targets: Target[]
 const lines = new Map<string, Forwarder>()
 /** Every document that anybody ever gave, by epoch and its bytes. */
 const given = new Map<number, Map<string, SignedDocument>>()
+/** What each authority was heard to say in each place, document signatures that are no quorum among it. */
+const said = new Map<string, Set<string>>()
 
 beforeAll(async () => {
   const dir = mkdtempSync(join(tmpdir(), 'mixmint-authorities-'))
@@ -98,6 +100,24 @@ async function get (i: number, epoch: number | null = null): Promise<SignedDocum
   }
 }
 
+/** It answers, and has no such document. */
+async function hasNone (i: number, epoch: number): Promise<void> {
+  await expect(fetchDocument(ask(i), epoch, systemClock, AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'document-unavailable' })
+}
+
+/** Note what this authority shows of the agreement on an epoch. */
+async function hear (i: number, epoch: number): Promise<void> {
+  const reply = await askDirectory(ask(i), { op: 'agreement', epoch }, AbortSignal.timeout(5_000)).catch(() => null)
+  if (reply?.is !== 'agreement') return
+  const note = (authority: Uint8Array, place: string, value: Uint8Array): void => {
+    const key = `${toHex(authority)} ${epoch} ${place}`
+    said.set(key, (said.get(key) ?? new Set()).add(toHex(value)))
+  }
+  const statements: readonly SignedStatement[] = [...reply.statements, ...reply.proposals.map(({ signed }) => signed)]
+  for (const { authority, statement: { what, round, value } } of statements) note(authority, `${what} ${round}`, value)
+  for (const { authority } of reply.document?.signatures ?? []) note(authority, 'document', reply.document?.hash as Uint8Array)
+}
+
 function epochNow (): number {
   return Math.floor(Date.now() / EPOCH)
 }
@@ -109,8 +129,10 @@ async function goOn (authorities: readonly number[], ahead = 1): Promise<number>
     while (await get(i, epoch) === null) {
       // Of an epoch that is over, one that came late to it may never hear.
       if (epochNow() > epoch) return await goOn(authorities, ahead)
+      await hear(i, epoch)
       await new Promise(resolve => setTimeout(resolve, 100))
     }
+    await hear(i, epoch)
   }
   return epoch
 }
@@ -177,19 +199,25 @@ test('parted two by two they sign nothing, and readers keep what they have until
   }) as SignedDocument
   client.accept(last, Date.now())
   while (Date.now() < (without + 0.9) * EPOCH) {
-    for (const i of [0, 1, 2, 3]) expect(await get(i, without)).toBeNull()
+    for (const i of [0, 1, 2, 3]) {
+      await hasNone(i, without)
+      await hear(i, without)
+    }
     await new Promise(resolve => setTimeout(resolve, 500))
   }
   while (client.view(Date.now()) !== null) await new Promise(resolve => setTimeout(resolve, 200))
   expect(() => { client.accept(last, Date.now()) }).toThrow(expect.objectContaining({ code: 'document-expired' }))
+  // A node without a document in force stops in good order all the same.
+  await stage.supervisor.stop('mix-1-1')
+  expect(stage.log('mix-1-1').at(-1)).toMatchObject({ msg: 'stopped' })
   heal()
-  await goOn([0, 1, 2, 3])
+  await Promise.all([stage.supervisor.start('mix-1-1'), goOn([0, 1, 2, 3])])
 })
 
 test('one that is cut off from the others holds up nobody, and hears of what they signed when it is back', async () => {
   part([3], [0, 1, 2])
   const epoch = await goOn([0, 1, 2], 2)
-  expect(await get(3, epoch)).toBeNull()
+  await hasNone(3, epoch)
   heal()
   await goOn([0, 1, 2, 3])
 })
@@ -231,6 +259,10 @@ test('one that says something else to each is convicted by what the others tell 
 test('in all of this nobody gave two documents of one epoch, and no honest one signed two', async () => {
   expect(given.size).toBeGreaterThan(6)
   for (const documents of given.values()) expect(documents.size).toBe(1)
+  const liar = toHex(trust().authorities[3])
+  const places = [...said].filter(([place]) => !place.startsWith(liar))
+  for (const what of ['vote', 'proposal', 'prevote', 'precommit', 'document']) expect(places.filter(([place]) => place.split(' ')[2] === what).length).toBeGreaterThan(3)
+  expect(places.filter(([, values]) => values.size > 1)).toEqual([])
   const view = await stage.control('mix-1-1', 'status')
   expect(view.epoch).toBeGreaterThanOrEqual(epochNow() - 1)
   expect(stage.fallen).toEqual([])
