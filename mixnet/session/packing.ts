@@ -6,6 +6,7 @@ import { ADDRESS_SIZE, geometryOf, KEY_SIZE, SURB_ID_SIZE, SURB_KEY_SIZE } from 
 import { encodeMessage } from '../sphinx/message.ts'
 import { createSurb } from '../sphinx/surb.ts'
 import { wrap } from '../sphinx/wrap.ts'
+import { nodesOf, type Doubts, type Nodes } from './doubts.ts'
 import type { Path, Paths, Target } from './engines.ts'
 import type { PartPlan } from './flight.ts'
 import { fragmentOf, writeRequest } from './fragment.ts'
@@ -21,6 +22,8 @@ export interface Packable {
   readonly binding: Uint8Array
   readonly chunk: number
   readonly flight: number
+  /** The paths of this flight's packets that have left. */
+  readonly tried: { readonly there: readonly Path[] }
   /** Bytes of the network's messages when it was cut. */
   readonly messageSize: number
 }
@@ -45,16 +48,19 @@ export interface Packed {
 
 const LAST_HOP = new Uint8Array(ADDRESS_SIZE)
 const NOTHING = new Uint8Array(0)
+const NOWHERE: Nodes = new Set()
 /** A number that grew with each packet would show the service, which ones a gateway had dropped. */
 const SEQUENCE = 0
 
 export class Packer {
   readonly #config: PackerConfig
   readonly #surbs: SurbLedger
+  readonly #doubts: Doubts
 
-  constructor (config: PackerConfig, surbs: SurbLedger) {
+  constructor (config: PackerConfig, surbs: SurbLedger, doubts: Doubts) {
     this.#config = config
     this.#surbs = surbs
+    this.#doubts = doubts
   }
 
   /** Null when there is no path for it now; a timeout will repeat it. */
@@ -73,12 +79,13 @@ export class Packer {
     const { suite, paths, parameters } = this.#config
     const { messageSize } = geometryOf(parameters().packetSize)
     if (messageSize !== call.messageSize) return null
-    const path = paths.forward(call.target, now, rng)
+    const path = this.#draw(call, NOWHERE, () => paths.forward(call.target, now, rng))
     if (path === null) return null
+    const there = nodesOf(path)
     const surbs: Uint8Array[] = []
     let back: Path | null = null
     for (let i = 0; i < wanted; i++) {
-      const made = this.#surb(call, path, now, rng)
+      const made = this.#surb(call, path, there, now, rng)
       if (made === null) continue
       surbs.push(made.surb)
       back = made.back
@@ -94,10 +101,16 @@ export class Packer {
   }
 
   /** One that leaves with a packet on the path `there`. */
-  #surb ({ number, target }: Packable, there: Path, now: Millis, rng: Rng): { surb: Uint8Array, back: Path } | null {
-    const back = this.#config.paths.back(target, now, rng)
+  #surb (call: Packable, there: Path, nodes: Nodes, now: Millis, rng: Rng): { surb: Uint8Array, back: Path } | null {
+    const { number, target } = call
+    const back = this.#draw(call, nodes, () => this.#config.paths.back(target, now, rng))
     if (back === null || back.expires <= now) return null
     const { surb, secrets } = createSurb(this.#config.suite, rng.bytes(KEY_SIZE), back.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
     return this.#surbs.give(number, secrets, now, back.expires, [back, there]) ? { surb, back } : null
+  }
+
+  /** The first flight's paths are the first drawn. */
+  #draw ({ flight, tried }: Packable, alike: Nodes, draw: () => Path | null): Path | null {
+    return flight === 0 ? draw() : this.#doubts.choose(draw, nodesOf(...tried.there), alike)
   }
 }

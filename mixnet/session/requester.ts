@@ -6,7 +6,7 @@
  *      ◄── running: all is there, the service works
  *      ◄── answer fragments; `unsent` of them wait for SURBs ──► a flight of SURBs
  *   silence for a round trip (the quantile of the law of its delays, jittered, doubled each time)
- *             ──► what is known to be missing again, on fresh paths, in more copies the longer it was silent
+ *             ──► what is known to be missing again, on other paths (doubts.ts), in more copies the longer it was silent
  *
  * Packets leave one at a time, each built when it does, as fast as the window allows (window.ts); or where the session
  * sends cover, in slots of that, in which nobody can tell that there is something to say, or something again. A service cannot make a
@@ -28,6 +28,7 @@ import { openReply } from '../sphinx/surb.ts'
 import { Alarms } from './alarms.ts'
 import { Assembly } from './assembly.ts'
 import { aborted, atDeadline, backoff, NOTHING_TRIED, notSent, refused, tooLong, unanswerable, type Call } from './call.ts'
+import { Doubts } from './doubts.ts'
 import type { Paths, RequesterEffect, RequesterEngine, RequesterEvent, SessionParameters } from './engines.ts'
 import { answerIdOf, bindingOf, fragmentCount, ID_LENGTH, readReply, type ReplyPart } from './fragment.ts'
 import { answerChunk, fits, plan, planFirst, type PartPlan } from './flight.ts'
@@ -66,6 +67,7 @@ export class Requester implements RequesterEngine {
   readonly #config: RequesterConfig
   readonly #surbs: SurbLedger
   readonly #sender: Sender<Call>
+  readonly #doubts = new Doubts()
   readonly #slack = new Slack()
   readonly #calls = new Map<number, Call>()
   readonly #alarms = new Alarms<number>()
@@ -75,7 +77,7 @@ export class Requester implements RequesterEngine {
     this.#config = config
     this.#timing = timingsOf(config.parameters, () => this.#slack.of(config.base))
     this.#surbs = new SurbLedger(config.surbLimit)
-    this.#sender = new Sender(new Packer(config, this.#surbs), config.slotted)
+    this.#sender = new Sender(new Packer(config, this.#surbs, this.#doubts), config.slotted)
   }
 
   /** Bytes of every message in this network. */
@@ -174,6 +176,7 @@ export class Requester implements RequesterEngine {
     call.heard = true
     call.silent = 0
     call.tried = NOTHING_TRIED
+    this.#doubts.heard(surb.paths)
     for (const path of surb.paths) this.#config.paths.learned?.(path, true, now)
     this.#sender.window.word(part.kind === 'gathering' ? Math.max(1, call.missing.length - part.missing.length) : 1)
     this.#slack.word(part.flight < call.flight && call.tries > 0)
@@ -263,8 +266,10 @@ export class Requester implements RequesterEngine {
     call.tries += 1
     call.silent += 1
     // To the first flight a service that works on the answer says nothing, to later ones it does.
-    const { there, back } = call.silent > 1 ? call.tried : NOTHING_TRIED
-    for (const path of back === null ? there : [...there, back]) this.#config.paths.learned?.(path, false, now)
+    const { there, back } = call.tried
+    const tried = back === null ? there : [...there, back]
+    this.#doubts.silence(tried)
+    if (call.silent > 1) for (const path of tried) this.#config.paths.learned?.(path, false, now)
     call.tried = NOTHING_TRIED
     const parts = this.#planAgain(call)
     const copies = parts.length > BLIND_FRAGMENTS ? 1 : Math.min(1 + call.silent, MOST_COPIES)

@@ -76,6 +76,7 @@ export class MixNetwork {
   readonly #layers: Node[][]
   readonly #service: Node
   readonly #wallet: Node
+  readonly #dead = new Set<Node>()
   readonly #timers = { wallet: Infinity, service: Infinity }
   readonly #ends: CoverEnds | null
   #turn = 0
@@ -121,6 +122,13 @@ export class MixNetwork {
       ...this.#options.responder
     })
   }
+
+  /** From now on the first mix of this layer loses all (0 is the gateway); or none any more. */
+  kill (layer: number): void { this.#dead.add(this.#layers[layer][0]) }
+  revive (): void { this.#dead.clear() }
+
+  /** The mix key, in hexadecimal, of that mix. */
+  keyOf (layer: number): string { return toHex(this.#layers[layer][0].hop.publicKey) }
 
   /** Start a request; its outcome will be under the number returned. */
   request (content: Uint8Array, { deadline = 60_000, replySize = 0, protocol = PROTOCOL }: { deadline?: number, replySize?: number | null, protocol?: string } = {}): number {
@@ -210,6 +218,7 @@ export class MixNetwork {
 
   #arrive (at: Uint8Array, packet: Uint8Array): void {
     const node = this.#nodes.get(toHex(at))
+    if (node !== undefined && this.#dead.has(node)) return
     if (node === undefined) throw new Error('a packet for nobody')
     if (node === this.#service) this.onServiceIn()
     const peeled = peel(this.#options.suite, node.key, packet, tag => node.seen.see(tag))
