@@ -28,6 +28,8 @@ export interface Call extends Packable {
   wait: Millis
   /** While nothing has come home since: the latest flight's paths there, and back for the SURB that is used first. */
   tried: Tried
+  /** The paths of the first flight, when nothing came home of it: it was lost, or the service is at work. */
+  suspect: readonly Path[]
   heard: boolean
   /** Timeouts since the last progress (doubles the wait), and since anything was heard (more copies). */
   tries: number

@@ -150,7 +150,7 @@ export class Requester implements RequesterEngine {
       number, target, protocol, content: content.slice(), deadline, wantsReply, id, binding: bindingOf(suite, id, protocol, content), chunk, messageSize: size,
       missing: Array.from({ length: fragmentCount(content.length, chunk) }, (_, i) => i),
       answers: new Map(), expected, flight: 0, asked: NEVER, given: 0, packets: 0, unsent: 0, sentAt: now, wait: 0,
-      tried: NOTHING_TRIED, heard: false, tries: 0, silent: 0
+      tried: NOTHING_TRIED, suspect: [], heard: false, tries: 0, silent: 0
     }
     this.#calls.set(number, call)
     this.#send(call, parts, wantsReply ? this.#timing().roundTrip : 0, now, rng)
@@ -173,6 +173,9 @@ export class Requester implements RequesterEngine {
     const decoded = decodeMessage(message)
     const part = decoded === null || decoded.codec !== call.protocol ? null : readReply(decoded.data)
     if (part === null) return this.#drop('bad-reply')
+    // The first word is the answer to a repeat: it was not at work when the first flight should have come, but had not got it.
+    if (part.kind === 'answer' && !call.heard) for (const path of call.suspect) this.#config.paths.learned?.(path, false, now)
+    call.suspect = []
     call.heard = true
     call.silent = 0
     call.tried = NOTHING_TRIED
@@ -270,6 +273,7 @@ export class Requester implements RequesterEngine {
     const tried = back === null ? there : [...there, back]
     this.#doubts.silence(tried)
     if (call.silent > 1) for (const path of tried) this.#config.paths.learned?.(path, false, now)
+    else call.suspect = tried
     call.tried = NOTHING_TRIED
     const parts = this.#planAgain(call)
     const copies = parts.length > BLIND_FRAGMENTS ? 1 : Math.min(1 + call.silent, MOST_COPIES)

@@ -55,7 +55,7 @@ test('handshakes that are left half-way at a listener for nodes keep no node out
   expect(host.node.getConnections()).toHaveLength(2)
   // Each of them is accounted for.
   await until(() => meter.of('handshakes_unfinished') + meter.of('connections_refused', { reason: 'handshakes' }) >= 600)
-})
+}, 120_000)
 
 test('who brings more than a handshake before its turn is broken off', async () => {
   const meter = new CountingMeter()
