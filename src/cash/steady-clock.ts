@@ -43,7 +43,7 @@ export class SteadyClock {
   }
 
   #learn (stored: Uint8Array | null): void {
-    if (this.#stored instanceof Uint8Array && (stored === null || millis(stored) < millis(this.#stored))) return
+    // Also an earlier time: somebody may have put the store back under us, and what is written next must build on what is there.
     this.#stored = stored
     this.#latest = Math.max(this.#latest, millis(stored))
   }

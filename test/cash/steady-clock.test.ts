@@ -114,3 +114,19 @@ test('a slow writer does not put an earlier time over a later one', async () => 
   fast.wall.set(0)
   expect(await fast.tell(fast.start())).toBe(START + 10_000)
 })
+
+test('a store that was put back under it, and holds an earlier time, is brought forward again', async () => {
+  const store = new MemoryStore()
+  const { wall, start, tell } = setUp(store)
+  const clock = start()
+  await tell(clock)
+  const [{ key, value }] = await store.scan({ prefix: new Uint8Array(0), limit: 1 })
+  wall.advance(10 * CLOCK_STEP)
+  await tell(clock)
+  for (const op of [{ op: 'put', key, value }, { op: 'delete', key }] as const) {
+    await store.batch([op])
+    wall.advance(2 * CLOCK_STEP)
+    expect(await tell(clock)).toBe(wall.now())
+    expect(await tell(start())).toBe(wall.now())
+  }
+})

@@ -1,0 +1,149 @@
+/**
+ * What holds at every moment of every history:
+ *
+ * - no coin is certified for two transactions: no two d of one coin have votes of a quorum of its keepers;
+ * - the bank's books balance after each write: what was credited is in accounts, tokens, or coins;
+ * - the bank's word on a contract never changes once it is settled or void, nor do its signatures;
+ * - a wallet asks for an output in one operation only, signs a coin over to one contract only, pays an invoice by one
+ *   contract only, and has all that on disk before it is sent;
+ * - nobody fails by a fault of its own.
+ */
+import { equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { encode } from '@mixmint/core/kit/codec'
+import { coinId } from '@mixmint/core/cash/coin'
+import { contractId } from '@mixmint/core/cash/contract'
+import { Settlement, type BankReply, type BankRequest, type MerchantRequest } from '@mixmint/core/cash/messages'
+import { type Contract, type Output, type Spend, Withdrawal } from '@mixmint/core/cash/formats'
+import { stored } from '@mixmint/core/cash/stored'
+import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
+import { Operation } from '@mixmint/core/cash/wallet/records'
+import type { Books } from '@mixmint/core/cash/bank/books'
+import { contractAt } from '@mixmint/core/cash/bank/keys'
+import { suite } from '../doubles/economy.ts'
+import type { Person } from './parties.ts'
+import type { World } from './world.ts'
+
+interface Refusal { readonly code: string, readonly fault: string, readonly message: string }
+
+export class Laws {
+  readonly #world: World
+  /** By coin: by d, who voted. */
+  readonly #votes = new Map<string, Map<string, Set<string>>>()
+  readonly #decided = new Map<string, string>()
+  readonly #claims = new Map<string, string>()
+
+  constructor (world: World) {
+    this.#world = world
+  }
+
+  /** A center, honest or not, gives out its vote for this spend. */
+  voted (center: Uint8Array, spend: Spend): void {
+    const { economy } = this.#world
+    const id = coinId(suite, spend.coin)
+    if (!economy.known.ring.keepers(id, spend.coin.signature).some(keeper => equal(keeper.id, center))) return
+    const coin = toHex(id)
+    const byD = this.#votes.get(coin) ?? new Map<string, Set<string>>()
+    this.#votes.set(coin, byD)
+    const voters = byD.get(toHex(spend.d)) ?? new Set()
+    byD.set(toHex(spend.d), voters.add(toHex(center)))
+    const certified = [...byD.values()].filter(({ size }) => size >= economy.ring.quorum)
+    if (certified.length > 1) this.#world.break('one coin is certified for two transactions')
+  }
+
+  bankWrote (): void {
+    const books = this.books()
+    if (!books.balanced) this.#world.break(`the books do not balance: ${books.faults.join('; ')}`)
+    const { credited, accounts, tokens, outstanding } = books
+    if (credited !== accounts + tokens + outstanding) this.#world.break('credited is not accounts, tokens and coins')
+    if (outstanding < 0) this.#world.break('more coins were redeemed than issued')
+    if (credited !== this.#world.credited) this.#world.break(`${this.#world.credited} was credited, the books say ${credited}`)
+  }
+
+  books (): Books {
+    const { bank } = this.#world
+    const disk = bank.disk
+    bank.disk = disk.copy()
+    try {
+      return bank.look(bank.newEngine().books())
+    } finally {
+      bank.disk = disk
+    }
+  }
+
+  bankSaid (reply: BankReply): void {
+    if (reply.is === 'refused') {
+      this.refused('bank', reply)
+      return
+    }
+    if (reply.is !== 'settlement' && reply.is !== 'outcome') return
+    const { outcome, signatures, token } = reply
+    if (outcome.outcome.state === 'open') return
+    const said = toHex(encode(Settlement, { outcome, signatures, token }))
+    this.#same(`word on ${toHex(outcome.outcome.contract)}`, said, 'the bank changed its word on a contract')
+  }
+
+  refused (who: string, { code, fault, message }: Refusal): void {
+    if (fault === 'us' || code === 'internal' || code === 'store-damaged') this.#world.break(`${who} refused by its own fault: ${code}: ${message}`)
+  }
+
+  walletSends (person: Person, request: BankRequest | MerchantRequest): void {
+    // Who copied a wallet breaks these rules.
+    const honest = !this.#world.cheats(person)
+    // Another run of the same may have ended it meanwhile.
+    const begun = [OPEN, DONE].flatMap(prefix => person.disk.scan({ prefix, limit: Infinity })).map(({ value }) => stored(Operation, value))
+    const needs = (holds: boolean): void => { if (!holds) this.#world.break(`${person.name} sends a ${request.op} that is not on its disk`) }
+    switch (request.op) {
+      case 'withdraw': {
+        const bytes = encode(Withdrawal, request.withdrawal)
+        if (honest) this.#outputs(request.withdrawal.outputs, toHex(bytes))
+        needs(begun.some(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), bytes)))
+        break
+      }
+      case 'settle': case 'pay': {
+        if (honest) this.#contract(request.contract, request.inputs.map(({ spend }) => spend))
+        const id = contractId(suite, request.contract)
+        const found = begun.find(one => one.kind === 'contract' && equal(contractId(suite, one.contract), id))
+        const held = found?.kind === 'contract' ? found.coins.map(({ input }) => toHex(input.spend.signature)) : []
+        needs(request.inputs.every(({ spend }) => held.includes(toHex(spend.signature))))
+        break
+      }
+      case 'reclaim': {
+        const coin = coinId(suite, request.input.spend.coin)
+        if (honest) this.#outputs(request.outputs, toHex(coin))
+        needs(begun.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        break
+      }
+      case 'present': {
+        const held = person.look(person.engine.tokens()).some(({ presentation }) => presentation !== null && equal(presentation.ownerSignature, request.presentation.ownerSignature))
+        needs(held)
+      }
+    }
+  }
+
+  #contract (contract: Contract, spends: readonly Spend[]): void {
+    const id = toHex(contractId(suite, contract))
+    this.#outputs(contract.outputs, id)
+    for (const { coin, d } of spends) this.#same(`coin ${toHex(coinId(suite, coin))}`, toHex(d), 'a wallet signed one coin over to two contracts')
+    if (contract.kind !== 'pay') return
+    const key = `invoice ${toHex(contract.invoice)}`
+    const before = this.#claims.get(key)
+    // One that is void was no payment.
+    if (before !== undefined && before !== id && !this.#isVoid(before)) this.#world.break('a wallet pays one invoice by two contracts')
+    this.#claims.set(key, id)
+  }
+
+  #isVoid (contract: string): boolean {
+    const value = this.#world.bank.disk.get(contractAt(fromHex(contract)))
+    return value !== null && stored(Settlement, value).outcome.outcome.state === 'void'
+  }
+
+  #outputs (outputs: readonly Output[], operation: string): void {
+    for (const { blinded } of outputs) this.#same(`output ${toHex(blinded)}`, operation, 'a wallet asks for one output in two operations')
+  }
+
+  #same (key: string, value: string, otherwise: string): void {
+    const table = key.startsWith('word') ? this.#decided : this.#claims
+    if ((table.get(key) ?? value) !== value) this.#world.break(otherwise)
+    table.set(key, value)
+  }
+}

@@ -1,0 +1,42 @@
+/** Centers that do not do what they promised. One of them may be in every group of keepers (f = 1). */
+import { coinId } from '@mixmint/core/cash/coin'
+import type { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
+import { signVote } from '@mixmint/core/cash/spend'
+import { suite } from '../doubles/economy.ts'
+import { Disk } from './disk.ts'
+import type { Center } from './parties.ts'
+
+export type Liar = (center: Center, request: CenterRequest, tell: (value: CenterReply) => void) => void
+
+function vote (center: Center, { spend }: CenterRequest): CenterReply {
+  return { is: 'vote', vote: signVote(suite, center.voteKey, center.id, center.world.economy.known.ring.id, coinId(suite, spend.coin), spend.d) }
+}
+
+export const LIARS = {
+  /** Votes for whatever it is asked. */
+  twoFaced: (center, request, tell) => { tell(vote(center, request)) },
+  /** Says that every coin is spent, with the very spend as the proof. */
+  accuser: (_center, { spend }, tell) => { tell({ is: 'conflict', first: spend }) },
+  /** Signs for a d that nobody asked for. */
+  forger: (center, request, tell) => {
+    const told = vote(center, { ...request, spend: { ...request.spend, d: suite.sha256(request.spend.d) } })
+    tell(told)
+  },
+  refuser: (_center, _request, tell) => { tell({ is: 'refused', code: 'bad-coin', fault: 'peer', retry: false, message: 'no' }) },
+  silent: () => {},
+  /** Honest, but hours later. */
+  late: (center, request, tell) => {
+    center.schedule.after(center.schedule.between(1, 10 * 3_600_000), () => { if (center.isUp) center.honestly(request, tell) })
+  },
+  /** Was restored from an empty disk, again and again. */
+  forgetful: (center, request, tell) => {
+    if (center.schedule.chance(0.3)) {
+      center.stop()
+      center.disk = new Disk()
+      center.start()
+    }
+    center.honestly(request, tell)
+  }
+} satisfies Record<string, Liar>
+
+export type LiarName = keyof typeof LIARS

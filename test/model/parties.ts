@@ -1,0 +1,209 @@
+/** The machines of an economy: centers, one bank, shops, people with wallets; each the production engine on a disk. */
+import { equal, utf8 } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Ed25519KeyPair } from '@mixmint/core/crypto/suite'
+import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import type { BankEffect } from '@mixmint/core/cash/bank/parts'
+import { CenterEngine } from '@mixmint/core/cash/center'
+import { BankRequest, CenterRequest, MerchantReply, MerchantRequest, type BankReply, type CenterReply } from '@mixmint/core/cash/messages'
+import { serialAt } from '@mixmint/core/cash/merchant/keys'
+import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
+import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
+import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
+import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
+import { keyNamed, NETWORK, suite, UNIT } from '../doubles/economy.ts'
+import type { Liar } from './liars.ts'
+import { Machine, type Outcome } from './machine.ts'
+import type { World } from './world.ts'
+
+const NONE = new Uint8Array(0)
+/** How long a wallet waits for an answer over the mixnet, and a shop for its bank. */
+const PATIENCE: Millis = 30_000
+
+type Done = (outcome: Outcome<unknown>) => void
+
+export class Center extends Machine<never> {
+  readonly world: World
+  readonly id: Uint8Array
+  readonly voteKey: Ed25519KeyPair
+  readonly liar: Liar | null
+  #engine: CenterEngine
+
+  constructor (world: World, index: number, liar: Liar | null) {
+    super(`center ${index}`, world.schedule)
+    const { id, voteKey } = world.economy.centers[index]
+    this.world = world
+    this.id = id
+    this.voteKey = voteKey
+    this.liar = liar
+    this.#engine = this.#newEngine()
+  }
+
+  answer (request: CenterRequest, reply: (value: CenterReply) => void): void {
+    if (this.liar !== null) {
+      this.liar(this, request, lie => { this.#tell(request, lie, reply) })
+      return
+    }
+    this.honestly(request, told => { this.#tell(request, told, reply) })
+  }
+
+  honestly (request: CenterRequest, told: (value: CenterReply) => void): void {
+    this.run(this.#engine.handle(decode(CenterRequest, encode(CenterRequest, request))), outcome => {
+      if ('error' in outcome) this.world.fault(`${this.name} threw`, outcome.error)
+      else told(outcome.value)
+    })
+  }
+
+  protected boot (): void {
+    this.#engine = this.#newEngine()
+  }
+
+  protected perform (): void {
+    throw new Error('a center asks nobody')
+  }
+
+  #tell (request: CenterRequest, value: CenterReply, reply: (value: CenterReply) => void): void {
+    if (value.is === 'vote') this.world.laws.voted(this.id, request.spend)
+    if (value.is === 'refused') this.world.laws.refused(this.name, value)
+    reply(value)
+  }
+
+  #newEngine (): CenterEngine {
+    const { registry, meter } = this.world.economy
+    return new CenterEngine({ suite, id: this.id, voteKey: this.voteKey, registry: () => registry, meter })
+  }
+}
+
+export class Bank extends Machine<BankEffect> {
+  readonly world: World
+  engine: BankEngine
+
+  constructor (world: World) {
+    super('bank', world.schedule)
+    this.world = world
+    this.engine = this.newEngine()
+    this.onWritten = () => { world.laws.bankWrote() }
+  }
+
+  answer (request: BankRequest, reply: (value: BankReply) => void): void {
+    this.run(this.engine.handle(decode(BankRequest, encode(BankRequest, request))), outcome => {
+      if ('error' in outcome) {
+        this.world.fault('the bank threw', outcome.error)
+        return
+      }
+      this.world.laws.bankSaid(outcome.value)
+      reply(outcome.value)
+    })
+  }
+
+  newEngine (): BankEngine {
+    const { bank, registry, dayKey, meter } = this.world.economy
+    return new BankEngine({ suite, network: NETWORK, bank, unit: UNIT, registry: () => registry, dayKey: () => dayKey, meter })
+  }
+
+  protected boot (): void {
+    this.engine = this.newEngine()
+  }
+
+  protected perform (effect: BankEffect, done: Done): void {
+    if (effect.do === 'ask-center') {
+      this.world.askCenter(this, effect, done)
+      return
+    }
+    const life = this.life
+    this.schedule.after(1, () => {
+      if (this.life === life) done({ value: this.world.blindSign(effect.value, effect.blinded) })
+    })
+  }
+}
+
+export class Shop extends Machine<MerchantEffect> {
+  readonly world: World
+  readonly key: Ed25519KeyPair
+  engine: MerchantEngine
+
+  constructor (world: World, name: string) {
+    super(name, world.schedule)
+    this.world = world
+    this.key = keyNamed(name)
+    this.engine = this.#newEngine()
+  }
+
+  answer (request: MerchantRequest, reply: (value: MerchantReply) => void): void {
+    this.run(this.engine.handle(decode(MerchantRequest, encode(MerchantRequest, request))), outcome => {
+      if ('error' in outcome) {
+        this.world.fault(`${this.name} threw`, outcome.error)
+        return
+      }
+      if (outcome.value.is === 'refused') this.world.laws.refused(this.name, outcome.value)
+      reply(outcome.value)
+    })
+  }
+
+  /** Has it taken the token of this serial? */
+  hasAccepted (serial: Uint8Array): boolean {
+    return this.disk.get(serialAt(serial)) !== null
+  }
+
+  protected boot (): void {
+    this.engine = this.#newEngine()
+    this.world.expect(this, this.engine.settlePending())
+  }
+
+  protected perform (effect: MerchantEffect, done: Done): void {
+    if (effect.do === 'ask-center') this.world.askCenter(this, effect, done)
+    else this.world.askBank(this, effect.request, PATIENCE, done)
+  }
+
+  #newEngine (): MerchantEngine {
+    const { bank, registry, meter } = this.world.economy
+    return new MerchantEngine({ suite, key: this.key, till: NONE, bank: bank.publicKey, unit: UNIT, network: NETWORK, catalogue: [], registry: () => registry, meter })
+  }
+}
+
+export class Person extends Machine<WalletEffect> {
+  readonly world: World
+  /** Whose seed it is: a copy of somebody's wallet has the same. */
+  readonly owner: string
+  engine: WalletEngine
+
+  constructor (world: World, name: string, owner = name) {
+    super(name, world.schedule)
+    this.world = world
+    this.owner = owner
+    this.engine = this.#newEngine()
+  }
+
+  protected boot (): void {
+    this.engine = this.#newEngine()
+    this.world.expect(this, this.engine.recover())
+  }
+
+  protected perform (effect: WalletEffect, done: Done): void {
+    this.world.laws.walletSends(this, effect.request)
+    if (effect.do === 'ask-bank') {
+      this.world.askBank(this, effect.request, PATIENCE, done)
+      return
+    }
+    const shop = this.world.shops.find(({ key }) => equal(key.publicKey, effect.payee))
+    if (shop === undefined) throw new Error('no such shop')
+    this.world.post.ask<MerchantReply>(this, shop, PATIENCE, reply => { shop.answer(effect.request, reply) }, outcome => {
+      done('error' in outcome ? outcome : { value: decode(MerchantReply, encode(MerchantReply, outcome.value)) })
+    })
+  }
+
+  #newEngine (): WalletEngine {
+    const { bank, registry, meter } = this.world.economy
+    return new WalletEngine({
+      suite, seed: suite.hkdfSha256(utf8(this.owner), NONE, NONE, 64), network: NETWORK, bank: bank.publicKey, unit: UNIT, registry: () => registry, meter
+    })
+  }
+}
+
+/** Is this how an operation may end when machines and networks fail, or is it a defect? */
+export function isDefect (error: unknown): boolean {
+  if (!(error instanceof MixmintError)) return true
+  return error.fault === 'us' || isMixmintError(error, 'store-damaged')
+}

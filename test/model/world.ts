@@ -1,0 +1,231 @@
+/**
+ * An economy of production engines on machines that fail: one bank, five centers of which four keep each coin (one may
+ * lie), two shops, three people. Everything that happens comes from a history and its seed.
+ */
+import { equal, toHex } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import type { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Saga } from '@mixmint/core/kit/saga'
+import type { AskCenter } from '@mixmint/core/cash/certify'
+import type { SignedInvoice } from '@mixmint/core/cash/formats'
+import { BankReply, CenterReply, type BankRequest } from '@mixmint/core/cash/messages'
+import { createEconomy, rsaKeys, START, suite } from '../doubles/economy.ts'
+import type { Disk } from './disk.ts'
+import { Laws } from './laws.ts'
+import { LIARS, type LiarName } from './liars.ts'
+import type { Machine, Outcome } from './machine.ts'
+import { Bank, Center, isDefect, Person, Shop } from './parties.ts'
+import { NO_FAULTS, Post, type Faults } from './post.ts'
+import { Schedule } from './schedule.ts'
+
+export const CENTERS = 5
+export const SHOPS = 2
+export const PEOPLE = 3
+
+export interface Setting {
+  readonly seed: number
+  readonly faults: Faults
+  /** How long a message takes, ms: at least, at most. */
+  readonly speed: readonly [Millis, Millis]
+  /** At most one of them, for f is 1: more than that may break the law. */
+  readonly liars: ReadonlyArray<{ readonly center: number, readonly kind: LiarName }>
+}
+
+/** A law was broken: why, and when. */
+export class Broken extends Error {}
+
+const economy = createEconomy({ seed: 'model', centers: CENTERS })
+const signed = new Map<string, Uint8Array>()
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any kind
+type AnyMachine = Machine<any>
+type Done = (outcome: Outcome<unknown>) => void
+
+export class World {
+  readonly economy = economy
+  readonly schedule: Schedule
+  readonly post: Post
+  readonly laws: Laws
+  readonly bank: Bank
+  readonly centers: readonly Center[]
+  readonly shops: readonly Shop[]
+  readonly people: readonly Person[]
+  /** Those who have a copy of somebody's wallet. */
+  readonly thieves: Person[] = []
+  /** By the operator, in all. */
+  credited = 0
+  /** What became of what people and shops tried, by code. */
+  readonly outcomes = new Map<string, number>()
+
+  /** @param before the disks of another world's machines, which this one begins with, and what was credited there */
+  constructor ({ seed, faults, speed, liars }: Setting, before: { readonly disks: readonly Disk[], readonly credited: number } | null = null) {
+    this.schedule = new Schedule(seed, START + (before === null ? 0 : MORNING))
+    this.post = new Post(this.schedule, faults, speed)
+    this.laws = new Laws(this)
+    this.bank = new Bank(this)
+    this.centers = Array.from({ length: CENTERS }, (_, i) => {
+      const liar = liars.find(({ center }) => center === i)
+      return new Center(this, i, liar === undefined ? null : LIARS[liar.kind])
+    })
+    this.shops = Array.from({ length: SHOPS }, (_, i) => new Shop(this, `shop ${i}`))
+    this.people = Array.from({ length: PEOPLE }, (_, i) => new Person(this, `person ${i}`))
+    if (before === null) return
+    this.credited = before.credited
+    for (const [i, machine] of this.machines.entries()) machine.disk = before.disks[i].copy()
+  }
+
+  get machines (): AnyMachine[] {
+    return [this.bank, ...this.centers, ...this.shops, ...this.people]
+  }
+
+  break (law: string): never {
+    throw new Broken(`${law} (after ${((this.schedule.now - START) / 1000).toFixed(3)} s)`)
+  }
+
+  fault (what: string, error: unknown): never {
+    if (error instanceof Broken) throw error
+    throw new Broken(`${what}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`, { cause: error })
+  }
+
+  /** The operator takes in money, when nothing is amiss. */
+  credit (person: Person, amount: number): void {
+    this.credited += amount
+    this.bank.look(this.bank.engine.credit(person.engine.account, amount, `${this.credited} for ${person.name}`))
+  }
+
+  cheats (person: Person): boolean {
+    return this.thieves.some(({ owner }) => owner === person.owner)
+  }
+
+  /** Run what somebody wants; how it ends is counted, and if it is a fault of the engine, the law is broken. */
+  expect<T, E extends { readonly do: string }> (machine: Machine<E>, saga: Saga<T, E>, then: (value: T) => void = () => {}): void {
+    machine.run(saga, outcome => {
+      if ('value' in outcome) {
+        then(outcome.value)
+        return
+      }
+      if (outcome.error instanceof Broken || isDefect(outcome.error)) this.fault(`${machine.name} failed`, outcome.error)
+      const { code } = outcome.error as MixmintError
+      this.outcomes.set(code, (this.outcomes.get(code) ?? 0) + 1)
+    })
+  }
+
+  askCenter (from: AnyMachine, { center: id, request, timeout }: AskCenter, done: Done): void {
+    const center = this.centers.find(one => equal(one.id, id))
+    if (center === undefined) throw new Error('no such center')
+    this.post.ask<CenterReply>(from, center, timeout, reply => { center.answer(request, reply) }, outcome => {
+      done('error' in outcome ? outcome : { value: decode(CenterReply, encode(CenterReply, outcome.value)) })
+    })
+  }
+
+  askBank (from: AnyMachine, request: BankRequest, patience: Millis, done: Done): void {
+    this.post.ask<BankReply>(from, this.bank, patience, reply => { this.bank.answer(request, reply) }, outcome => {
+      done('error' in outcome ? outcome : { value: decode(BankReply, encode(BankReply, outcome.value)) })
+    })
+  }
+
+  /** RSA takes longest, and histories ask for the same outputs again and again. */
+  blindSign (value: number, blinded: Uint8Array): Uint8Array | null {
+    const name = `${value} ${toHex(blinded)}`
+    const before = signed.get(name)
+    if (before !== undefined) return before
+    const signature = suite.rsaBlindSign(rsaKeys[Math.log2(value)], blinded)
+    if (signature !== null) signed.set(name, signature)
+    return signature
+  }
+
+  /** A token is handed to a shop, on paper: as often as somebody likes. */
+  hand (person: Person, shop: Shop, serial: Uint8Array, invoice: SignedInvoice): void {
+    this.expect(person, person.engine.presentToken(serial, invoice), presentation => { this.expect(shop, shop.engine.accept(presentation)) })
+  }
+
+  /** Everything works again, and time enough passes for all that was begun to end. Thereafter every unit is where it belongs. */
+  settle (): void {
+    this.post.faults = NO_FAULTS
+    for (const machine of [...this.machines, ...this.thieves]) machine.heal()
+    this.schedule.run()
+    for (const machine of this.machines) machine.start()
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const shop of this.shops) {
+        this.expect(shop, shop.engine.settlePending())
+        this.expect(shop, shop.engine.deposit())
+      }
+      this.schedule.run()
+      for (const person of this.people) this.expect(person, person.engine.recover())
+      this.schedule.run()
+      if (this.people.every(person => person.look(person.engine.pending()).length === 0) && this.shops.every(shop => shop.look(shop.engine.takings()).pending === 0)) break
+      this.schedule.now += ROUND
+    }
+    // Who believed in a later time keeps to it (cash/steady-clock.ts).
+    this.schedule.now += MOST_AHEAD
+  }
+
+  /** After `settle`. */
+  expectEveryUnit (): void {
+    const { bank, shops, people } = this
+    const books = this.laws.books()
+    for (const person of people) {
+      const pending = person.look(person.engine.pending())
+      if (pending.length > 0 && !this.cheats(person)) this.break(`${person.name} has something that never ends: ${pending.map(({ kind, state }) => `${kind} ${state}`).join(', ')}`)
+    }
+    let worth = 0
+    for (const person of [...people, ...this.thieves]) worth += this.#worthOf(person)
+    for (const shop of shops) {
+      const { accepted, deposited, settled, pending, refused } = shop.look(shop.engine.takings())
+      if (accepted !== deposited + settled + pending + refused) this.break('the takings do not add up')
+      // What was paid with coins is settled or void, what was paid with tokens is credited: nobody delivers for nothing.
+      if (pending > 0) this.break(`${shop.name} was paid ${pending} that the bank never gives it`)
+      if (bank.look(bank.engine.balance(shop.key.publicKey)) !== deposited + settled) this.break(`${shop.name} has another sum in its account than it thinks`)
+    }
+    const total = books.outstanding + books.tokens
+    const honest = this.thieves.length === 0
+    if (honest ? total !== worth : total > worth) {
+      this.break(`coins and tokens for ${total} are somewhere, and ${worth} in wallets`)
+    }
+  }
+
+  /** Thieves spend what they can, and then what the wallets of others say is there can be spent, to the last unit. */
+  expectSpendable (): void {
+    for (const thief of this.thieves) this.#spendAll(thief)
+    for (const person of this.people) {
+      const left = this.#spendAll(person)
+      if (left > 0 && !this.cheats(person)) this.break(`${person.name} cannot spend what it has: ${[...this.outcomes].map(([code, times]) => `${code} ${times}`).join(', ')}`)
+    }
+  }
+
+  /** @returns what it could not spend */
+  #spendAll (person: Person): number {
+    const [shop] = this.shops
+    let left = person.look(person.engine.balance()).available
+    // A thief finds that some of its coins are gone: then less is tried.
+    for (let amount = Math.min(left, MOST_AT_ONCE); amount > 0;) {
+      let isPaid = false
+      this.expect(shop, shop.engine.invoice('all of it', amount), invoice => {
+        this.expect(person, person.engine.payWithCoins(invoice), () => { isPaid = true })
+      })
+      this.schedule.run()
+      left = person.look(person.engine.balance()).available
+      amount = Math.min(left, isPaid ? MOST_AT_ONCE : amount >> 1)
+    }
+    return left
+  }
+
+  #worthOf (person: Person): number {
+    const { available, promised, leftOver, ended } = person.look(person.engine.balance())
+    let worth = available + promised + leftOver + ended
+    for (const { token: { token } } of person.look(person.engine.tokens())) {
+      const shop = this.shops.find(({ key }) => equal(key.publicKey, token.payee))
+      if (shop?.hasAccepted(token.serial) === false) worth += token.amount
+    }
+    return worth
+  }
+}
+
+/** After so long the day begins. */
+const MORNING: Millis = 60_000
+const MOST_AT_ONCE = 200
+const ROUNDS = 40
+const ROUND: Millis = 3_600_000
+/** No clock of a history is further ahead. */
+export const MOST_AHEAD: Millis = 26 * 3_600_000

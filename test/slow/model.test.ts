@@ -1,0 +1,19 @@
+/** The economy's histories, many of them; a failure is shrunk, and its seed and path printed. See test/model/main.ts. */
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { histories, live } from '../model/histories.ts'
+
+const LONG = process.env.MIXMINT_LONG === '1'
+
+it('nothing is lost and nothing doubled, whatever fails and whoever cheats', () => {
+  let happened = 0
+  const codes = new Set<string>()
+  fc.assert(fc.property(histories, history => {
+    const told = live(history)
+    happened += told.happened
+    for (const code of told.outcomes.keys()) codes.add(code)
+  }), { numRuns: LONG ? 20_000 : 600, seed: 2 })
+  // They are no histories in which nothing happens.
+  expect(happened).toBeGreaterThan(300_000)
+  for (const code of ['lost', 'double-spend', 'coins-unavailable', 'store-full', 'store-failed', 'insufficient-funds', 'no-token']) expect(codes).toContain(code)
+}, 7_200_000)
