@@ -6,9 +6,8 @@ import { stored } from '@mixmint/core/cash/stored'
 import { coinAt, doneAt, spentAt } from '@mixmint/core/cash/wallet/keys'
 import { Operation, OwnedCoin } from '@mixmint/core/cash/wallet/records'
 import type { Disk } from './disk.ts'
-import type { Machine } from './machine.ts'
 import { LIARS, type LiarName } from './liars.ts'
-import { Person, type Shop } from './parties.ts'
+import { Person, type AnyMachine, type Shop } from './parties.ts'
 import { NO_FAULTS, type Faults } from './post.ts'
 import { CENTERS, MOST_AHEAD, PEOPLE, SHOPS, World, type Setting } from './world.ts'
 
@@ -180,9 +179,6 @@ function present (world: World, person: Person, times: number): void {
     for (let i = 0; i < times; i++) world.hand(person, shop, serial, invoice)
   })
 }
-
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any kind
-type AnyMachine = Machine<any>
 
 function befall (world: World, { machine: index, down }: { machine: number, down: Millis }, begin: (machine: AnyMachine) => void, end: (machine: AnyMachine) => void): void {
   const machine = world.machines[index]

@@ -19,20 +19,29 @@ import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
 import { Operation } from '@mixmint/core/cash/wallet/records'
 import type { Books } from '@mixmint/core/cash/bank/books'
 import { contractAt } from '@mixmint/core/cash/bank/keys'
-import { suite } from '../doubles/economy.ts'
-import type { Person } from './parties.ts'
-import type { World } from './world.ts'
+import { suite, type Economy } from '../doubles/economy.ts'
+import type { Bank, Person, Witness } from './parties.ts'
 
 interface Refusal { readonly code: string, readonly fault: string, readonly message: string }
 
-export class Laws {
-  readonly #world: World
+/** What the laws are about (world.ts). */
+export interface Judged {
+  readonly economy: Economy
+  readonly bank: Bank
+  /** By the operator, in all. */
+  readonly credited: number
+  readonly cheats: (person: Person) => boolean
+  readonly break: (law: string) => never
+}
+
+export class Laws implements Witness {
+  readonly #world: Judged
   /** By coin: by d, who voted. */
   readonly #votes = new Map<string, Map<string, Set<string>>>()
   readonly #decided = new Map<string, string>()
   readonly #claims = new Map<string, string>()
 
-  constructor (world: World) {
+  constructor (world: Judged) {
     this.#world = world
   }
 

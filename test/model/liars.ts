@@ -4,9 +4,7 @@ import type { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { signVote } from '@mixmint/core/cash/spend'
 import { suite } from '../doubles/economy.ts'
 import { Disk } from './disk.ts'
-import type { Center } from './parties.ts'
-
-export type Liar = (center: Center, request: CenterRequest, tell: (value: CenterReply) => void) => void
+import type { Center, Liar } from './parties.ts'
 
 function vote (center: Center, { spend }: CenterRequest): CenterReply {
   return { is: 'vote', vote: signVote(suite, center.voteKey, center.id, center.world.economy.known.ring.id, coinId(suite, spend.coin), spend.d) }

@@ -3,35 +3,68 @@ import { equal, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
+import type { Saga } from '@mixmint/core/kit/saga'
 import type { Ed25519KeyPair } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { CenterEngine } from '@mixmint/core/cash/center'
+import type { AskCenter } from '@mixmint/core/cash/certify'
+import type { Spend } from '@mixmint/core/cash/formats'
 import { BankRequest, CenterRequest, MerchantReply, MerchantRequest, type BankReply, type CenterReply } from '@mixmint/core/cash/messages'
 import { serialAt } from '@mixmint/core/cash/merchant/keys'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
-import { keyNamed, NETWORK, suite, UNIT } from '../doubles/economy.ts'
-import type { Liar } from './liars.ts'
+import { keyNamed, NETWORK, suite, UNIT, type Economy } from '../doubles/economy.ts'
 import { Machine, type Outcome } from './machine.ts'
-import type { World } from './world.ts'
+import type { Post } from './post.ts'
+import type { Schedule } from './schedule.ts'
 
 const NONE = new Uint8Array(0)
 /** How long a wallet waits for an answer over the mixnet, and a shop for its bank. */
 const PATIENCE: Millis = 30_000
 
 type Done = (outcome: Outcome<unknown>) => void
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any kind
+export type AnyMachine = Machine<any>
+
+/** Who is told what parties say and do (laws.ts). */
+export interface Witness {
+  /** A center, honest or not, gives out its vote for this spend. */
+  readonly voted: (center: Uint8Array, spend: Spend) => void
+  readonly bankWrote: () => void
+  readonly bankSaid: (reply: BankReply) => void
+  readonly refused: (who: string, refusal: { readonly code: string, readonly fault: string, readonly message: string }) => void
+  readonly walletSends: (person: Person, request: BankRequest | MerchantRequest) => void
+}
+
+/** What a party finds around it (world.ts). */
+export interface Surroundings {
+  readonly economy: Economy
+  readonly schedule: Schedule
+  readonly post: Post
+  readonly laws: Witness
+  readonly shops: readonly Shop[]
+  readonly askCenter: (from: AnyMachine, ask: AskCenter, done: Done) => void
+  readonly askBank: (from: AnyMachine, request: BankRequest, patience: Millis, done: Done) => void
+  readonly blindSign: (value: number, blinded: Uint8Array) => Uint8Array | null
+  /** Run it; if it fails by a fault of its own, the law is broken. */
+  readonly expect: <T, E extends { readonly do: string }>(machine: Machine<E>, saga: Saga<T, E>) => void
+  readonly fault: (what: string, error: unknown) => never
+}
+
+/** A center that does not do what it promised. */
+export type Liar = (center: Center, request: CenterRequest, tell: (value: CenterReply) => void) => void
 
 export class Center extends Machine<never> {
-  readonly world: World
+  readonly world: Surroundings
   readonly id: Uint8Array
   readonly voteKey: Ed25519KeyPair
   readonly liar: Liar | null
   #engine: CenterEngine
 
-  constructor (world: World, index: number, liar: Liar | null) {
+  constructor (world: Surroundings, index: number, liar: Liar | null) {
     super(`center ${index}`, world.schedule)
     const { id, voteKey } = world.economy.centers[index]
     this.world = world
@@ -77,10 +110,10 @@ export class Center extends Machine<never> {
 }
 
 export class Bank extends Machine<BankEffect> {
-  readonly world: World
+  readonly world: Surroundings
   engine: BankEngine
 
-  constructor (world: World) {
+  constructor (world: Surroundings) {
     super('bank', world.schedule)
     this.world = world
     this.engine = this.newEngine()
@@ -120,11 +153,11 @@ export class Bank extends Machine<BankEffect> {
 }
 
 export class Shop extends Machine<MerchantEffect> {
-  readonly world: World
+  readonly world: Surroundings
   readonly key: Ed25519KeyPair
   engine: MerchantEngine
 
-  constructor (world: World, name: string) {
+  constructor (world: Surroundings, name: string) {
     super(name, world.schedule)
     this.world = world
     this.key = keyNamed(name)
@@ -164,12 +197,12 @@ export class Shop extends Machine<MerchantEffect> {
 }
 
 export class Person extends Machine<WalletEffect> {
-  readonly world: World
+  readonly world: Surroundings
   /** Whose seed it is: a copy of somebody's wallet has the same. */
   readonly owner: string
   engine: WalletEngine
 
-  constructor (world: World, name: string, owner = name) {
+  constructor (world: Surroundings, name: string, owner = name) {
     super(name, world.schedule)
     this.world = world
     this.owner = owner

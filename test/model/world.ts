@@ -15,7 +15,7 @@ import type { Disk } from './disk.ts'
 import { Laws } from './laws.ts'
 import { LIARS, type LiarName } from './liars.ts'
 import type { Machine, Outcome } from './machine.ts'
-import { Bank, Center, isDefect, Person, Shop } from './parties.ts'
+import { Bank, Center, isDefect, Person, Shop, type AnyMachine, type Surroundings } from './parties.ts'
 import { NO_FAULTS, Post, type Faults } from './post.ts'
 import { Schedule } from './schedule.ts'
 
@@ -38,11 +38,9 @@ export class Broken extends Error {}
 const economy = createEconomy({ seed: 'model', centers: CENTERS })
 const signed = new Map<string, Uint8Array>()
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any kind
-type AnyMachine = Machine<any>
 type Done = (outcome: Outcome<unknown>) => void
 
-export class World {
+export class World implements Surroundings {
   readonly economy = economy
   readonly schedule: Schedule
   readonly post: Post
