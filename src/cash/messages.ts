@@ -52,7 +52,9 @@ export const BankRequest = variants('op', {
   void: record({ contract: Contract, input: Input, signature }),
   /** A coin certified for a contract that is void or settled without it, for fresh outputs: see reclaimMessage. */
   reclaim: record({ contract: Contract, input: Input, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
-  deposit: record({ presentations: list(Presentation, 1024, 1) })
+  deposit: record({ presentations: list(Presentation, 1024, 1) }),
+  /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
+  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature })
 })
 export type BankRequest = Of<typeof BankRequest>
 

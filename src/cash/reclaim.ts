@@ -1,6 +1,6 @@
 /**
- * What a coin's key signs to undo a purchase (DESIGN §5.6, §5.7), each under a tag of its own, so that a certificate and
- * an opening alone move nothing and no signature serves for another act.
+ * What the owner of a coin or token signs to undo a purchase (DESIGN §5.6, §5.7, §6), each under a tag of its own, so that a
+ * certificate and an opening, or a presentation, alone move nothing and no signature serves for another act.
  */
 import { encode, list, tagged } from '../kit/codec.ts'
 import type { Suite } from '../crypto/suite.ts'
@@ -15,5 +15,14 @@ export function voidMessage (coin: Uint8Array, contract: Uint8Array): Uint8Array
 
 /** "This coin, which the contract did not take, for these outputs": coinId ‖ D ‖ H(outputs). */
 export function reclaimMessage (suite: Suite, coin: Uint8Array, contract: Uint8Array, outputs: readonly Output[]): Uint8Array {
-  return tagged('reclaim', coin, contract, suite.sha256(tagged('outputs', encode(Outputs, [...outputs]))))
+  return tagged('reclaim', coin, contract, outputsHash(suite, outputs))
+}
+
+/** "This token, which nobody turned in, for these outputs", by its owner key: H(token) ‖ H(outputs). */
+export function refundMessage (suite: Suite, token: Uint8Array, outputs: readonly Output[]): Uint8Array {
+  return tagged('refund', token, outputsHash(suite, outputs))
+}
+
+function outputsHash (suite: Suite, outputs: readonly Output[]): Uint8Array {
+  return suite.sha256(tagged('outputs', encode(Outputs, [...outputs])))
 }

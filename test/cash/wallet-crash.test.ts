@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import type { Saga } from '@mixmint/core/kit/saga'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
-import { HOUR, type TestCenter } from '../doubles/economy.ts'
+import { DAY, HOUR, type TestCenter } from '../doubles/economy.ts'
 import { Town, type Person, type Shop } from '../doubles/town.ts'
 
 interface Scene {
@@ -71,6 +71,14 @@ const scenarios: Record<string, Scenario> = {
       town.desk.economy.clock.set(invoice.invoice.settleBy + 2 * HOUR)
     },
     command: ({ ann }) => ann.engine.recover(), repeat: true, worth: [31], paid: 0
+  },
+  refund: {
+    amount: 31,
+    prepare: async ({ town, shop, ann }) => {
+      await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+      town.desk.economy.clock.advance(9 * DAY)
+    },
+    command: ({ ann }) => ann.engine.reclaim(), repeat: true, worth: [31], paid: 0
   }
 }
 

@@ -212,6 +212,10 @@ export class Person extends Machine {
         expect(open.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
         break
       }
+      case 'refund':
+        this.town.claimOutputs(request.outputs, toHex(request.token.token.serial))
+        expect(open.some(one => one.kind === 'refund' && equal(one.was.token.token.serial, request.token.token.serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
+        break
       case 'present': {
         const held = (await drive(this.engine.tokens(), this.town.desk.economy.ports(this.store), async () => {})).map(({ presentation }) => presentation === null ? '' : toHex(presentation.ownerSignature))
         expect(held).toContain(toHex(request.presentation.ownerSignature))

@@ -122,6 +122,12 @@ export class Laws implements Witness {
         needs(begun.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
         break
       }
+      case 'refund': {
+        const { serial } = request.token.token
+        if (honest) this.#outputs(request.outputs, toHex(serial))
+        needs(begun.some(one => one.kind === 'refund' && equal(one.was.token.token.serial, serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        break
+      }
       case 'present': {
         const held = person.look(person.engine.tokens()).some(({ presentation }) => presentation !== null && equal(presentation.ownerSignature, request.presentation.ownerSignature))
         needs(held)

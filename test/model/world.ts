@@ -155,6 +155,10 @@ export class World implements Surroundings {
       if (this.people.every(person => person.look(person.engine.pending()).length === 0) && this.shops.every(shop => shop.look(shop.engine.takings()).pending === 0)) break
       this.schedule.now += ROUND
     }
+    // What nobody turned in comes back.
+    this.schedule.now += REFUND
+    for (const person of this.people) this.expect(person, person.engine.recover())
+    this.schedule.run()
     // Who believed in a later time keeps to it (cash/steady-clock.ts).
     this.schedule.now += MOST_AHEAD
   }
@@ -176,6 +180,7 @@ export class World implements Surroundings {
       if (pending > 0) this.break(`${shop.name} was paid ${pending} that the bank never gives it`)
       if (bank.look(bank.engine.balance(shop.key.publicKey)) !== deposited + settled) this.break(`${shop.name} has another sum in its account than it thinks`)
     }
+    if (books.tokens > 0 && this.thieves.length === 0) this.break(`tokens for ${books.tokens} are neither turned in nor refunded`)
     const total = books.outstanding + books.tokens
     const honest = this.thieves.length === 0
     if (honest ? total !== worth : total > worth) {
@@ -212,9 +217,9 @@ export class World implements Surroundings {
   #worthOf (person: Person): number {
     const { available, promised, leftOver, ended } = person.look(person.engine.balance())
     let worth = available + promised + leftOver + ended
-    for (const { token: { token } } of person.look(person.engine.tokens())) {
+    for (const { state, token: { token } } of person.look(person.engine.tokens())) {
       const shop = this.shops.find(({ key }) => equal(key.publicKey, token.payee))
-      if (shop?.hasAccepted(token.serial) === false) worth += token.amount
+      if (shop?.hasAccepted(token.serial) === false && state !== 'refunded' && state !== 'spent') worth += token.amount
     }
     return worth
   }
@@ -224,6 +229,8 @@ export class World implements Surroundings {
 const MORNING: Millis = 60_000
 const MOST_AT_ONCE = 200
 const ROUNDS = 40
+/** Tokens can be refunded after so long. */
+const REFUND: Millis = 10 * 24 * 3_600_000
 const ROUND: Millis = 3_600_000
 /** No clock of a history is further ahead. */
 export const MOST_AHEAD: Millis = 26 * 3_600_000

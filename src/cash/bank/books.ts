@@ -29,7 +29,7 @@ export interface Books {
   readonly credited: number
   /** In all accounts, by their records. */
   readonly accounts: number
-  /** In tokens issued and not deposited. */
+  /** In tokens issued, and neither deposited nor refunded. */
   readonly tokens: number
   /** Movements of the journal. */
   readonly movements: number
@@ -101,10 +101,11 @@ function post (journal: Journal, { kind, amount, issued, redeemed }: JournalEntr
     case 'pay': journal.accounts += amount; break
     case 'token': journal.tokens += amount; break
     case 'deposit': journal.tokens -= amount; journal.accounts += amount; break
+    case 'refund': journal.tokens -= amount; break
     case 'exchange':
     case 'reclaim':
   }
-  const due = kind === 'withdraw' ? amount : kind === 'pay' || kind === 'token' ? -amount : 0
+  const due = kind === 'withdraw' || kind === 'refund' ? amount : kind === 'pay' || kind === 'token' ? -amount : 0
   if (coins !== due) journal.uneven += 1
 }
 
@@ -129,7 +130,7 @@ function close (bank: Bank, time: Millis, journal: Journal, accounts: number): B
   if (journal.uneven > 0) faults.push(`${journal.uneven} movements of the journal do not balance`)
   if (accounts !== journal.accounts) faults.push(`the accounts hold ${accounts}, by the journal it should be ${journal.accounts}`)
   if (keysets.some(one => one.outstanding < 0)) faults.push('more coins of a keyset were redeemed than issued: its key is in other hands')
-  if (tokens < 0) faults.push('more tokens were deposited than issued')
+  if (tokens < 0) faults.push('more tokens were deposited and refunded than issued')
   if (credited !== accounts + tokens + outstanding) faults.push(`${credited} came in, ${accounts + tokens + outstanding} is accounted for`)
   return { unit: bank.unit, time, keysets, issued, redeemed, outstanding, credited, accounts, tokens, movements, balanced: faults.length === 0, faults }
 }

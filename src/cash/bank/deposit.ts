@@ -8,7 +8,7 @@ import type { Presentation, Token } from '../formats.ts'
 import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
 import { stored } from '../stored.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
-import { accountAt, depositAt, tokenAt } from './keys.ts'
+import { accountAt, depositAt, refundedAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, type Bank, type Step } from './parts.ts'
 import { Deposited, IssuedToken } from './records.ts'
 
@@ -21,7 +21,7 @@ interface Good { readonly token: Token, readonly hash: Uint8Array }
 /**
  * A result for each presentation, in their order: `credited`, `already` (the payee has had the money), or `refused` with
  * the code: wrong-network, wrong-bank, wrong-unit, unknown-day-key, bad-token, bad-presentation, token-not-issued,
- * deposit-too-late. Counts `bank_deposit` by outcome.
+ * token-refunded, deposit-too-late. Counts `bank_deposit` by outcome.
  */
 export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'deposit' }): Saga<BankReply> {
   const time = yield * bank.clock.now()
@@ -44,9 +44,13 @@ export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'd
     }
   }
   for (let at = 0; at < good.length; at += CHUNK) {
-    for (const { serial } of yield * credit(good.slice(at, at + CHUNK), time)) {
-      const i = places.get(toHex(serial))
-      if (i !== undefined) results[i] = { ...results[i], state: 'credited' }
+    const chunk = good.slice(at, at + CHUNK)
+    const credited = yield * credit(chunk, time)
+    for (const { token } of chunk) {
+      const i = places.get(toHex(token.serial))
+      if (i === undefined) continue
+      if (credited.includes(token)) results[i] = { ...results[i], state: 'credited' }
+      else if (yield * isRefunded(token)) results[i] = { ...results[i], state: 'refused', code: 'token-refunded' }
     }
   }
   for (const { state, code } of results) bank.meter.count('bank_deposit', { outcome: state === 'refused' ? code : state })
@@ -64,7 +68,10 @@ function * examine (bank: Bank, presentation: Presentation, now: number): Saga<U
   const hash = tokenHash(suite, token)
   const deposited = yield * get(depositAt(token.serial))
   // The very token that was credited, whose day key may be gone from the directory by now.
-  if (deposited !== null && equal(stored(Deposited, deposited).token, hash)) return null
+  if (deposited !== null && equal(stored(Deposited, deposited).token, hash)) {
+    if (yield * isRefunded(token)) throw new MixmintError('token-refunded', 'peer', 'the token was refunded to its owner, as nobody had turned it in')
+    return null
+  }
 
   const dayKey = bank.dayKey(token.day)?.publicKey ?? bank.registry().dayKey(bank.bank.publicKey, token.day).key
   verifyTokenSignature(suite, dayKey, presentation.token)
@@ -81,6 +88,10 @@ function * examine (bank: Bank, presentation: Presentation, now: number): Saga<U
   return hash
 }
 
+function * isRefunded ({ serial }: Token): Saga<boolean> {
+  return (yield * get(refundedAt(serial))) !== null
+}
+
 /** Credit each token that nobody else deposits meanwhile. @returns those credited */
 function * credit (good: readonly Good[], time: number): Saga<Token[]> {
   let left = good
@@ -89,7 +100,7 @@ function * credit (good: readonly Good[], time: number): Saga<Token[]> {
     const journal = left.map(({ token }) => journalStep(time, token.serial, { kind: 'deposit', amount: token.amount, issued: [], redeemed: [] }))
     const clash = yield * commit([...inserts, ...yield * creditSteps(left), ...journal])
     if (clash === null) break
-    // Another deposit of the same token came first (the account is then merely read anew).
+    // Another deposit of the same token, or its refund, came first (the account is then merely read anew).
     left = left.filter((_, i) => inserts[i] !== clash)
   }
   return left.map(({ token }) => token)

@@ -12,6 +12,7 @@ import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
+import { refund } from './refund.ts'
 import { settle } from './settle.ts'
 
 /** One for each (bank, unit) and its store; it remembers nothing that the store does not hold. */
@@ -61,6 +62,7 @@ export class BankEngine {
       case 'void': return voidContract(this.#bank, request)
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
+      case 'refund': return refund(this.#bank, request)
     }
   }
 }

@@ -11,10 +11,11 @@
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
  * | `spent` ‖ coinId | Spent | the coin is redeemed, and for what |
- * | `output` ‖ H(output) | id of withdrawal, contract or coin | this blinded message is signed |
+ * | `output` ‖ H(output) | id of withdrawal, contract, coin or token | this blinded message is signed |
  * | `reclaimed` ‖ coinId | Reclaimed | the answer to the reclaim of this coin |
  * | `token` ‖ serial | IssuedToken | this very token was issued |
- * | `deposit` ‖ serial | Deposited | the token was credited to its payee |
+ * | `deposit` ‖ serial | Deposited | the token was credited to its payee, or refunded to its owner |
+ * | `refunded` ‖ serial | Refunded | the answer to the refund of this token |
  * | `journal` ‖ u64 time ‖ id | JournalEntry | one movement of money, for the books |
  * | `steady-clock` | | cash/steady-clock.ts |
  */
@@ -40,6 +41,7 @@ export const outputAt = prefixed('output')
 export const reclaimedAt = prefixed('reclaimed')
 export const tokenAt = prefixed('token')
 export const depositAt = prefixed('deposit')
+export const refundedAt = prefixed('refunded')
 
 /** @param id of the movement: no two movements of one time share it */
 export function journalAt (time: number, id: Uint8Array): Uint8Array {

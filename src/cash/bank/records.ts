@@ -23,16 +23,19 @@ export const Reclaimed = record({ request: hash, signatures: list(bytes(256), MA
 export const IssuedToken = record({ token: hash, contract: hash })
 export const Deposited = record({ token: hash, time: uint() })
 
+/** `request` is H(refundMessage): the one refund that this answer belongs to. */
+export const Refunded = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
+
 /** An amount in coins of one keyset. */
 export const Part = record({ keyset: hash, amount })
 export type Part = Of<typeof Part>
 
 /**
  * One movement, in double entry. `amount` goes: credit: operator → account; withdraw: account → coins; pay: coins →
- * account; token: coins → token; deposit: token → account; exchange and reclaim: 0, coins → coins.
+ * account; token: coins → token; deposit: token → account; refund: token → coins; exchange and reclaim: 0, coins → coins.
  */
 export const JournalEntry = record({
-  kind: oneOf('credit', 'withdraw', 'pay', 'token', 'exchange', 'reclaim', 'deposit'),
+  kind: oneOf('credit', 'withdraw', 'pay', 'token', 'exchange', 'reclaim', 'deposit', 'refund'),
   amount,
   issued: list(Part, MAX_OUTPUTS),
   redeemed: list(Part, MAX_INPUTS)

@@ -17,6 +17,7 @@ import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
+import { beginRefunds, refundOne } from './refunds.ts'
 import { exchange } from './settle.ts'
 import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
@@ -112,7 +113,7 @@ export class WalletEngine {
   }
 
   /**
-   * Coins that decided contracts left over come back as fresh ones.
+   * Coins that decided contracts left over come back as fresh ones, and so do tokens that nobody turned in.
    * @returns what came back in all, and how each try went
    */
   * reclaim (): Saga<{ amount: number, results: Recovered[] }, WalletEffect> {
@@ -121,10 +122,12 @@ export class WalletEngine {
     for (let before = -1; before < results.length;) {
       before = results.length
       yield * beginReclaims(this.#wallet)
+      yield * beginRefunds(this.#wallet)
       const tried = results.map(({ entry }) => entry?.sequence)
       for (const begun of yield * openOperations()) {
-        if (begun.record.kind !== 'reclaim' || tried.includes(begun.sequence)) continue
-        results.push(yield * this.#attempt(begun, reclaimOne(this.#wallet, { ...begun, record: begun.record })))
+        if (tried.includes(begun.sequence)) continue
+        if (begun.record.kind === 'reclaim') results.push(yield * this.#attempt(begun, reclaimOne(this.#wallet, { ...begun, record: begun.record })))
+        if (begun.record.kind === 'refund') results.push(yield * this.#attempt(begun, refundOne(this.#wallet, { ...begun, record: begun.record })))
       }
     }
     const back = results.flatMap(({ entry }) => entry?.state === 'done' ? [{ value: entry.amount }] : [])
@@ -148,7 +151,7 @@ export class WalletEngine {
   * recover (): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'exchange', 'token', 'pay', 'reclaim'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'exchange', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))

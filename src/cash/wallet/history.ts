@@ -10,10 +10,10 @@ import { tokens } from './tokens.ts'
 
 export interface HistoryEntry {
   readonly sequence: number
-  readonly kind: 'withdraw' | 'exchange' | 'token' | 'pay' | 'reclaim'
-  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim). */
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'pay' | 'reclaim' | 'refund'
+  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund). */
   readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent'
-  /** In the unit's smallest coin: what was withdrawn, paid, exchanged or reclaimed. */
+  /** In the unit's smallest coin: what was withdrawn, paid, exchanged, reclaimed or refunded. */
   readonly amount: number
   readonly started: Millis
   /** Of a payment: the order, as the invoice names it; else ''. */
@@ -29,6 +29,8 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
       return { sequence, kind: 'withdraw', state: record.state, amount: total(record.withdrawal.outputs), started, order: '', contract: null }
     case 'reclaim':
       return { sequence, kind: 'reclaim', state: record.state, amount: total(record.outputs), started, order: '', contract: contractId(suite, record.contract) }
+    case 'refund':
+      return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: null }
     case 'contract': {
       const { contract, state, paid, invoice } = record
       return {
@@ -56,7 +58,7 @@ export interface Balance {
   readonly leftOver: number
   /** Coins too near their end to be spent. */
   readonly ended: number
-  /** Tokens bought and not presented. */
+  /** Tokens bought and not presented, and those on their way back. */
   readonly tokens: number
 }
 
@@ -65,7 +67,7 @@ export function * balance (wallet: Wallet): Saga<Balance> {
   const coins = yield * ownCoins()
   const sumOf = (...states: string[]): number => total(coins.filter(({ state }) => states.includes(state)))
   const available = total(coins.filter(coin => isUsable(wallet, coin, time, time)))
-  const held = (yield * tokens()).filter(({ state }) => state === 'held')
+  const held = (yield * tokens()).filter(({ state }) => state === 'held' || state === 'refunding')
   return {
     available, promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
     tokens: total(held.map(({ token }) => ({ value: token.token.amount })))

@@ -26,6 +26,16 @@ export type Promised = Of<typeof Promised>
 /** How often the coins of one contract can be replaced, at the most. */
 export const ROUNDS = 4
 
+/**
+ * `held`; `presented` at a till, outside this wallet's view; `sent` to the payee over the mixnet; `spent`, with the
+ * payee's receipt, or by the bank's word; `refunding`; `refunded`. `nonce` of the contract that bought it: the owner key derives from it.
+ */
+export const HeldToken = record({
+  token: SignedToken, nonce: hash, state: oneOf('held', 'presented', 'sent', 'spent', 'refunding', 'refunded'), invoice: nullable(SignedInvoice),
+  presentation: nullable(Presentation), paid: nullable(SignedPaid)
+})
+export type HeldToken = Of<typeof HeldToken>
+
 /** What was begun, with all that it takes to say the very same again after a crash. */
 export const Operation = variants('kind', {
   withdraw: record({
@@ -39,23 +49,18 @@ export const Operation = variants('kind', {
   reclaim: record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), contract: Contract, from: sequence, input: Input, place: Place,
     outputs: list(Output, MAX_OUTPUTS, 1), places
+  }),
+  /** A token that nobody turned in, as it `was`. */
+  refund: record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldToken, outputs: list(Output, MAX_OUTPUTS, 1), places
   })
 })
 export type Operation = Of<typeof Operation>
 export type WithdrawOperation = Operation & { kind: 'withdraw' }
 export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
+export type RefundOperation = Operation & { kind: 'refund' }
 
 /** Paid by the contract of an operation (`serial` empty), or by a token (`operation` 0). */
 export const InvoiceUse = record({ operation: sequence, serial: maybeBytes(32) })
 export type InvoiceUse = Of<typeof InvoiceUse>
-
-/**
- * `held`; `presented` at a till, outside this wallet's view; `sent` to the payee over the mixnet; `spent`, with the
- * payee's receipt. `nonce` of the contract that bought it: the owner key derives from it.
- */
-export const HeldToken = record({
-  token: SignedToken, nonce: hash, state: oneOf('held', 'presented', 'sent', 'spent'), invoice: nullable(SignedInvoice),
-  presentation: nullable(Presentation), paid: nullable(SignedPaid)
-})
-export type HeldToken = Of<typeof HeldToken>

@@ -83,6 +83,11 @@ function * signOver (wallet: Wallet, serial: Uint8Array, signed: SignedInvoice, 
   return { ...next, presentation, bytes }
 }
 
+/** The step that changes a token; it fails when it was changed meanwhile. */
+export function changeToken (was: HeldToken, next: HeldToken): Op {
+  return { op: 'swap', key: tokenAt(was.token.token.serial), was: encode(HeldToken, was), value: encode(HeldToken, next) }
+}
+
 function rewriteToken ({ bytes: was, token: { token: { serial } } }: Found, next: HeldToken): { bytes: Uint8Array, ops: Op[] } {
   const bytes = encode(HeldToken, next)
   return { bytes, ops: [{ op: 'swap', key: tokenAt(serial), was, value: bytes }] }
