@@ -33,22 +33,29 @@ type outbound struct {
 }
 
 // newLink: addresses may be empty for a neighbour that has connected to us. oneEach: a new stream for every packet, as
-// LIP-99 §7.1 has it where nothing better is done.
+// LIP-99 §7.1 has it where nothing better is done; none waits for another.
 func newLink(h host.Host, to peer.AddrInfo, oneEach bool, count func(string)) *link {
 	l := &link{queue: make(chan []byte, queueLength)}
 	go func() {
 		var out *outbound
 		for frame := range l.queue {
-			if !sendFrame(h, to, &out, frame, count) {
+			if oneEach {
+				go sendAlone(h, to, frame, count)
+			} else if !sendFrame(h, to, &out, frame, count) {
 				count("unsent")
-			}
-			if oneEach && out != nil {
-				out.stream.CloseWrite()
-				out = nil
 			}
 		}
 	}()
 	return l
+}
+
+func sendAlone(h host.Host, to peer.AddrInfo, frame []byte, count func(string)) {
+	var out *outbound
+	if !sendFrame(h, to, &out, frame, count) {
+		count("unsent")
+		return
+	}
+	out.stream.CloseWrite()
 }
 
 // send never waits: a full queue drops.

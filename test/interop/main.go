@@ -40,7 +40,7 @@ type answer struct {
 	Error string         `json:"error,omitempty"`
 }
 
-const askTimeout = 60 * time.Second
+const askTimeout = 30 * time.Second
 
 func main() {
 	vectors := flag.String("vectors", "", "check this file of vectors, and end")
