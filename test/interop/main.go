@@ -2,7 +2,10 @@
 // mixmint's mix layer against somebody else's.
 //
 //	interop -vectors FILE   check packets and SURBs against known answers
-//	interop [-one-each]     be a node; -one-each: open a stream for every packet
+//	interop [-habits …]     be a node
+//
+// Habits, separated by commas: one-each opens a stream for every packet; half-close closes its end of streams that others
+// send packets on, at once, since it has nothing to say there.
 //
 // The node prints its pool entry {peer, addresses, mixKey} when it listens. Then it takes commands, a JSON object a line,
 // and answers each with a line that has the same id; in the order in which they are done. It ends with its stdin.
@@ -21,6 +24,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,13 +48,13 @@ const askTimeout = 30 * time.Second
 
 func main() {
 	vectors := flag.String("vectors", "", "check this file of vectors, and end")
-	oneEach := flag.Bool("one-each", false, "open a stream for every packet")
+	habits := flag.String("habits", "", "one-each, half-close")
 	flag.Parse()
 	var err error
 	if *vectors != "" {
 		err = runVectors(*vectors)
 	} else {
-		err = runNode(*oneEach)
+		err = runNode(strings.Split(*habits, ","))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,8 +74,8 @@ func runVectors(path string) error {
 	return nil
 }
 
-func runNode(oneEach bool) error {
-	n, err := newNode(oneEach)
+func runNode(habits []string) error {
+	n, err := newNode(habits)
 	if err != nil {
 		return err
 	}

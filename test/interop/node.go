@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ type node struct {
 	host    host.Host
 	self    entry
 	private []byte // X25519
-	oneEach bool
+	habits  []string
 
 	mu      sync.Mutex
 	links   map[peer.ID]*link
@@ -48,7 +49,7 @@ type waiting struct {
 	reply   chan []byte
 }
 
-func newNode(oneEach bool) (*node, error) {
+func newNode(habits []string) (*node, error) {
 	h, err := newHost()
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func newNode(oneEach bool) (*node, error) {
 		return nil, err
 	}
 	n := &node{
-		host: h, private: private, oneEach: oneEach,
+		host: h, private: private, habits: habits,
 		self:  entry{Peer: h.ID().String(), MixKey: hex.EncodeToString(public)},
 		links: map[peer.ID]*link{}, seen: map[string]bool{}, waiting: map[string]waiting{}, counts: map[string]int{},
 	}
@@ -68,6 +69,9 @@ func newNode(oneEach bool) (*node, error) {
 	}
 	h.SetStreamHandler(mixProtocol, func(stream network.Stream) {
 		n.count("accepted")
+		if slices.Contains(habits, "half-close") {
+			stream.CloseWrite()
+		}
 		readPackets(stream, n.onPacket, n.count)
 	})
 	return n, nil
@@ -191,7 +195,7 @@ func (n *node) linkTo(to peer.AddrInfo) *link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.links[to.ID] == nil {
-		n.links[to.ID] = newLink(n.host, to, n.oneEach, n.count)
+		n.links[to.ID] = newLink(n.host, to, slices.Contains(n.habits, "one-each"), n.count)
 	}
 	return n.links[to.ID]
 }

@@ -260,7 +260,7 @@ describe.skipIf(program === '')('with nodes in Go', { timeout: 120_000 }, () => 
   })
 
   test('a neighbour may open a stream for each of its packets, and many at one time', async () => {
-    const spendthrift = await GoNode.start(program, ['-one-each'])
+    const spendthrift = await GoNode.start(program, ['-habits', 'one-each'])
     try {
       const [relay, answerer] = [await ours(3), await server(3)]
       introduce(relay, answerer, spendthrift, ...go)
@@ -272,6 +272,18 @@ describe.skipIf(program === '')('with nodes in Go', { timeout: 120_000 }, () => 
       expect(await spendthrift.count('opened')).toBe(24)
     } finally {
       await spendthrift.stop()
+    }
+  })
+
+  test('a neighbour may close its end of a stream on which it has nothing to say', async () => {
+    const relays = await Promise.all([1, 2].map(async () => await GoNode.start(program, ['-habits', 'half-close'])))
+    try {
+      const [asker, answerer] = [await ours(3), await server(3)]
+      introduce(asker, answerer, ...relays)
+      introduce(answerer, asker, ...relays)
+      for (const text of ['one', 'two', 'three']) expect(await ask(asker, answerer.peerId.toString(), GREET, utf8(text))).toEqual(utf8(`hello ${text}`))
+    } finally {
+      await Promise.all(relays.map(async node => { await node.stop() }))
     }
   })
 })
