@@ -72,7 +72,6 @@ func (l *link) send(body []byte) bool {
 func sendFrame(h host.Host, to peer.AddrInfo, out **outbound, frame []byte, count func(string)) bool {
 	for try := 0; try < attempts; try++ {
 		if *out != nil && (*out).over.Load() {
-			(*out).stream.CloseWrite()
 			*out = nil
 		}
 		if *out == nil {
@@ -107,6 +106,7 @@ func open(h host.Host, to peer.AddrInfo, count func(string)) (*outbound, error) 
 	go func() {
 		io.Copy(io.Discard, stream) // nothing is said there; it ends when the neighbour ends it
 		out.over.Store(true)
+		stream.CloseWrite()
 		count("ended")
 	}()
 	return out, nil

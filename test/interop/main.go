@@ -1,4 +1,4 @@
-// A small node of LIBP2P-MIX (LIP-99, /mix/1.0.0) on go-libp2p, made from the specification alone, for tests of
+// A small node of LIBP2P-MIX (LIP-99, /mix/1.0.0) on go-libp2p, written from the specification, for tests of
 // mixmint's mix layer against somebody else's.
 //
 //	interop -vectors FILE   check packets and SURBs against known answers

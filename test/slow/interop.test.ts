@@ -4,7 +4,7 @@
  * and nobody else anything.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,11 +17,12 @@ import { concat, fromHex, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { lengthPrefixed, type MixInit, type MixPoolEntry } from '@mixmint/mixnet'
 import { entryBlock } from '@mixmint/mixnet/pool/entry'
 import { parseEntry } from '@mixmint/mixnet/service/mix-pool'
-import { encodeMessage } from '@mixmint/mixnet/sphinx/message'
+import { dataCapacity, encodeMessage } from '@mixmint/mixnet/sphinx/message'
 import { wrap } from '@mixmint/mixnet/sphinx/wrap'
 import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
 import { seededRng } from '../doubles/rng.ts'
 import { buildGo, GoNode } from '../interop/go-node.ts'
+import { randomVectors } from '../interop/random-vectors.ts'
 import { mixedNode, plainNode, type MixedNode } from '../mixnet/service-nodes.ts'
 
 const VECTORS = fileURLToPath(new URL('../vectors/lip99-sphinx.json', import.meta.url))
@@ -51,7 +52,7 @@ async function ours (pathLength: number, init: MixInit = {}, listen?: string[]):
 /** One of ours that answers; it counts how often it was asked. */
 async function server (pathLength: number): Promise<MixedNode & { asked: () => number }> {
   let asked = 0
-  const node = await ours(pathLength, { serve: { [GREET]: lengthPrefixed({ max: 3000 }) } })
+  const node = await ours(pathLength, { serve: { [GREET]: lengthPrefixed({ max: 4000 }) } })
   await node.handle(GREET, async stream => {
     asked += 1
     const lp = lpStream(stream)
@@ -108,6 +109,12 @@ describe.skipIf(program === '')('with nodes in Go', { timeout: 120_000 }, () => 
 
   test('the vectors hold in Go', () => {
     expect(execFileSync(program, ['-vectors', VECTORS], { encoding: 'utf8' })).toBe('3 vectors hold\n')
+  })
+
+  test('packets and SURBs over any path are made and peeled to the same bytes', async () => {
+    const file = join(folder, 'vectors.json')
+    writeFileSync(file, JSON.stringify(randomVectors(await defaultSuite(), chance, 100)))
+    expect(execFileSync(program, ['-vectors', file], { encoding: 'utf8' })).toBe('100 vectors hold\n')
   })
 
   describe.each([3, 4, 5])('paths of %i hops', length => {
@@ -167,12 +174,16 @@ describe.skipIf(program === '')('with nodes in Go', { timeout: 120_000 }, () => 
     }
   })
 
-  test('a request of as many bytes as a packet holds comes whole, and an answer too', async () => {
+  test('requests of all lengths come whole, up to as many bytes as a packet holds, and so do answers', async () => {
     const [asker, answerer] = [await ours(3), await server(3)]
-    introduce(asker, answerer, go[0], go[1])
-    introduce(answerer, asker, go[0], go[1])
-    const most = utf8('x'.repeat(2400))
-    expect(await ask(asker, answerer.peerId.toString(), GREET, most)).toEqual(concat(utf8('hello '), most))
+    introduce(asker, answerer, go[0], go[1], go[2])
+    introduce(answerer, asker, go[0], go[1], go[2])
+    const lengths = [1, 126, 127, 128, 129, 2000, ...[0, 1, 2, 3].map(less => dataCapacity(3968, GREET, 1) - 2 - less)]
+    for (const length of lengths) {
+      const content = chance.bytes(length)
+      expect(await ask(asker, answerer.peerId.toString(), GREET, content)).toEqual(concat(utf8('hello '), content))
+      expect(await ask(asker, go[2].entry.peer, ECHO, content)).toEqual(content)
+    }
   })
 
   test('many requests at one time, both ways over the same streams', async () => {
