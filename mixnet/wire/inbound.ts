@@ -1,6 +1,6 @@
 /**
- * The streams of `/mix/1.0.0` on which neighbours send to us: one for each, of which the newest counts. To stop in good order
- * is half of a handshake whose other half is in link.ts:
+ * The streams of `/mix/1.0.0` on which neighbours send to us: one for each, or some, where other implementations open
+ * another for every packet (LIP-99 §7.1). To stop in good order is half of a handshake whose other half is in link.ts:
  *
  *   receiver   closes its end ─────────────▶                    ─ reads to the end ─ closed
  *   sender                      keeps what it has not sent, sends what libp2p has of it, closes its end
@@ -24,51 +24,55 @@ interface Inbound { readonly from: LinkId, readonly stream: Stream, readonly don
 export class InboundStreams {
   readonly #host: StreamHost
   readonly #protocol: string
-  readonly #newest = new Map<LinkId, Inbound>()
+  readonly #most: number
+  /** By neighbour, in the order in which they came. */
+  readonly #open = new Map<LinkId, Inbound[]>()
   readonly #reading = new Set<Inbound>()
   #refused = false
 
-  constructor (host: StreamHost, protocol: string) {
+  /** @param most of one neighbour, beside those that are ending */
+  constructor (host: StreamHost, protocol: string, most: number) {
     this.#host = host
     this.#protocol = protocol
+    this.#most = most
   }
 
+  /** Neighbours. */
   get size (): number {
-    return this.#newest.size
+    return this.#open.size
   }
 
   has (from: LinkId): boolean {
-    return this.#newest.has(from)
+    return this.#open.has(from)
   }
 
   /**
-   * Read packets until the neighbour closes its end, in the place of its earlier stream if there is one. Resolves when
-   * that was in good order; rejects as readFrames does.
+   * Read packets until the neighbour closes its end. Where it has too many streams, this one takes the place of the oldest,
+   * which may be dead. Resolves when it ended in good order; rejects as readFrames does.
    * @param quiet a neighbour that has been silent for so long is asked to close its end, by which no packet is lost
    */
   async read (from: LinkId, stream: Stream, limits: FrameLimits, onPacket: (packet: Uint8Array) => void | Promise<void>, quiet: Millis = Infinity): Promise<void> {
-    const before = this.#newest.get(from)?.stream
+    const before = this.#open.get(from) ?? []
     // One that is ending has only its last packets to say.
-    if (before !== undefined && !isEnding(before)) this.abort(from, new MixmintError('stream-replaced', 'peer', 'a newer stream of the same peer takes its place'))
+    const staying = before.filter(({ stream }) => !isEnding(stream))
+    if (staying.length >= this.#most) staying[0].stream.abort(new MixmintError('stream-replaced', 'peer', 'a newer stream of the same peer takes its place'))
     const silence = watch(quiet, () => { endPolitely(stream) })
     const reading = readFrames(stream, limits, packet => {
       silence.broken()
       return onPacket(packet)
     }).then(async () => { await stream.close() })
     const inbound: Inbound = { from, stream, done: reading.catch(() => {}) }
-    this.#newest.set(from, inbound)
+    this.#open.set(from, [...before, inbound])
     this.#reading.add(inbound)
     try {
       await reading
     } finally {
       silence.end()
       this.#reading.delete(inbound)
-      if (this.#newest.get(from) === inbound) this.#newest.delete(from)
+      const left = this.#open.get(from)?.filter(other => other !== inbound) ?? []
+      if (left.length > 0) this.#open.set(from, left)
+      else this.#open.delete(from)
     }
-  }
-
-  abort (from: LinkId, reason: Error): void {
-    this.#newest.get(from)?.stream.abort(reason)
   }
 
   /**

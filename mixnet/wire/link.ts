@@ -30,6 +30,11 @@ export interface LinkOptions {
 
 /** A stream that lasted this long worked: the next attempt starts with the shortest wait again. */
 const WORKED: Millis = 10_000
+/**
+ * Some implementations close their end of every stream on which they only receive. To ours that says "no more", so that
+ * on a stream which is closed before anything was sent so many packets still go: whoever stops reads them, too.
+ */
+const FAREWELL = 8
 /** Without an answer to our goodbye, what we sent has been read by then or will not be: some implementations give none. */
 const GOODBYE: Millis = 5_000
 
@@ -131,11 +136,15 @@ export class PacketLink {
       return
     }
     this.#openedAt = performance.now()
+    const { stall, onSent } = this.#options
+    let [sent, most] = [0, Infinity]
     const writer = new FrameWriter(stream, () => {
-      const next = this.#queue.shift()
-      if (next !== undefined) this.#options.onSent()
-      return next?.packet
-    }, this.#options.stall)
+      const next = sent < most ? this.#queue.shift() : undefined
+      if (next === undefined) return undefined
+      sent += 1
+      onSent()
+      return next.packet
+    }, stall)
     this.#writer = writer
     this.#streams.add(stream)
     stream.addEventListener('message', () => {
@@ -148,8 +157,12 @@ export class PacketLink {
     })
     // The receiver wants no more on this stream: what libp2p holds already still goes out, the rest waits for the next.
     const refused = (): void => {
+      const signal = AbortSignal.timeout(stall)
+      most = sent === 0 ? FAREWELL : sent
+      if (sent === 0) void writer.close(signal)
+      if (sent > 0) this.#failures = 0
       this.#closed(writer)
-      stream.close({ signal: AbortSignal.timeout(this.#options.stall) }).catch((error: unknown) => { stream.abort(error as Error) })
+      stream.close({ signal }).catch((error: unknown) => { stream.abort(error as Error) })
     }
     stream.addEventListener('remoteCloseWrite', refused)
     if (stream.remoteWriteStatus === 'closed') refused()

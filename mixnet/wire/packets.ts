@@ -1,6 +1,7 @@
 /**
  * Packets between neighbours, `/mix/1.0.0` (LIP-99 §5): one long-lived one-way stream for each neighbour and direction,
- * every packet a frame of exactly the network's size.
+ * every packet a frame of exactly the network's size. From others we take more streams than one: the specification has
+ * one for each packet, unless something better is done.
  *
  * Nodes of the network are dialled at the addresses that the directory gives; a packet that names another address does
  * not make us dial it. A wallet dials its gateway like any node; how a gateway serves wallets is in wallets.ts.
@@ -29,6 +30,8 @@ export interface LinkLimits {
   readonly queue: number
   /** Neighbours that may send to us at one time. */
   readonly inbound: number
+  /** Streams on which one of them may send at one time; another takes the place of its oldest. */
+  readonly streams: number
   /** A neighbour that sends nothing for so long loses its stream (and opens another when it has something to send). */
   readonly silence: Millis
   /** A packet that has begun must be complete, and a stream take what is sent, within this time. */
@@ -40,7 +43,7 @@ export interface LinkLimits {
 }
 
 const LIMITS: LinkLimits = {
-  queue: 4096, inbound: 1024, silence: 600_000, stall: 30_000, dialTimeout: 5_000,
+  queue: 4096, inbound: 1024, streams: 32, silence: 600_000, stall: 30_000, dialTimeout: 5_000,
   backoff: { first: 100, most: 1_000 }, hold: 30_000
 }
 
@@ -92,14 +95,14 @@ export class PacketLinks {
   constructor (options: PacketLinksOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
-    this.#inbound = new InboundStreams(options.node, MIX_PROTOCOL)
+    this.#inbound = new InboundStreams(options.node, MIX_PROTOCOL, this.#limits.streams)
   }
 
   /** Take packets from now on. */
   async start (): Promise<void> {
-    // A stream that replaces a dead one may come before we notice that the old one is dead.
+    // As many again are ending, or dead and not noticed yet: those that libp2p refuses would be packets lost.
     await this.#options.node.handle(MIX_PROTOCOL, (stream, connection) => { this.#onStream(stream, connection) },
-      { maxInboundStreams: 2, maxOutboundStreams: 2 })
+      { maxInboundStreams: 2 * this.#limits.streams, maxOutboundStreams: 2 })
   }
 
   /** Never waits and never throws: the packet is queued, or dropped and counted. */

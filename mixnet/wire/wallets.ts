@@ -120,7 +120,7 @@ export class WalletLinks {
   constructor (options: WalletLinksOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
-    this.#inbound = new InboundStreams(options.host, MIX_PROTOCOL)
+    this.#inbound = new InboundStreams(options.host, MIX_PROTOCOL, 1)
   }
 
   /** Take wallets from now on. */

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Connection, Stream, StreamHandler } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { toHex } from '@mixmint/core/kit/bytes'
+import { concat, toHex } from '@mixmint/core/kit/bytes'
 import { dialable } from '@mixmint/mixnet/wire/peers'
 import { MIX_PROTOCOL, PacketLinks, type LinkLimits, type Neighbourhood } from '@mixmint/mixnet/wire/packets'
 import { freshIdentity } from '../../nodes/identity.ts'
@@ -154,6 +154,21 @@ describe('between two nodes', () => {
     expect(a.links.counts()).toEqual({ received: 0, sent: 0, queued: 0, unsent: 0, dropped: { 'link-full': 2, 'no-link': 10 } })
   })
 
+  test('a receiver that closes its end of every stream at once, having nothing to say there, gets all packets, in order', async () => {
+    const a = await startEnd()
+    const other = await startHost()
+    book.set(toHex(other.peer), other.addresses())
+    const got: Uint8Array[] = []
+    await other.node.handle(MIX_PROTOCOL, async stream => {
+      stream.addEventListener('message', ({ data }) => { got.push(data.subarray().slice()) })
+      await stream.close()
+    })
+    for (const number of upTo(50)) a.links.send(toHex(other.peer), packet(number))
+    await until(() => got.reduce((sum, { length }) => sum + length, 0) === 50 * (2 + 4608))
+    expect(concat(...got)).toEqual(concat(...upTo(50).flatMap(number => [Uint8Array.of(0x80, 0x24), packet(number)])))
+    expect(a.links.counts()).toMatchObject({ sent: 50, queued: 0, dropped: { 'no-link': 0 } })
+  })
+
   test('a peer without an address is no neighbour, connected or not; nor is a name that is no peer id', async () => {
     const [a, b] = [await startEnd(), await startEnd({ listed: false })]
     b.links.keep(a.id)
@@ -219,15 +234,44 @@ describe('hostile peers', () => {
     expect(b.meter.of('mix_streams_refused', { reason: 'stranger' })).toBe(1)
   })
 
-  test('more neighbours than the limit are refused; a second stream of one takes the place of the first', async () => {
-    const b = await startEnd({ limits: { inbound: 1 } })
+  test('more neighbours than the limit are refused; of more streams of one the oldest gives way', async () => {
+    const b = await startEnd({ limits: { inbound: 1, streams: 2 } })
     const [one, two] = [await startHost(), await startHost()]
     const first = await rawStream(one, b.host, MIX_PROTOCOL)
-    const second = await rawStream(one, b.host, MIX_PROTOCOL)
+    const others = [await rawStream(one, b.host, MIX_PROTOCOL)]
+    expect(first.status).toBe('open')
+    others.push(await rawStream(one, b.host, MIX_PROTOCOL))
     await closed(first)
     await closed(await rawStream(two, b.host, MIX_PROTOCOL))
     expect(b.meter.of('mix_streams_refused', { reason: 'links-full' })).toBe(1)
-    expect(second.status).toBe('open')
+    // What comes on either is taken, and as long as one is left the neighbour has its place.
+    for (const [i, stream] of others.entries()) stream.send(concat(Uint8Array.of(0x80, 0x24), packet(i)))
+    await until(() => b.got.length === 2)
+    await others[1].close()
+    await closed(await rawStream(two, b.host, MIX_PROTOCOL))
+    expect(others[0].status).toBe('open')
+    await others[0].close()
+    await until(() => streams(b) === 0)
+    const later = await rawStream(two, b.host, MIX_PROTOCOL)
+    later.send(concat(Uint8Array.of(0x80, 0x24), packet(2)))
+    await until(() => b.got.length === 3)
+  })
+
+  test('a neighbour that opens a stream for each of its packets, all at one time, loses none', async () => {
+    const b = await startEnd()
+    const one = await startHost()
+    // Of streams that come with a connection libp2p itself takes ten.
+    await (await rawStream(one, b.host, MIX_PROTOCOL)).close()
+    await until(() => streams(b) === 0)
+    const opened = await Promise.all(upTo(32).map(async () => await rawStream(one, b.host, MIX_PROTOCOL)))
+    for (const [i, stream] of opened.entries()) {
+      stream.send(concat(Uint8Array.of(0x80, 0x24), packet(i)))
+      void stream.close()
+    }
+    await until(() => b.got.length === 32)
+    expect(numbers(b).sort((x, y) => x - y)).toEqual(upTo(32))
+    await until(() => streams(b) === 0)
+    expect(b.meter.of('mix_streams_broken', { reason: 'stream-replaced' })).toBe(0)
   })
 
   test('a peer that connects and says nothing loses its stream, then its connection', async () => {
