@@ -21,7 +21,7 @@ import type { Choice } from './agreement.ts'
 import { Archive } from './archive.ts'
 import { Ballot, forgetBallots, storedBallots } from './ballot.ts'
 import { Colleagues, type Colleague } from './colleagues.ts'
-import { checkParameters, documentStatement, DOCUMENT_LIMIT, signDocument, type Trust } from './document.ts'
+import { checkParameters, documentStatement, DOCUMENT_LIMIT, signDocument, trustAt, type Trust } from './document.ts'
 import { epochAt, epochEnd, epochStart, lead, patience } from './epoch.ts'
 import { Evidence } from './evidence.ts'
 import { ask, takeUp, type AuthorityEffect } from './exchange.ts'
@@ -33,12 +33,14 @@ import { makeVote, Vote } from './vote.ts'
 
 export interface AuthorityConfig {
   readonly key: Ed25519KeyPair
-  /** The network, and the keys of all authorities, this one's among them. */
+  /** The network, and the keys of all authorities, this one's among them. Out of its term it signs nothing, and hears. */
   readonly trust: Trust
   readonly parameters: Parameters
   readonly admitted: readonly Admission[]
   /** After a start, how long to wait for admitted nodes that have not published before a vote is cast without them, in ms. */
   readonly bootstrapWait: number
+  /** Nothing is said of earlier epochs: of what may have been said of them the store knows nothing. */
+  readonly signsFrom?: number
   readonly checkService?: CheckService
 }
 
@@ -97,6 +99,7 @@ export class Authority {
     this.#started = this.#stirred = yield * clock()
     yield * this.#register.open()
     yield * this.#archive.open()
+    yield * this.#archive.raise((this.#config.signsFrom ?? 0) - 1)
     yield * this.evidence.open()
   }
 
@@ -206,6 +209,11 @@ export class Authority {
     return Math.min(most, Math.max(SOON, (now - this.#stirred) / 4))
   }
 
+  #isInOffice (epoch: number): boolean {
+    const { trust, key } = this.#config
+    return trustAt(trust, epoch).authorities.some(each => equal(each, key.publicKey))
+  }
+
   #isBegun (epoch: number, now: Millis): boolean {
     return now >= epochStart(this.#parameters, epoch) - lead(this.#parameters)
   }
@@ -214,7 +222,7 @@ export class Authority {
     const known = this.#ballots.get(epoch)
     if (known !== undefined) return known
     const { trust, parameters, key, checkService } = this.#config
-    const ballot = new Ballot(this.#suite, { network: trust.network, epoch, parameters, trust, key, ...(checkService === undefined ? {} : { checkService }) })
+    const ballot = new Ballot(this.#suite, { network: trust.network, epoch, parameters, trust: trustAt(trust, epoch), key, ...(checkService === undefined ? {} : { checkService }) })
     yield * ballot.open(now, each => this.#archive.of(each))
     // Another may have opened it meanwhile.
     const first = this.#ballots.get(epoch) ?? ballot
@@ -226,6 +234,7 @@ export class Authority {
     const ballot = yield * this.#ballot(epoch, now)
     const { agreement } = ballot
     if (this.#archive.of(epoch) !== null) return now + RETRY // signed: the others' signatures are to come
+    if (!this.#isInOffice(epoch)) return now + RETRY // heard from those who are
     yield * this.#vote(ballot, now)
     const isLiar = (authority: Uint8Array): boolean => this.evidence.convicts(authority, epoch)
     for (;;) {

@@ -8,7 +8,7 @@ import type { BatchResult, Log, Millis, Op, Store } from '@mixmint/core/kit/port
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
 import { Authority, type AuthorityConfig } from '@mixmint/mixnet/directory/authority'
-import { documentHash, documentStatement, verifyTimeless } from '@mixmint/mixnet/directory/document'
+import { documentHash, documentStatement, trustOf, verifyTimeless, type Term, type Trust } from '@mixmint/mixnet/directory/document'
 import type { AuthorityEffect } from '@mixmint/mixnet/directory/exchange'
 import type { SignedDescriptor, SignedDocument } from '@mixmint/mixnet/directory/formats'
 import { DirectoryReply, DirectoryRequest } from '@mixmint/mixnet/directory/messages'
@@ -73,18 +73,20 @@ export class Council {
   readonly words = new Map<string, string>()
   /** Every signature on a document that anybody has shown, by epoch and document. */
   readonly signatures = new Map<string, Set<string>>()
+  readonly trust: Trust
   readonly #descriptors = new Map<string, SignedDescriptor>()
 
-  private constructor (suite: Suite, n: number, nodes: readonly Placed[]) {
+  private constructor (suite: Suite, n: number, nodes: readonly Placed[], terms: ReadonlyArray<Partial<Term>>) {
     this.suite = suite
     this.keys = authorityKeys(suite, n)
+    this.trust = trustOf(NETWORK, this.keys.map(({ publicKey }, i) => ({ key: publicKey, ...terms[i] })))
     this.nodes = nodes
   }
 
-  static async of (suite: Suite, n: number, { nodes = testNetwork(1), config = () => ({}), at = NOW }: {
-    nodes?: readonly Placed[], config?: (i: number) => Partial<AuthorityConfig>, at?: Millis
+  static async of (suite: Suite, n: number, { nodes = testNetwork(1), config = () => ({}), at = NOW, terms = [] }: {
+    nodes?: readonly Placed[], config?: (i: number) => Partial<AuthorityConfig>, at?: Millis, terms?: ReadonlyArray<Partial<Term>>
   } = {}): Promise<Council> {
-    const council = new Council(suite, n, nodes)
+    const council = new Council(suite, n, nodes, terms)
     for (const [i, key] of council.keys.entries()) {
       const own: AuthorityConfig = {
         key, trust: council.trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000, ...config(i)
@@ -94,10 +96,6 @@ export class Council {
       await council.run(i, council.seats[i].authority.open())
     }
     return council
-  }
-
-  get trust (): { network: string, authorities: Uint8Array[] } {
-    return { network: NETWORK, authorities: this.keys.map(({ publicKey }) => publicKey) }
   }
 
   get honest (): number[] {
