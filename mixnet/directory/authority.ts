@@ -255,6 +255,8 @@ export class Authority {
     if (!ballot.mayVote || (cast !== null && (!ballot.isStuck(now) || now < this.#lastCast + RETRY))) return
     const listing = this.#register.listing(epoch)
     if (cast === null && !this.#isDue(listing, now)) return
+    // By a wrong clock it would list other descriptors than are due, and in other epochs than there are.
+    if (this.others.some(other => !this.#colleagues.knows(other)) || this.#colleagues.ourClock !== 'right') return
     if (!this.#register.isUsable(listing)) {
       this.#meter.count('directory_unusable')
       return

@@ -119,6 +119,11 @@ export class Council {
     return (await this.run(i, this.seats[i].authority.pull(this.keys[j].publicKey))).news
   }
 
+  /** Each asks each once: before that nobody votes. */
+  async acquaint (): Promise<void> {
+    for (const i of this.seats.keys()) for (const j of this.seats.keys()) if (i !== j) await this.pull(i, j)
+  }
+
   /** As a process would: at a loss of power it starts again. */
   async crashing (i: number, step: () => Promise<unknown>): Promise<void> {
     const { authority } = this.seats[i]

@@ -158,11 +158,13 @@ describe('a lie', () => {
       const mine = statement(all, what, 0, values[equal(asker, all.keys[0].publicKey) ? 0 : 1])
       return what === 'vote' ? reply : { ...reply, statements: [mine, ...reply.statements.filter(({ statement: said, authority }) => said.what !== what || toHex(authority) !== liarName(all))] }
     })
+    await council.acquaint()
     if (what === 'vote') {
       // Two real votes: its engine begins anew on an empty disk, with other nodes.
       await council.tick(3)
       await council.pull(0, 3)
       const second = await Council.of(suite, 4, TINY)
+      await second.acquaint()
       await second.publishAll(council.nodes.slice(0, 2), [3])
       second.advance(4_000)
       await second.tick(3)
@@ -260,6 +262,7 @@ describe('a lie', () => {
       }
       return null
     })
+    await council.acquaint()
     // Its newest descriptors are its own alone.
     council.advance(10)
     await council.publishAll(council.nodes, [3])
@@ -290,6 +293,7 @@ describe('a lie', () => {
 
 it('an authority on a disk that was set back hears from the others what it had said, and says nothing else', async () => {
   const council = await Council.of(suite, 4, TINY)
+  await council.acquaint()
   await council.publishAll()
   const old = await copyOf(council.seats[0].store)
   for (const link of ['1 2', '1 3', '2 1', '2 3', '3 1', '3 2']) council.cut.add(link)
