@@ -69,6 +69,8 @@ export class Council {
   readonly liars = new Map<string, Answer>()
   /** `asker asked`, both by index. */
   readonly cut = new Set<string>()
+  /** Asked for each request and each reply: is it lost on its way? */
+  loses: () => boolean = () => false
   /** What honest authorities have let out, by author and place. */
   readonly words = new Map<string, string>()
   /** Every signature on a document that anybody has shown, by epoch and document. */
@@ -194,8 +196,9 @@ export class Council {
     const { clock, store } = this.seats[i]
     return await drive(saga, { clock, rng: seededRng(1), store, wait: clock.wait }, async ({ authority, request }) => {
       const j = this.keys.findIndex(({ publicKey }) => equal(publicKey, authority))
-      if (this.cut.has(`${i} ${j}`)) return null
-      return await this.answer(j, decode(DirectoryRequest, encode(DirectoryRequest, request)), this.keys[i].publicKey)
+      if (this.cut.has(`${i} ${j}`) || this.loses()) return null
+      const reply = await this.answer(j, decode(DirectoryRequest, encode(DirectoryRequest, request)), this.keys[i].publicKey)
+      return this.loses() ? null : reply
     })
   }
 

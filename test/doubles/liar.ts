@@ -42,6 +42,7 @@ export class Liar {
       const face = { authority: new Authority(council.suite, config, new CountingMeter(), quiet), store: new MemoryStore() }
       liar.#faces.push(face)
       await liar.#run(face, face.authority.open())
+      for (const key of council.keys) if (key !== config.key) await liar.#run(face, face.authority.pull(key.publicKey))
       for (const node of view) await liar.#run(face, face.authority.handle({ op: 'publish', signed: council.descriptor(node, council.seats[index].clock.now()) }))
     }
     council.liars.set(toHex(council.keys[index].publicKey), async (asker, request) => await liar.#answer(asker, request))

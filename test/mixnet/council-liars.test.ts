@@ -15,21 +15,10 @@ import { Council, NOW, PowerStore, TINY } from '../doubles/council.ts'
 import { EPOCH, NETWORK, testDocument } from '../doubles/directory.ts'
 import { Liar } from '../doubles/liar.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
+import { randomOf } from '../doubles/rng.ts'
 
 const suite = await defaultSuite()
 const has = (council: Council) => (i: number): boolean => council.seats[i].authority.status.epoch >= EPOCH
-
-/** Mulberry32. */
-function randomOf (seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return below => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 
 /** Readers that take whatever anybody gives them. */
 class Readers {
