@@ -71,6 +71,8 @@ export class Authority {
   /** By epoch. */
   readonly #ballots = new Map<number, Ballot>()
   #started: Millis = 0
+  /** Since when the document of a ballot is valid, and which of the others have been asked since, in hexadecimal. */
+  readonly #closing = new Map<number, { readonly since: Millis, readonly asked: Set<string> }>()
   /** Have the ballots of earlier runs been looked through? */
   #swept = false
   /** When something was last heard or said: then there will be more soon. */
@@ -164,8 +166,9 @@ export class Authority {
         throw error
       }
     }
+    this.#close(now)
     yield * this.#forget(now)
-    return next
+    return Math.min(next, ...[...this.#closing.values()].map(({ since }) => since + lead(this.#parameters)))
   }
 
   /**
@@ -175,7 +178,8 @@ export class Authority {
   * pull (other: Uint8Array): Saga<{ readonly next: Millis, readonly news: boolean }, AuthorityEffect> {
     const asked = yield * clock()
     const underway = this.#underway(asked)
-    const epochs = underway.length > 0 ? underway : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
+    const heard = [...underway, ...this.#unasked(other, asked)]
+    const epochs = heard.length > 0 ? heard : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
     let news = false
     for (const epoch of epochs) {
       const reply = yield * ask(other, { op: 'agreement', epoch }, 'agreement')
@@ -185,17 +189,38 @@ export class Authority {
         return { next: now + RETRY, news }
       }
       this.#colleagues.answered(other, reply, asked, now)
-      if (underway.includes(epoch)) news = (yield * this.#hear(other, epoch, reply)) || news
+      if (heard.includes(epoch)) news = (yield * this.#hear(other, epoch, reply)) || news
+      if (!underway.includes(epoch)) this.#closing.get(epoch)?.asked.add(toHex(other))
     }
     const now = yield * clock()
     if (news) this.#stirred = now
-    return { next: this.#underway(now).length > 0 ? now + this.#interval(now) : this.#nextLead(now), news }
+    return { next: this.#underway(now).length > 0 || this.#unasked(other, now).length > 0 ? now + this.#interval(now) : this.#nextLead(now), news }
   }
 
   /** Epochs of which there should be a document by now, and is none that is valid. */
   #underway (now: Millis): number[] {
     const epoch = epochAt(this.#parameters, now)
     return [epoch, epoch + 1].filter(each => each > this.#archive.floor && this.#isBegun(each, now) && this.#archive.valid(each) === null)
+  }
+
+  /**
+   * Epochs whose document became valid since this one was asked. Until a ballot is forgotten each asks each once more: whoever said
+   * one thing to some and another to others, shortly before the end, is found out by that.
+   */
+  #unasked (other: Uint8Array, now: Millis): number[] {
+    this.#close(now)
+    return [...this.#closing].filter(([epoch, { asked }]) => this.#isClosing(epoch, now) && !asked.has(toHex(other))).map(([epoch]) => epoch)
+  }
+
+  #close (now: Millis): void {
+    if (this.others.length === 0) return
+    for (const epoch of this.#ballots.keys()) {
+      if (this.#archive.valid(epoch) !== null && !this.#closing.has(epoch)) this.#closing.set(epoch, { since: now, asked: new Set() })
+    }
+  }
+
+  #isClosing (epoch: number, now: Millis): boolean {
+    return now < (this.#closing.get(epoch)?.since ?? -Infinity) + lead(this.#parameters)
   }
 
   #nextLead (now: Millis): Millis {
@@ -334,12 +359,15 @@ export class Authority {
   /** Ballots that are over, and documents of long ago. What was signed and is forgotten must never be signed otherwise. */
   * #forget (now: Millis): Saga<void, AuthorityEffect> {
     const epoch = epochAt(this.#parameters, now)
-    const isOver = (each: number): boolean => each < epoch || this.#archive.valid(each) !== null
+    const isOver = (each: number): boolean => each < epoch || (this.#archive.valid(each) !== null && !this.#isClosing(each, now))
     if (this.#swept && ![...this.#ballots.keys()].some(isOver)) return
     const over = (yield * storedBallots()).filter(isOver)
     for (const each of over.filter(one => this.#archive.valid(one) === null)) yield * this.#archive.raise(each)
     yield * forgetBallots(over)
-    for (const each of [...this.#ballots.keys()].filter(isOver)) this.#ballots.delete(each)
+    for (const each of [...this.#ballots.keys()].filter(isOver)) {
+      this.#ballots.delete(each)
+      this.#closing.delete(each)
+    }
     yield * this.#archive.prune()
     this.#swept = true
   }

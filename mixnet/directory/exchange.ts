@@ -79,6 +79,10 @@ function * hear (exchange: Exchange, signed: SignedStatement): Saga<boolean, Aut
     if (!ballot.wantsVote(signed) || !isSigned(suite, signed)) return false
     return yield * fetchVote(exchange, signed.authority, value)
   }
+  if (what === 'document') {
+    const first = ballot.wantsSignature(signed) && isSigned(suite, signed) ? ballot.witness(signed) : null
+    return first !== null && (yield * evidence.add({ first, second: signed }))
+  }
   if ((what !== 'prevote' && what !== 'precommit') || !ballot.agreement.wants(signed) || !isSigned(suite, signed)) return false
   const first = ballot.agreement.hear(signed)
   if (first !== null) yield * evidence.add({ first, second: signed })

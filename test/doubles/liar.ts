@@ -3,6 +3,7 @@
  * shows each asker another of them, and signs whatever else it is in the mood for.
  */
 import { toHex } from '@mixmint/core/kit/bytes'
+import { isMixmintError } from '@mixmint/core/kit/errors'
 import type { Log } from '@mixmint/core/kit/ports'
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import { Authority } from '@mixmint/mixnet/directory/authority'
@@ -54,7 +55,11 @@ export class Liar {
     const { honest, keys } = this.#council
     for (const face of this.#faces) {
       await this.#run(face, face.authority.pull(keys[honest[this.#random(honest.length)]].publicKey))
-      await this.#run(face, face.authority.tick())
+      try {
+        await this.#run(face, face.authority.tick())
+      } catch (error) {
+        if (!isMixmintError(error, 'authority-forgot')) throw error // it has heard of what it signed with another face
+      }
     }
   }
 

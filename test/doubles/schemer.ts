@@ -3,6 +3,7 @@
  * some of those who ask (`half`), or for all.
  */
 import { toHex } from '@mixmint/core/kit/bytes'
+import { isMixmintError } from '@mixmint/core/kit/errors'
 import { proposalHash, type SignedProposal } from '@mixmint/mixnet/directory/agreement'
 import { documentStatement } from '@mixmint/mixnet/directory/document'
 import type { DirectoryReply, DirectoryRequest, ReplyOf } from '@mixmint/mixnet/directory/messages'
@@ -10,7 +11,7 @@ import { signStatement, type SignedStatement, type Statement } from '@mixmint/mi
 import type { Council } from './council.ts'
 
 export const SCHEMES = [
-  'votes otherwise to some', 'proposes otherwise to some', 'prevotes otherwise to some', 'precommits otherwise to some', 'signs another document for some',
+  'votes otherwise to some', 'proposes otherwise to some', 'prevotes otherwise to some', 'precommits otherwise to some', 'signs other documents',
   'shows votes of older epochs', 'lists nodes of its own', 'leaves a node out', 'votes to some only', 'gives descriptors to some only'
 ] as const
 export type Scheme = typeof SCHEMES[number]
@@ -24,6 +25,8 @@ export class Schemer {
   readonly #scheme: Scheme
   /** Its votes and statements of earlier epochs. */
   readonly #old: SignedStatement[] = []
+  /** What it said of itself, by place. */
+  readonly #told = new Map<string, Set<string>>()
   #oldVote: ReplyOf<'vote'> | null = null
 
   /** @param index a seat whose engine is configured, and told of nodes, as the scheme wants it */
@@ -37,7 +40,16 @@ export class Schemer {
   /** It hears one and speaks, as the honest do. */
   async act (): Promise<void> {
     for (const i of this.#council.honest) await this.#council.pull(this.#index, i)
-    await this.#council.tick(this.#index)
+    try {
+      await this.#council.tick(this.#index)
+    } catch (error) {
+      if (!isMixmintError(error, 'authority-forgot')) throw error // it has heard of what it signed besides
+    }
+  }
+
+  /** Has it told the honest two things of one place in this epoch? */
+  isContradictory (epoch: number): boolean {
+    return [...this.#told].some(([place, values]) => place.startsWith(`${epoch} `) && values.size > 1)
   }
 
   get #name (): string {
@@ -61,13 +73,22 @@ export class Schemer {
         return old ?? reply
       }
     }
-    return reply.is === 'agreement' && request.op === 'agreement' ? this.#bend(reply, request.epoch, isTold) : reply
+    if (reply.is !== 'agreement' || request.op !== 'agreement') return reply
+    const bent = this.#bend(reply, request.epoch, isTold)
+    const own = [...bent.statements, ...bent.proposals.map(({ signed }) => signed)].filter(({ authority }) => toHex(authority) === this.#name)
+    for (const { statement: { epoch, what, round, value } } of own) this.#note(`${epoch} ${what} ${round}`, value)
+    if (bent.document?.signatures.some(({ authority }) => toHex(authority) === this.#name) === true) this.#note(`${request.epoch} document`, bent.document.hash)
+    return bent
   }
 
-  #bend (reply: ReplyOf<'agreement'>, epoch: number, isTold: boolean): DirectoryReply {
+  #note (place: string, value: Uint8Array): void {
+    this.#told.set(place, (this.#told.get(place) ?? new Set()).add(toHex(value)))
+  }
+
+  #bend (reply: ReplyOf<'agreement'>, epoch: number, isTold: boolean): ReplyOf<'agreement'> {
     const own = reply.statements.filter(({ authority }) => toHex(authority) === this.#name)
     const others = reply.statements.filter(({ authority }) => toHex(authority) !== this.#name)
-    const otherwise = (what: Statement['what'], value: Uint8Array): DirectoryReply => ({
+    const otherwise = (what: Statement['what'], value: Uint8Array): ReplyOf<'agreement'> => ({
       ...reply, statements: [...others, ...own.map(signed => signed.statement.what === what ? this.#sign({ ...signed.statement, value }) : signed)]
     })
     const other = new Uint8Array(32).fill(9)
@@ -75,9 +96,10 @@ export class Schemer {
       case 'prevotes otherwise to some': return isTold ? otherwise('prevote', other) : reply
       case 'precommits otherwise to some': return isTold ? otherwise('precommit', other) : reply
       case 'proposes otherwise to some': return isTold ? { ...reply, proposals: reply.proposals.map(proposal => this.#reproposed(proposal)), decision: null } : reply
-      case 'signs another document for some': {
-        const { authority, signature } = this.#sign(documentStatement(this.#council.trust.network, epoch, other))
-        return isTold ? { ...reply, document: { hash: other, signatures: [{ authority, signature }] } } : reply
+      case 'signs other documents': {
+        const hash = new Uint8Array(32).fill(isTold ? 9 : 8)
+        const { authority, signature } = this.#sign(documentStatement(this.#council.trust.network, epoch, hash))
+        return { ...reply, document: { hash, signatures: [{ authority, signature }] } }
       }
       case 'votes to some only': return isTold ? { ...reply, statements: reply.statements.filter(({ statement: { what } }) => what !== 'vote'), proposals: [] } : reply
       case 'shows votes of older epochs': {

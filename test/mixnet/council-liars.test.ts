@@ -12,7 +12,7 @@ import { Document, type SignedDocument } from '@mixmint/mixnet/directory/formats
 import type { DirectoryReply, ReplyOf } from '@mixmint/mixnet/directory/messages'
 import { contradict, signStatement, verifyEquivocation, type Statement } from '@mixmint/mixnet/directory/statement'
 import { Council, NOW, PowerStore, TINY } from '../doubles/council.ts'
-import { EPOCH, NETWORK, testDocument } from '../doubles/directory.ts'
+import { EPOCH, NETWORK, PARAMETERS, testDocument } from '../doubles/directory.ts'
 import { Liar } from '../doubles/liar.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { randomOf } from '../doubles/rng.ts'
@@ -208,6 +208,42 @@ describe('a lie', () => {
     await council.pull(1, 0)
     expect(council.seats[1].authority.evidence.proofs).toHaveLength(1)
     await run(council)
+  })
+
+  it('told at the very last, one thing to one and another to another, comes out when they ask each other once more', async () => {
+    const council = await withLiar((reply, asker, all) => {
+      const hash = new Uint8Array(32).fill(equal(asker, all.keys[0].publicKey) ? 1 : 2)
+      const { authority, signature } = statement(all, 'document', 0, hash)
+      return { ...reply, document: { hash, signatures: [{ authority, signature }] } }
+    })
+    // The honest without the liar, until each has signed and number 2 has seen all three signatures, and only that one.
+    for (const i of [0, 1, 2]) council.cut.add(`${i} 3`)
+    await council.acquaint()
+    const hasSigned = (i: number): boolean => council.words.has(`${toHex(council.keys[i].publicKey)} document ${EPOCH}`)
+    for (let k = 0; !has(council)(2); k++) {
+      for (const i of [0, 1, 2]) {
+        for (const j of [0, 1, 2]) if (i !== j && (i === 2 || !hasSigned(i))) await council.pull(i, j)
+        await council.tick(i)
+      }
+      council.advance(500)
+      if (k > 60) throw new Error('not signed')
+    }
+    expect([0, 1].filter(has(council))).toEqual([])
+    council.cut.clear()
+    for (const i of [0, 1]) {
+      await council.pull(i, 3)
+      await council.pull(i, 2)
+    }
+    expect([0, 1].filter(has(council))).toEqual([0, 1])
+    const held = (): number[] => council.honest.filter(i => council.seats[i].authority.evidence.convicts(council.keys[3].publicKey, EPOCH))
+    for (const [i, j] of [[0, 1], [1, 0], [2, 0], [2, 1]]) await council.pull(i, j)
+    expect(held()).toEqual([0, 1, 2])
+    // It ends: an eighth of an epoch later nothing is left of the ballot.
+    council.advance(PARAMETERS.epochLength / 8)
+    for (const i of council.honest) {
+      await council.tick(i)
+      expect(await council.answer(i, { op: 'agreement', epoch: EPOCH })).toMatchObject({ statements: [], proposals: [] })
+    }
   })
 
   it('forged in others\' names, or of other epochs, is not even heard', async () => {

@@ -20,7 +20,7 @@ import { CONTRADICTIONS, Schemer, SCHEMES, type Scheme } from '../doubles/scheme
 const suite = await defaultSuite()
 const { epochLength } = PARAMETERS
 const LEAD = epochLength / 8
-const RUNS = 40
+const RUNS = 6
 const OWN: Placed[] = ['mix of its own', 'another', 'a third'].map(name => ({ node: testNode(name), layer: 1, change: {} }))
 /** The one that leads the first round of EPOCH. */
 const LIAR = authorityKeys(suite, 4).map(({ publicKey }, i) => ({ publicKey, i })).sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))[EPOCH % 4].i
@@ -30,7 +30,7 @@ const HONEST = [0, 1, 2, 3].filter(i => i !== LIAR)
 const listOf = (scheme: Scheme): readonly Placed[] =>
   scheme === 'lists nodes of its own' ? [...TINY.nodes, ...OWN] : scheme === 'leaves a node out' ? TINY.nodes.slice(0, 2) : TINY.nodes
 
-async function seat (scheme: Scheme, random: (below: number) => number): Promise<{ council: Council, act: () => Promise<void> }> {
+async function seat (scheme: Scheme, random: (below: number) => number): Promise<{ council: Council, act: () => Promise<void>, lied: (epoch: number) => boolean }> {
   const list = listOf(scheme)
   const council = await Council.of(suite, 4, {
     ...TINY, config: i => ({ ...TINY.config(), ...(i === LIAR ? { admitted: list.map(node => admissionOf(node)) } : {}) })
@@ -38,10 +38,10 @@ async function seat (scheme: Scheme, random: (below: number) => number): Promise
   await council.acquaint()
   if (scheme === 'votes otherwise to some') {
     const liar = await Liar.seat(council, LIAR, [TINY.nodes, TINY.nodes.slice(0, 2)], random)
-    return { council, act: async () => { await liar.act() } }
+    return { council, act: async () => { await liar.act() }, lied: () => true }
   }
   const schemer = new Schemer(council, LIAR, scheme)
-  return { council, act: async () => { await schemer.act() } }
+  return { council, act: async () => { await schemer.act() }, lied: epoch => schemer.isContradictory(epoch) }
 }
 
 /** @returns the epochs in which somebody honest holds a proof, each checked from its bytes alone */
@@ -58,9 +58,9 @@ function proven (council: Council): Set<number> {
   return epochs
 }
 
-async function history (scheme: Scheme, seed: number): Promise<Set<number>> {
+async function history (scheme: Scheme, seed: number): Promise<{ proofs: Set<number>, lied: boolean }> {
   const random = randomOf(seed)
-  const { council, act } = await seat(scheme, random)
+  const { council, act, lied } = await seat(scheme, random)
   const readers = [0, 1, 2, 3].map(() => new DirectoryClient(suite, council.trust))
   for (const epoch of [EPOCH, EPOCH + 1]) {
     if (epoch > EPOCH) council.advance(epoch * epochLength - LEAD - council.seats[0].clock.now())
@@ -68,16 +68,19 @@ async function history (scheme: Scheme, seed: number): Promise<Set<number>> {
     await council.publishAll(listOf(scheme), [LIAR])
     for (let k = random(60); k > 0; k--) {
       const i = HONEST[random(3)]
-      if (random(12) === 0) council.seats[i].store.fails = { inBatches: 1 + random(3), kept: random(2) === 0 }
+      // What somebody heard and has not passed on is gone with its process: in the first epoch there is none of that.
+      if (epoch > EPOCH && random(12) === 0) council.seats[i].store.fails = { inBatches: 1 + random(3), kept: random(2) === 0 }
       if (random(3) === 0) await act()
       else if (random(2) === 0) await council.crashing(i, async () => await council.tick(i))
       else if (random(10) > 0) await council.crashing(i, async () => await council.pull(i, (i + 1 + random(3)) % 4))
       council.advance(random(300))
     }
     for (const { store } of council.seats) store.fails = { inBatches: 0, kept: false }
-    for (let k = 0; HONEST.some(i => council.seats[i].authority.status.epoch < epoch); k++) {
+    // Once more round, so that all are asked once since.
+    for (let k = 0, after = 0; after < 2; k++) {
+      if (HONEST.every(i => council.seats[i].authority.status.epoch >= epoch)) after += 1
       await act()
-      await council.settle(() => HONEST.every(i => council.seats[i].authority.status.epoch >= epoch), { rounds: 1, step: 400 }).catch((error: unknown) => { if (k > 200) throw error })
+      await council.settle(() => false, { rounds: 1, step: 400 }).catch((error: unknown) => { if (k > 200) throw error })
     }
     const documents = new Set<string>()
     for (const [i, reader] of readers.entries()) {
@@ -95,14 +98,23 @@ async function history (scheme: Scheme, seed: number): Promise<Set<number>> {
     expect(documents.size).toBe(1)
     expect(council.valid(epoch, quorum(4))).toHaveLength(1)
   }
-  return proven(council)
+  return { proofs: proven(council), lied: lied(EPOCH) }
 }
 
 describe.each(SCHEMES)('one of four that %s', scheme => {
+  let lies = 0
+
   it.each(Array.from({ length: RUNS }, (_, seed) => seed))('brings no reader another document, and the honest go on (%i)', async seed => {
-    const epochs = await history(scheme, 1000 * SCHEMES.indexOf(scheme) + seed)
-    // Only who says two things says them to be proven.
-    if (CONTRADICTIONS.includes(scheme)) expect([...epochs]).toContain(EPOCH)
-    else if (scheme !== 'shows votes of older epochs') expect([...epochs]).toEqual([])
+    const { proofs, lied } = await history(scheme, 1000 * SCHEMES.indexOf(scheme) + seed)
+    if (CONTRADICTIONS.includes(scheme)) {
+      expect(proofs.has(EPOCH)).toBe(lied)
+      lies += Number(lied)
+    } else if (scheme !== 'shows votes of older epochs') {
+      expect([...proofs]).toEqual([])
+    }
+  })
+
+  it('said two things in most of these histories, if that is its scheme', () => {
+    if (CONTRADICTIONS.includes(scheme)) expect(lies).toBeGreaterThan(RUNS / 2)
   })
 })
