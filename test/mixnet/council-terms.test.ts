@@ -4,6 +4,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { DirectoryClient } from '@mixmint/mixnet/directory/client'
 import { quorum, trustAt, trustOf, verifyDocument, type Term } from '@mixmint/mixnet/directory/document'
+import { signStatement } from '@mixmint/mixnet/directory/statement'
 import { Council, PowerStore, TINY } from '../doubles/council.ts'
 import { authorityKeys, EPOCH, NETWORK, PARAMETERS, START } from '../doubles/directory.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
@@ -77,6 +78,21 @@ describe('from one epoch to the next', () => {
     await council.settle(() => [0, 1, 2, 4].every(i => council.seats[i].authority.status.epoch === EPOCH + 2), { step: 400 })
     expect(council.valid(EPOCH + 2, 3)).toHaveLength(1)
     expect((await council.get(4, EPOCH + 1))?.document.epoch).toBe(EPOCH + 1)
+  })
+
+  it('what one says that is not in office is not heard', async () => {
+    const council = await Council.of(suite, 5, { ...TINY, terms: termsOf(5, { 3: [0, EPOCH] }) })
+    council.liars.set(toHex(council.keys[3].publicKey), async (_asker, request) => {
+      const reply = await council.run(3, council.seats[3].authority.handle(request))
+      const statement = { network: NETWORK, epoch: EPOCH, what: 'prevote' as const, round: 0, value: new Uint8Array(32) }
+      return reply.is === 'agreement' ? { ...reply, statements: [signStatement(suite, council.keys[3], statement), ...reply.statements] } : reply
+    })
+    await council.publishAll()
+    for (const i of [0, 1, 2, 4]) await council.tick(i)
+    await council.pull(0, 3)
+    const shown = await council.answer(0, { op: 'agreement', epoch: EPOCH })
+    if (shown?.is !== 'agreement') throw new Error('no agreement')
+    expect(shown.statements.filter(({ authority }) => toHex(authority) === toHex(council.keys[3].publicKey))).toEqual([])
   })
 
   it('signatures of those not in office count for nothing, at readers and at authorities', async () => {
