@@ -8,6 +8,7 @@ import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import { ALL_WALLETS } from '@mixmint/mixnet/abuse/rate-limit'
+import { isInOffice, type Term } from '@mixmint/mixnet/directory/document'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import { networkParameters, PARAMETER_NAMES } from './parameters.ts'
 
@@ -18,7 +19,7 @@ const PROFILES = ['default', 'demo'] as const
 /** Who signs the directory, and where it is found. Public; everyone on the network has the same. */
 export interface NetworkConfig {
   readonly network: string
-  readonly authorities: ReadonlyArray<{ readonly key: Uint8Array, readonly address: string }>
+  readonly authorities: ReadonlyArray<{ readonly key: Uint8Array, readonly address: string } & Term>
 }
 
 /** One admitted node, in the authority's list. `layer` fixes a mix to a layer. */
@@ -41,6 +42,8 @@ export interface NodeConfig {
   readonly parameters: Parameters
   readonly admit: readonly Admission[]
   readonly bootstrapWait: number
+  /** An authority whose store was lost, or is an old one, says nothing of earlier epochs. */
+  readonly signsFrom: number
   /** A mix that stops lets the packets inside leave in their time, for so long at most, ms. */
   readonly drainLimit: number
   /** What a gateway takes from all its wallets together, packets a second. */
@@ -64,7 +67,7 @@ type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'table' | 'tables'
 type Shape = Record<string, Kind>
 
 const SHAPES: Record<Role, Shape> = {
-  authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', admit: 'tables' },
+  authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
@@ -80,14 +83,19 @@ function bad (file: string, why: string): MixmintError {
 export function readNetwork (file: string): NetworkConfig {
   const raw = readToml(file, 'no-such-network')
   check(file, raw, { network: 'text', authority: 'tables' })
-  const authorities = tables(file, raw.authority, { key: 'text', address: 'text' }, 'authority')
+  const authorities = tables(file, raw.authority, { key: 'text', address: 'text', from: 'uint', until: 'uint' }, 'authority')
   if (authorities.length === 0) throw bad(file, 'at least one [[authority]] with key and address is wanted')
   const keys = authorities.map(a => text(file, a, 'key'))
   if (new Set(keys).size < keys.length) throw bad(file, 'authority.key: an authority is listed twice')
-  return {
-    network: text(file, raw, 'network'),
-    authorities: authorities.map((a, i) => ({ key: key(file, 'authority.key', keys[i]), address: text(file, a, 'address') }))
-  }
+  const read = authorities.map((a, i) => ({
+    key: key(file, 'authority.key', keys[i]), address: text(file, a, 'address'),
+    from: uint(file, a, 'from', 0), until: a.until === undefined ? Infinity : uint(file, a, 'until', 0)
+  }))
+  if (read.some(({ from, until }) => from >= until)) throw bad(file, 'authority.until: it comes after from, the first epoch of that authority')
+  const changes = read.flatMap(({ from, until }) => Number.isFinite(until) ? [from, until] : [from])
+  const empty = changes.find(epoch => epoch >= Math.min(...changes) && !read.some(term => isInOffice(term, epoch)))
+  if (empty !== undefined) throw bad(file, `authority: nobody is in office in epoch ${empty}`)
+  return { network: text(file, raw, 'network'), authorities: read }
 }
 
 /** @throws no-such-node, no-such-network, bad-config (operator) */
@@ -118,6 +126,7 @@ export function readNode (dir: string): NodeConfig {
       return { peer: text(file, a, 'peer'), role: as, kind: text(file, a, 'kind', ''), layer: a.layer === undefined ? undefined : uint(file, a, 'layer', 0) }
     }),
     bootstrapWait: uint(file, own, 'bootstrapWait', 60_000),
+    signsFrom: uint(file, own, 'signsFrom', 0),
     drainLimit: uint(file, own, 'drainLimit', DRAIN_LIMIT),
     walletPackets,
     unit: text(file, own, 'unit', 'cent'),

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { noStore } from '@mixmint/core/kit/no-store'
-import { signers } from '@mixmint/mixnet/directory/document'
+import { signers, trustAt, trustOf } from '@mixmint/mixnet/directory/document'
 import { formatTarget } from '@mixmint/mixnet/wire/peers'
 import { sleep, systemClock, systemRng } from './clock.ts'
 import { readNetwork } from './config.ts'
@@ -30,7 +30,7 @@ export async function showDirectory (net: string): Promise<ShownDirectory> {
   })
   try {
     const view = await participant.ready(PATIENCE)
-    const authorities = network.authorities.map(({ key }) => key)
+    const { authorities } = trustAt(trustOf(network.network, network.authorities), view.epoch)
     return {
       network: view.network,
       epoch: view.epoch,

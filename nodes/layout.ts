@@ -116,7 +116,8 @@ export function centerId (suite: Suite, peer: Uint8Array): Uint8Array {
 const LOWEST_PORT = 20_000
 const HIGHEST_PORT = 32_000
 
-async function freePorts (count: number): Promise<number[]> {
+/** TCP ports of 127.0.0.1 that nobody uses. @throws no-free-port (operator) */
+export async function freePorts (count: number): Promise<number[]> {
   const found: number[] = []
   const from = randomInt(LOWEST_PORT, HIGHEST_PORT)
   for (let i = 0; found.length < count; i++) {

@@ -13,11 +13,13 @@ import type { AskCenter } from '@mixmint/core/cash/certify'
 import { BankListing, CenterListing, MerchantListing } from '@mixmint/core/cash/formats'
 import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { Registry } from '@mixmint/core/cash/registry'
+import { trustOf } from '@mixmint/mixnet/directory/document'
 import type { MixKeyStore, Rotation } from '@mixmint/mixnet/directory/keys'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import type { LinkId } from '@mixmint/mixnet/mixing/engine'
-import { answerAsMirror, askOver, serveDirectory, type Ask } from '@mixmint/mixnet/wire/directory'
+import { answerAsMirror, askOver, serveDirectory } from '@mixmint/mixnet/wire/directory'
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
+import { whoIsInOffice } from '@mixmint/mixnet/wire/directory-publisher'
 import { entryOf, groupsOf, parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient, type RequestOptions } from '@mixmint/mixnet/wire/rpc-client'
 import { serveRpc, type RpcServerLimits, type RpcServerOptions } from '@mixmint/mixnet/wire/rpc-server'
@@ -85,11 +87,11 @@ export class Participant {
     this.entry = entry
     this.#homes = groupsOf(network.authorities.map(({ address }) => parseTarget(address)))
     this.#rpc = new RpcClient({ node: host.node, meter: counters })
-    const authorities: Ask[] = network.authorities.map(({ address }) => askOver(this.#rpc, parseTarget(address)))
+    const authorities = network.authorities.map(({ address, from, until }) => ({ ask: askOver(this.#rpc, parseTarget(address)), from, until }))
     this.keeper = new DirectoryKeeper({
       suite,
-      trust: { network: network.network, authorities: network.authorities.map(({ key }) => key) },
-      ports, log, meter: counters, sources: authorities,
+      trust: trustOf(network.network, network.authorities),
+      ports, log, meter: counters, sources: authorities.map(({ ask }) => ask),
       ...(listing === undefined
         ? {}
         : {
@@ -97,7 +99,7 @@ export class Participant {
               secret: identity.raw,
               describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), entry: entry?.addresses() ?? [], body: await listing.body() }),
               mixKeys: listing.mixKeys,
-              publishTo: authorities,
+              publishTo: whoIsInOffice(authorities),
               ...(listing.onKeys === undefined ? {} : { onKeys: listing.onKeys })
             }
           }),

@@ -9,7 +9,7 @@ import { concat, u64, utf8 } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
 import { batch, get, scanAll, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { addSignatures, decodeDocument, documentHash, quorum, type Trust } from './document.ts'
+import { addSignatures, decodeDocument, documentHash, quorum, trustAt, type Trust } from './document.ts'
 import { SignedDocument } from './formats.ts'
 import type { NamedDocument } from './vote.ts'
 
@@ -46,7 +46,7 @@ export class Archive {
   /** The document of an epoch, if a quorum signed it: its signatures were verified when they came. */
   valid (epoch: number): NamedDocument | null {
     const found = this.of(epoch)
-    return found !== null && found.signed.signatures.length >= quorum(this.#trust.authorities.length) ? found : null
+    return found !== null && found.signed.signatures.length >= quorum(trustAt(this.#trust, epoch).authorities.length) ? found : null
   }
 
   newestBefore (epoch: number): NamedDocument | null {

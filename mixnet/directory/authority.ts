@@ -21,7 +21,7 @@ import type { Choice } from './agreement.ts'
 import { Archive } from './archive.ts'
 import { Ballot, forgetBallots, storedBallots } from './ballot.ts'
 import { Colleagues, type Colleague } from './colleagues.ts'
-import { checkParameters, documentStatement, DOCUMENT_LIMIT, signDocument, type Trust } from './document.ts'
+import { checkParameters, documentStatement, DOCUMENT_LIMIT, signDocument, trustAt, type Trust } from './document.ts'
 import { epochAt, epochEnd, epochStart, lead, patience } from './epoch.ts'
 import { Evidence } from './evidence.ts'
 import { ask, takeUp, type AuthorityEffect } from './exchange.ts'
@@ -33,12 +33,14 @@ import { makeVote, Vote } from './vote.ts'
 
 export interface AuthorityConfig {
   readonly key: Ed25519KeyPair
-  /** The network, and the keys of all authorities, this one's among them. */
+  /** The network, and the keys of all authorities, this one's among them. Out of its term it signs nothing, and hears. */
   readonly trust: Trust
   readonly parameters: Parameters
   readonly admitted: readonly Admission[]
   /** After a start, how long to wait for admitted nodes that have not published before a vote is cast without them, in ms. */
   readonly bootstrapWait: number
+  /** Nothing is said of earlier epochs: of what may have been said of them the store knows nothing. */
+  readonly signsFrom?: number
   readonly checkService?: CheckService
 }
 
@@ -69,6 +71,8 @@ export class Authority {
   /** By epoch. */
   readonly #ballots = new Map<number, Ballot>()
   #started: Millis = 0
+  /** Since when the document of a ballot is valid, and which of the others have been asked since, in hexadecimal. */
+  readonly #closing = new Map<number, { readonly since: Millis, readonly asked: Set<string> }>()
   /** Have the ballots of earlier runs been looked through? */
   #swept = false
   /** When something was last heard or said: then there will be more soon. */
@@ -97,6 +101,7 @@ export class Authority {
     this.#started = this.#stirred = yield * clock()
     yield * this.#register.open()
     yield * this.#archive.open()
+    yield * this.#archive.raise((this.#config.signsFrom ?? 0) - 1)
     yield * this.evidence.open()
   }
 
@@ -161,8 +166,9 @@ export class Authority {
         throw error
       }
     }
+    this.#close(now)
     yield * this.#forget(now)
-    return next
+    return Math.min(next, ...[...this.#closing.values()].map(({ since }) => since + lead(this.#parameters)))
   }
 
   /**
@@ -172,7 +178,8 @@ export class Authority {
   * pull (other: Uint8Array): Saga<{ readonly next: Millis, readonly news: boolean }, AuthorityEffect> {
     const asked = yield * clock()
     const underway = this.#underway(asked)
-    const epochs = underway.length > 0 ? underway : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
+    const heard = [...underway, ...this.#unasked(other, asked)]
+    const epochs = heard.length > 0 ? heard : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
     let news = false
     for (const epoch of epochs) {
       const reply = yield * ask(other, { op: 'agreement', epoch }, 'agreement')
@@ -182,17 +189,38 @@ export class Authority {
         return { next: now + RETRY, news }
       }
       this.#colleagues.answered(other, reply, asked, now)
-      if (underway.includes(epoch)) news = (yield * this.#hear(other, epoch, reply)) || news
+      if (heard.includes(epoch)) news = (yield * this.#hear(other, epoch, reply)) || news
+      if (!underway.includes(epoch)) this.#closing.get(epoch)?.asked.add(toHex(other))
     }
     const now = yield * clock()
     if (news) this.#stirred = now
-    return { next: this.#underway(now).length > 0 ? now + this.#interval(now) : this.#nextLead(now), news }
+    return { next: this.#underway(now).length > 0 || this.#unasked(other, now).length > 0 ? now + this.#interval(now) : this.#nextLead(now), news }
   }
 
   /** Epochs of which there should be a document by now, and is none that is valid. */
   #underway (now: Millis): number[] {
     const epoch = epochAt(this.#parameters, now)
     return [epoch, epoch + 1].filter(each => each > this.#archive.floor && this.#isBegun(each, now) && this.#archive.valid(each) === null)
+  }
+
+  /**
+   * Epochs whose document became valid since this one was asked. Until a ballot is forgotten each asks each once more: whoever said
+   * one thing to some and another to others, shortly before the end, is found out by that.
+   */
+  #unasked (other: Uint8Array, now: Millis): number[] {
+    this.#close(now)
+    return [...this.#closing].filter(([epoch, { asked }]) => this.#isClosing(epoch, now) && !asked.has(toHex(other))).map(([epoch]) => epoch)
+  }
+
+  #close (now: Millis): void {
+    if (this.others.length === 0) return
+    for (const epoch of this.#ballots.keys()) {
+      if (this.#archive.valid(epoch) !== null && !this.#closing.has(epoch)) this.#closing.set(epoch, { since: now, asked: new Set() })
+    }
+  }
+
+  #isClosing (epoch: number, now: Millis): boolean {
+    return now < (this.#closing.get(epoch)?.since ?? -Infinity) + lead(this.#parameters)
   }
 
   #nextLead (now: Millis): Millis {
@@ -206,6 +234,11 @@ export class Authority {
     return Math.min(most, Math.max(SOON, (now - this.#stirred) / 4))
   }
 
+  #isInOffice (epoch: number): boolean {
+    const { trust, key } = this.#config
+    return trustAt(trust, epoch).authorities.some(each => equal(each, key.publicKey))
+  }
+
   #isBegun (epoch: number, now: Millis): boolean {
     return now >= epochStart(this.#parameters, epoch) - lead(this.#parameters)
   }
@@ -214,7 +247,7 @@ export class Authority {
     const known = this.#ballots.get(epoch)
     if (known !== undefined) return known
     const { trust, parameters, key, checkService } = this.#config
-    const ballot = new Ballot(this.#suite, { network: trust.network, epoch, parameters, trust, key, ...(checkService === undefined ? {} : { checkService }) })
+    const ballot = new Ballot(this.#suite, { network: trust.network, epoch, parameters, trust: trustAt(trust, epoch), key, ...(checkService === undefined ? {} : { checkService }) })
     yield * ballot.open(now, each => this.#archive.of(each))
     // Another may have opened it meanwhile.
     const first = this.#ballots.get(epoch) ?? ballot
@@ -226,6 +259,7 @@ export class Authority {
     const ballot = yield * this.#ballot(epoch, now)
     const { agreement } = ballot
     if (this.#archive.of(epoch) !== null) return now + RETRY // signed: the others' signatures are to come
+    if (!this.#isInOffice(epoch)) return now + RETRY // heard from those who are
     yield * this.#vote(ballot, now)
     const isLiar = (authority: Uint8Array): boolean => this.evidence.convicts(authority, epoch)
     for (;;) {
@@ -246,6 +280,8 @@ export class Authority {
     if (!ballot.mayVote || (cast !== null && (!ballot.isStuck(now) || now < this.#lastCast + RETRY))) return
     const listing = this.#register.listing(epoch)
     if (cast === null && !this.#isDue(listing, now)) return
+    // By a wrong clock it would list other descriptors than are due, and in other epochs than there are.
+    if (this.others.some(other => !this.#colleagues.knows(other)) || this.#colleagues.ourClock !== 'right') return
     if (!this.#register.isUsable(listing)) {
       this.#meter.count('directory_unusable')
       return
@@ -323,12 +359,15 @@ export class Authority {
   /** Ballots that are over, and documents of long ago. What was signed and is forgotten must never be signed otherwise. */
   * #forget (now: Millis): Saga<void, AuthorityEffect> {
     const epoch = epochAt(this.#parameters, now)
-    const isOver = (each: number): boolean => each < epoch || this.#archive.valid(each) !== null
+    const isOver = (each: number): boolean => each < epoch || (this.#archive.valid(each) !== null && !this.#isClosing(each, now))
     if (this.#swept && ![...this.#ballots.keys()].some(isOver)) return
     const over = (yield * storedBallots()).filter(isOver)
     for (const each of over.filter(one => this.#archive.valid(one) === null)) yield * this.#archive.raise(each)
     yield * forgetBallots(over)
-    for (const each of [...this.#ballots.keys()].filter(isOver)) this.#ballots.delete(each)
+    for (const each of [...this.#ballots.keys()].filter(isOver)) {
+      this.#ballots.delete(each)
+      this.#closing.delete(each)
+    }
     yield * this.#archive.prune()
     this.#swept = true
   }

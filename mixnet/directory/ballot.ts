@@ -250,6 +250,12 @@ export class Ballot {
     this.#show(state)
   }
 
+  /** Has this authority not been heard to sign this document? Then it is worth verifying. */
+  wantsSignature ({ authority, statement }: SignedStatement): boolean {
+    const first = this.#signatures.get(toHex(authority))
+    return first === undefined || !equal(first.statement.value, statement.value)
+  }
+
   /** A signature on a document. @returns the first that this authority made, if it was for another one */
   witness (signed: SignedStatement): SignedStatement | null {
     const name = toHex(signed.authority)
@@ -258,10 +264,14 @@ export class Ballot {
     return contradict(first, signed) ? first : null
   }
 
-  /** Everything to be passed on but proposals: the newest vote of each authority, and what was said of the document. */
+  /**
+   * Everything to be passed on but proposals: the newest vote of each authority, what was said in the agreement, and of others also
+   * their first signature on a document. Ours is shown when it is in the archive.
+   */
   statements (): SignedStatement[] {
     const votes = this.#rules.trust.authorities.flatMap(authority => this.#newest(authority)?.signed ?? [])
-    return [...votes, ...this.#agreement.statements().filter(signed => this.#isShown(signed))]
+    const signatures = [...this.#signatures.values()].filter(({ authority }) => !equal(authority, this.#rules.key.publicKey))
+    return [...votes, ...signatures, ...this.#agreement.statements().filter(signed => this.#isShown(signed))]
   }
 
   proposals (): SignedProposal[] {

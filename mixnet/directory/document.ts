@@ -9,7 +9,7 @@
  * Whatever a document says is checked by rules that do not depend on who reads it when; only its validity looks at the
  * reader's clock. So all clients accept or refuse it alike.
  */
-import { compare, equal } from '@mixmint/core/kit/bytes'
+import { compare, equal, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
@@ -32,6 +32,29 @@ export interface Trust {
   readonly network: string
   /** Ed25519 public keys, 32 bytes each, all different. */
   readonly authorities: readonly Uint8Array[]
+  /** Of those that do not sign in every epoch, by key in hexadecimal. All who are in the network know it beforehand. */
+  readonly terms?: ReadonlyMap<string, Term>
+}
+
+/** The epochs in which an authority signs: the first of them, and the first that is not any more (Infinity: none). */
+export interface Term { readonly from: number, readonly until: number }
+
+/** Whom to believe, from the entries of a network's configuration. */
+export function trustOf (network: string, authorities: ReadonlyArray<{ readonly key: Uint8Array } & Partial<Term>>): Trust {
+  return {
+    network,
+    authorities: authorities.map(({ key }) => key),
+    terms: new Map(authorities.map(({ key, from = 0, until = Infinity }) => [toHex(key), { from, until }]))
+  }
+}
+
+/** The authorities in office in an epoch: they alone agree on its document, and their signatures alone count on it. */
+export function trustAt ({ network, authorities, terms }: Trust, epoch: number): Trust {
+  return { network, authorities: authorities.filter(key => isInOffice(terms?.get(toHex(key)) ?? {}, epoch)) }
+}
+
+export function isInOffice ({ from = 0, until = Infinity }: Partial<Term>, epoch: number): boolean {
+  return from <= epoch && epoch < until
 }
 
 /** f: how many of n authorities may lie or be dead. */
@@ -202,7 +225,7 @@ function checkSigned (suite: Suite, signed: SignedDocument, trust: Trust): void 
   if (document.network !== trust.network) {
     throw refuse('network', `this document is for the network ${document.network}, not ${trust.network}`)
   }
-  checkQuorum(suite, signed, trust.authorities)
+  checkQuorum(suite, signed, trustAt(trust, document.epoch).authorities)
   checkParameters(document.parameters)
   const { epoch, parameters, validFrom, validUntil } = document
   if (validFrom !== epochStart(parameters, epoch) || validUntil !== epochStart(parameters, epoch + 1)) {

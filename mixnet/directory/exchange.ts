@@ -12,7 +12,7 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { proposalHash, type Certificate, type Choice, type SignedProposal } from './agreement.ts'
 import type { Archive } from './archive.ts'
 import type { Ballot, SignedVote } from './ballot.ts'
-import { addSignatures, DOCUMENT_LIMIT, documentHash, documentStatement, quorum, verifyTimeless, type Trust } from './document.ts'
+import { addSignatures, DOCUMENT_LIMIT, documentHash, documentStatement, quorum, trustAt, verifyTimeless, type Trust } from './document.ts'
 import type { Evidence } from './evidence.ts'
 import { SignedDescriptor, type Parameters, type SignedDocument } from './formats.ts'
 import { DESCRIPTORS_ASKED, type DirectoryReply, type DirectoryRequest, type ReplyOf } from './messages.ts'
@@ -62,7 +62,7 @@ function * fetchValid ({ suite, trust, other }: Exchange, epoch: number, hash: U
   if (reply === null || reply.signed.document.epoch !== epoch || !equal(documentHash(suite, reply.signed.document), hash)) return null
   try {
     verifyTimeless(suite, reply.signed, trust)
-    return addSignatures({ ...reply.signed, signatures: [] }, reply.signed.signatures.filter(({ authority }) => trust.authorities.some(key => equal(key, authority))))
+    return addSignatures({ ...reply.signed, signatures: [] }, reply.signed.signatures.filter(({ authority }) => trustAt(trust, epoch).authorities.some(key => equal(key, authority))))
   } catch (error) {
     if (isMixmintError(error)) return null
     throw error
@@ -78,6 +78,10 @@ function * hear (exchange: Exchange, signed: SignedStatement): Saga<boolean, Aut
     if (first !== null) return yield * evidence.add({ first, second: signed })
     if (!ballot.wantsVote(signed) || !isSigned(suite, signed)) return false
     return yield * fetchVote(exchange, signed.authority, value)
+  }
+  if (what === 'document') {
+    const first = ballot.wantsSignature(signed) && isSigned(suite, signed) ? ballot.witness(signed) : null
+    return first !== null && (yield * evidence.add({ first, second: signed }))
   }
   if ((what !== 'prevote' && what !== 'precommit') || !ballot.agreement.wants(signed) || !isSigned(suite, signed)) return false
   const first = ballot.agreement.hear(signed)
@@ -115,7 +119,8 @@ function * takeDecision (exchange: Exchange, decision: Certificate | null): Saga
 /** Signatures on the document that the other holds: they complete ours, or give us the one that we came late for. */
 function * takeSignatures (exchange: Exchange, shown: Shown['document']): Saga<boolean, AuthorityEffect> {
   if (shown === null) return false
-  const { suite, trust: { network, authorities }, ballot, ballot: { epoch }, archive, evidence, meter } = exchange
+  const { suite, trust, ballot, ballot: { epoch }, archive, evidence, meter } = exchange
+  const { network, authorities } = trustAt(trust, epoch)
   const statement = documentStatement(network, epoch, shown.hash)
   const signatures = authorities.flatMap(authority => shown.signatures.find(entry => equal(entry.authority, authority) && isSigned(suite, { statement, ...entry })) ?? [])
   for (const entry of signatures) {
@@ -210,5 +215,5 @@ function isVoteOf (exchange: Exchange, { signed, vote }: SignedVote, authority: 
 }
 
 function isOfBallot ({ trust, ballot }: Exchange, { statement: { network, epoch }, authority }: SignedStatement): boolean {
-  return network === trust.network && epoch === ballot.epoch && trust.authorities.some(key => equal(key, authority))
+  return network === trust.network && epoch === ballot.epoch && trustAt(trust, epoch).authorities.some(key => equal(key, authority))
 }

@@ -4,6 +4,7 @@ import { noStore } from '@mixmint/core/kit/no-store'
 import type { Clock, Log, Meter, Millis, Rng } from '@mixmint/core/kit/ports'
 import { below } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import { trustOf } from '../directory/document.ts'
 import { coverPaths, directoryPaths, loopPaths } from '../directory/route.ts'
 import type { CoverPaths } from '../cover/sender.ts'
 import { mayReplyTo, topologyOf } from '../directory/topology.ts'
@@ -13,7 +14,7 @@ import type { Path, Paths } from '../session/engines.ts'
 import { nodeOf, type PacketAddress } from '../sphinx/address.ts'
 import { answerAsMirror, askOver, serveDirectory } from '../wire/directory.ts'
 import { DirectoryKeeper } from '../wire/directory-keeper.ts'
-import type { NodePart } from '../wire/directory-publisher.ts'
+import { whoIsInOffice, type NodePart } from '../wire/directory-publisher.ts'
 import type { Neighbourhood } from '../wire/packets.ts'
 import { entryOf, peerIdFromBytes, type Target } from '../wire/peers.ts'
 import { RpcClient } from '../wire/rpc-client.ts'
@@ -53,12 +54,12 @@ export class DirectoryNetwork implements MixNetwork {
     this.#options = options
     const { suite, directory: { network, authorities, store }, host, node, self, clock, rng, log, meter, onDocument } = options
     this.#rpc = new RpcClient({ node: host, meter })
-    const sources = authorities.map(({ at }) => askOver(this.#rpc, at))
+    const known = authorities.map(({ at, from, until }) => ({ ask: askOver(this.#rpc, at), from, until }))
     this.#keeper = new DirectoryKeeper({
-      suite, log, meter, sources, onDocument,
-      trust: { network, authorities: authorities.map(({ key }) => key) },
+      suite, log, meter, sources: known.map(({ ask }) => ask), onDocument,
+      trust: trustOf(network, authorities),
       ports: { clock, rng, store: store ?? noStore, wait: sleep },
-      ...(node === null ? {} : { node: { ...node, publishTo: sources } })
+      ...(node === null ? {} : { node: { ...node, publishTo: whoIsInOffice(known) } })
     })
     this.topology = topologyOf(() => this.#keeper.live(), self)
     this.neighbourhood = { addresses: peer => this.#node(peer)?.addresses ?? [], accepts: this.isNode }

@@ -7,7 +7,7 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Store } from '@mixmint/core/kit/ports'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import type { Admit } from '../abuse/admit.ts'
-import { checkParameters } from '../directory/document.ts'
+import { checkParameters, type Term } from '../directory/document.ts'
 import { Parameters } from '../directory/formats.ts'
 import { profile } from '../directory/profiles.ts'
 import { MIX_PROTOCOL } from '../wire/packets.ts'
@@ -58,8 +58,11 @@ export type NetworkParameters = Omit<Parameters, 'epochLength' | 'epochGrace' | 
 export interface DirectoryInit {
   /** The name of the network. */
   readonly network: string
-  /** Ed25519 keys of its authorities, 32 bytes or their hexadecimal, and where they are: `/ip4/…/tcp/…/p2p/…`. */
-  readonly authorities: ReadonlyArray<{ readonly key: Uint8Array | string, readonly address: string }>
+  /**
+   * Ed25519 keys of its authorities, 32 bytes or their hexadecimal, and where they are: `/ip4/…/tcp/…/p2p/…`. Of one that comes
+   * or goes also `from`, the first epoch for which it signs, or `until`, the first for which it does not any more.
+   */
+  readonly authorities: ReadonlyArray<{ readonly key: Uint8Array | string, readonly address: string, readonly from?: number, readonly until?: number }>
   /** Keeps documents and mix keys over restarts; by default nothing is kept. */
   readonly store?: Store
   /** For a node that serves, or is an exit: its kind, by which clients find it in the directory. */
@@ -121,13 +124,14 @@ const DEFAULT_EXIT = { allows: () => true, privateAddresses: false, streams: 64,
 
 const FIELDS = ['directory', 'pool', 'parameters', 'framing', 'relay', 'entry', 'serve', 'exit', 'folder', 'limits', 'suite', 'meter']
 const DIRECTORY_FIELDS = ['network', 'authorities', 'store', 'kind']
+const AUTHORITY_FIELDS = ['key', 'address', 'from', 'until']
 const RELAY_FIELDS = ['address', 'clients', 'admit']
 const EXIT_FIELDS = ['protocols', ...Object.keys(DEFAULT_EXIT)]
 const KEY_SIZE = 32
 
 /** The init, checked and complete. */
 export interface Settings {
-  readonly directory: { readonly network: string, readonly authorities: ReadonlyArray<{ readonly key: Uint8Array, readonly at: Target }>, readonly store: Store | null, readonly kind: string | null } | null
+  readonly directory: { readonly network: string, readonly authorities: ReadonlyArray<{ readonly key: Uint8Array, readonly at: Target } & Term>, readonly store: Store | null, readonly kind: string | null } | null
   readonly pool: readonly MixPoolEntry[]
   /** Of a network without a directory. */
   readonly parameters: NetworkParameters
@@ -187,9 +191,12 @@ function checkDirectory (directory: DirectoryInit): Settings['directory'] {
   if (kind !== null && !/^[a-z][a-z0-9-]{0,31}$/.test(kind)) throw bad('directory.kind', 'up to 32 characters in lower case are wanted')
   return {
     network, store, kind,
-    authorities: authorities.map(({ key, address }) => ({
-      key: checkKey('directory.authorities', key), at: attempt('directory.authorities', () => parseTarget(address))
-    }))
+    authorities: authorities.map(entry => {
+      known(entry, AUTHORITY_FIELDS, 'directory.authorities')
+      const { key, address, from = 0, until = Infinity } = entry
+      if (!(from >= 0 && from < until)) throw bad('directory.authorities', 'from, the first epoch of an authority, comes before until')
+      return { key: checkKey('directory.authorities', key), at: attempt('directory.authorities', () => parseTarget(address)), from, until }
+    })
   }
 }
 

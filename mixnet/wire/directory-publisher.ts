@@ -5,7 +5,7 @@ import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/
 import { unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { peerIdOf, signDescriptor } from '../directory/descriptor.ts'
-import { quorum, tolerated } from '../directory/document.ts'
+import { isInOffice, quorum, tolerated, type Term } from '../directory/document.ts'
 import { epochAt, epochStart, type Schedule } from '../directory/epoch.ts'
 import type { Descriptor, SignedDescriptor } from '../directory/formats.ts'
 import { MixKeys, type KeptKey, type KeyEffect, type MixKeyStore, type Rotation } from '../directory/keys.ts'
@@ -19,12 +19,17 @@ export interface NodePart {
   readonly describe: () => Promise<Pick<Descriptor, 'role' | 'kind' | 'addresses' | 'entry' | 'body'>>
   /** Where its mix keys are kept; null: it is not reached through the mixnet, and has none. */
   readonly mixKeys: MixKeyStore | null
-  /** Every authority. */
-  readonly publishTo: readonly Ask[]
+  /** Every authority that is in office in an epoch. */
+  readonly publishTo: (epoch: number) => readonly Ask[]
   /** First with all keys there are, then at each change; before these keys are published. */
   readonly onKeys?: (rotation: Rotation) => void
   /** So many authorities have taken the descriptor that it will be listed. */
   readonly onPublished?: () => void
+}
+
+/** `publishTo` of a network in which authorities come and go. */
+export function whoIsInOffice (authorities: ReadonlyArray<{ readonly ask: Ask } & Term>): NodePart['publishTo'] {
+  return epoch => authorities.flatMap(({ ask, from, until }) => isInOffice({ from, until }, epoch) ? ask : [])
 }
 
 export interface NodePublisherOptions {
@@ -44,8 +49,8 @@ const LONGEST = 5_000
 /** When all but a few authorities have a descriptor, those are tried again so often. They hear of it from the others, too. */
 const REST = 5_000
 
-/** The descriptor that is being published, the authorities that have it, and those that have not answered yet. */
-interface Round { readonly signed: SignedDescriptor, readonly taken: Set<Ask>, readonly pending: Set<Ask> }
+/** The descriptor that is being published, how many are to have it, the authorities that have it, and those that have not answered yet. */
+interface Round { readonly signed: SignedDescriptor, readonly authorities: number, readonly taken: Set<Ask>, readonly pending: Set<Ask> }
 
 export class NodePublisher {
   readonly #options: NodePublisherOptions
@@ -110,7 +115,7 @@ export class NodePublisher {
     if (this.#wanted) {
       this.#wanted = false // `republish` may want it again meanwhile
       try {
-        await this.#publish(signal)
+        await this.#publish(schedule, signal)
       } catch (error) {
         this.#wanted = true
         throw error
@@ -149,12 +154,12 @@ export class NodePublisher {
   }
 
   /** Until a quorum has it. @throws what an authority that did not take it refused with */
-  async #publish (signal: AbortSignal): Promise<void> {
-    const { node, log } = this.#options
-    const round = this.#round ?? { signed: await this.#sign(), taken: new Set<Ask>(), pending: new Set(node.publishTo) }
+  async #publish (schedule: Schedule, signal: AbortSignal): Promise<void> {
+    const { node, log, ports: { clock } } = this.#options
+    const round = this.#round ?? this.#begin(await this.#sign(), epochAt(schedule, clock.now()))
     this.#round = round
     const failures = await this.#send(round, signal)
-    if (round.taken.size < quorum(node.publishTo.length)) {
+    if (round.taken.size < quorum(round.authorities)) {
       // Not one that failed to get there, but one that was refused: the next try is with a fresh one.
       if (failures.some(({ retry }) => !retry) && this.#round === round) this.#round = null
       throw failures.find(({ retry }) => !retry) ?? failures[0]
@@ -163,14 +168,21 @@ export class NodePublisher {
     node.onPublished?.()
   }
 
+  /** For those who make this epoch's document, and those who make the next one. */
+  #begin (signed: SignedDescriptor, epoch: number): Round {
+    const { publishTo } = this.#options.node
+    const pending = new Set([...publishTo(epoch), ...publishTo(epoch + 1)])
+    return { signed, authorities: pending.size, taken: new Set(), pending }
+  }
+
   /** To those who have not answered. @returns why some have not taken it */
-  async #send ({ signed, taken, pending }: Round, signal: AbortSignal): Promise<MixmintError[]> {
+  async #send ({ signed, authorities, taken, pending }: Round, signal: AbortSignal): Promise<MixmintError[]> {
     const results = await Promise.all([...pending].map(async ask => {
       try {
         await publishDescriptor(ask, signed, AbortSignal.any([signal, AbortSignal.timeout(PUBLISH_TIMEOUT)]))
         pending.delete(ask)
         taken.add(ask)
-        this.#taken(signed.descriptor.published, taken.size)
+        this.#taken(signed.descriptor.published, taken.size > tolerated(authorities))
         return null
       } catch (error) {
         const failure = asMixmintError(error)
@@ -185,9 +197,9 @@ export class NodePublisher {
    * An authority takes no descriptor of a date that its own clock has not reached, within the network's clock skew: so
    * once more of them have taken it than may lie, that date has come.
    */
-  #taken (date: Millis, by: number): void {
+  #taken (date: Millis, isSure: boolean): void {
     this.#lastTaken = Math.max(this.#lastTaken, date)
-    if (by > tolerated(this.#options.node.publishTo.length)) this.#reached = { time: date, heard: performance.now() }
+    if (isSure) this.#reached = { time: date, heard: performance.now() }
   }
 
   async #sign (): Promise<SignedDescriptor> {

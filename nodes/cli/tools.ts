@@ -1,6 +1,7 @@
 /** `mixmint kat`, `mixmint proof`, `mixmint directory`: things that need no daemon of one's own. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { readFileSync } from 'node:fs'
+import { stringify } from 'smol-toml'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
@@ -51,6 +52,19 @@ export function addTools (program: Command): void {
       await report(json === true, async () => {
         const { proofs } = await callControl(dir, 'evidence') as { proofs: string[] }
         return { json: { proofs }, human: proofs.join('\n') }
+      })
+    })
+  directory.command('entry').description('what the operator of a node hands to others: for network.toml, an authority\'s key and address; for the authorities\' lists, a node\'s peer id')
+    .requiredOption('--dir <dir>', 'the node\'s folder; its keys are made when there are none')
+    .option('--address <address>', 'where the authority will be reached, such as /ip4/192.0.2.1/tcp/4001', '')
+    .addOption(new Option('--role <role>', 'of what the entry is').choices(['authority', 'gateway', 'mix', 'service']).default('authority'))
+    .option('--kind <kind>', 'of a service: bank, center, merchant, or one of your own', '')
+    .option('--json', 'print the result as JSON')
+    .action(async ({ dir, address, role, kind, json }: { dir: string, address: string, role: 'authority' | 'gateway' | 'mix' | 'service', kind: string, json?: boolean }) => {
+      await report(json === true, async () => {
+        const { admissionEntry, authorityEntry } = await import('../directory-entry.ts')
+        const entry = role === 'authority' ? await authorityEntry(dir, address) : admissionEntry(dir, role, kind)
+        return { json: { ...entry }, human: stringify(role === 'authority' ? { authority: [entry] } : { authority: { admit: [entry] } }).trim() }
       })
     })
   directory.command('show').description('the nodes of the network in this epoch')

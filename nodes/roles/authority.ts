@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { Authority } from '@mixmint/mixnet/directory/authority'
+import { trustOf } from '@mixmint/mixnet/directory/document'
 import { askOver, serveDirectory } from '@mixmint/mixnet/wire/directory'
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
 import { groupsOf, parseTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
@@ -23,10 +24,11 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
   }
   const authority = new Authority(suite, {
     key,
-    trust: { network, authorities: authorities.map(each => each.key) },
+    trust: trustOf(network, authorities),
     parameters: config.parameters,
     admitted: config.admit.map(({ peer, role, kind, layer }) => ({ peer: peerBytes(peerIdFromString(peer)), role, kind, ...(layer === undefined ? {} : { layer }) })),
     bootstrapWait: config.bootstrapWait,
+    signsFrom: config.signsFrom,
     checkService: moneyPolicy(suite, network, log)
   }, counters, log)
   const known = new Set([...config.admit.map(({ peer }) => peerBytes(peerIdFromString(peer))), ...authorities.map(({ address }) => parseTarget(address).peer)].map(toHex))

@@ -8,7 +8,7 @@ import type { BatchResult, Log, Millis, Op, Store } from '@mixmint/core/kit/port
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
 import { Authority, type AuthorityConfig } from '@mixmint/mixnet/directory/authority'
-import { documentHash, documentStatement, verifyTimeless } from '@mixmint/mixnet/directory/document'
+import { documentHash, documentStatement, trustOf, verifyTimeless, type Term, type Trust } from '@mixmint/mixnet/directory/document'
 import type { AuthorityEffect } from '@mixmint/mixnet/directory/exchange'
 import type { SignedDescriptor, SignedDocument } from '@mixmint/mixnet/directory/formats'
 import { DirectoryReply, DirectoryRequest } from '@mixmint/mixnet/directory/messages'
@@ -69,22 +69,26 @@ export class Council {
   readonly liars = new Map<string, Answer>()
   /** `asker asked`, both by index. */
   readonly cut = new Set<string>()
+  /** Asked for each request and each reply: is it lost on its way? */
+  loses: () => boolean = () => false
   /** What honest authorities have let out, by author and place. */
   readonly words = new Map<string, string>()
   /** Every signature on a document that anybody has shown, by epoch and document. */
   readonly signatures = new Map<string, Set<string>>()
+  readonly trust: Trust
   readonly #descriptors = new Map<string, SignedDescriptor>()
 
-  private constructor (suite: Suite, n: number, nodes: readonly Placed[]) {
+  private constructor (suite: Suite, n: number, nodes: readonly Placed[], terms: ReadonlyArray<Partial<Term>>) {
     this.suite = suite
     this.keys = authorityKeys(suite, n)
+    this.trust = trustOf(NETWORK, this.keys.map(({ publicKey }, i) => ({ key: publicKey, ...terms[i] })))
     this.nodes = nodes
   }
 
-  static async of (suite: Suite, n: number, { nodes = testNetwork(1), config = () => ({}), at = NOW }: {
-    nodes?: readonly Placed[], config?: (i: number) => Partial<AuthorityConfig>, at?: Millis
+  static async of (suite: Suite, n: number, { nodes = testNetwork(1), config = () => ({}), at = NOW, terms = [] }: {
+    nodes?: readonly Placed[], config?: (i: number) => Partial<AuthorityConfig>, at?: Millis, terms?: ReadonlyArray<Partial<Term>>
   } = {}): Promise<Council> {
-    const council = new Council(suite, n, nodes)
+    const council = new Council(suite, n, nodes, terms)
     for (const [i, key] of council.keys.entries()) {
       const own: AuthorityConfig = {
         key, trust: council.trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000, ...config(i)
@@ -94,10 +98,6 @@ export class Council {
       await council.run(i, council.seats[i].authority.open())
     }
     return council
-  }
-
-  get trust (): { network: string, authorities: Uint8Array[] } {
-    return { network: NETWORK, authorities: this.keys.map(({ publicKey }) => publicKey) }
   }
 
   get honest (): number[] {
@@ -119,6 +119,11 @@ export class Council {
 
   async pull (i: number, j: number): Promise<boolean> {
     return (await this.run(i, this.seats[i].authority.pull(this.keys[j].publicKey))).news
+  }
+
+  /** Each asks each once: before that nobody votes. */
+  async acquaint (): Promise<void> {
+    for (const i of this.seats.keys()) for (const j of this.seats.keys()) if (i !== j) await this.pull(i, j)
   }
 
   /** As a process would: at a loss of power it starts again. */
@@ -191,8 +196,9 @@ export class Council {
     const { clock, store } = this.seats[i]
     return await drive(saga, { clock, rng: seededRng(1), store, wait: clock.wait }, async ({ authority, request }) => {
       const j = this.keys.findIndex(({ publicKey }) => equal(publicKey, authority))
-      if (this.cut.has(`${i} ${j}`)) return null
-      return await this.answer(j, decode(DirectoryRequest, encode(DirectoryRequest, request)), this.keys[i].publicKey)
+      if (this.cut.has(`${i} ${j}`) || this.loses()) return null
+      const reply = await this.answer(j, decode(DirectoryRequest, encode(DirectoryRequest, request)), this.keys[i].publicKey)
+      return this.loses() ? null : reply
     })
   }
 

@@ -3,6 +3,7 @@
  * shows each asker another of them, and signs whatever else it is in the mood for.
  */
 import { toHex } from '@mixmint/core/kit/bytes'
+import { isMixmintError } from '@mixmint/core/kit/errors'
 import type { Log } from '@mixmint/core/kit/ports'
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import { Authority } from '@mixmint/mixnet/directory/authority'
@@ -42,6 +43,7 @@ export class Liar {
       const face = { authority: new Authority(council.suite, config, new CountingMeter(), quiet), store: new MemoryStore() }
       liar.#faces.push(face)
       await liar.#run(face, face.authority.open())
+      for (const key of council.keys) if (key !== config.key) await liar.#run(face, face.authority.pull(key.publicKey))
       for (const node of view) await liar.#run(face, face.authority.handle({ op: 'publish', signed: council.descriptor(node, council.seats[index].clock.now()) }))
     }
     council.liars.set(toHex(council.keys[index].publicKey), async (asker, request) => await liar.#answer(asker, request))
@@ -53,7 +55,11 @@ export class Liar {
     const { honest, keys } = this.#council
     for (const face of this.#faces) {
       await this.#run(face, face.authority.pull(keys[honest[this.#random(honest.length)]].publicKey))
-      await this.#run(face, face.authority.tick())
+      try {
+        await this.#run(face, face.authority.tick())
+      } catch (error) {
+        if (!isMixmintError(error, 'authority-forgot')) throw error // it has heard of what it signed with another face
+      }
     }
   }
 

@@ -5,6 +5,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { Agreement, type AgreementState, type Certificate, type Choice, type Proposal, type SignedProposal } from '@mixmint/mixnet/directory/agreement'
 import { tolerated, quorum } from '@mixmint/mixnet/directory/document'
 import type { SignedStatement, Statement } from '@mixmint/mixnet/directory/statement'
+import { randomOf } from '../doubles/rng.ts'
 
 const PATIENCE = 100
 const NOTHING = new Uint8Array(0)
@@ -158,18 +159,6 @@ class World {
       }
       this.now += PATIENCE / 8
     }
-  }
-}
-
-/** Mulberry32: a small generator, so that thousands of histories cost little. */
-function randomOf (seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return below => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) % below
   }
 }
 

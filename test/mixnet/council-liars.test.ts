@@ -12,24 +12,13 @@ import { Document, type SignedDocument } from '@mixmint/mixnet/directory/formats
 import type { DirectoryReply, ReplyOf } from '@mixmint/mixnet/directory/messages'
 import { contradict, signStatement, verifyEquivocation, type Statement } from '@mixmint/mixnet/directory/statement'
 import { Council, NOW, PowerStore, TINY } from '../doubles/council.ts'
-import { EPOCH, NETWORK, testDocument } from '../doubles/directory.ts'
+import { EPOCH, NETWORK, PARAMETERS, testDocument } from '../doubles/directory.ts'
 import { Liar } from '../doubles/liar.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
+import { randomOf } from '../doubles/rng.ts'
 
 const suite = await defaultSuite()
 const has = (council: Council) => (i: number): boolean => council.seats[i].authority.status.epoch >= EPOCH
-
-/** Mulberry32. */
-function randomOf (seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return below => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 
 /** Readers that take whatever anybody gives them. */
 class Readers {
@@ -158,11 +147,13 @@ describe('a lie', () => {
       const mine = statement(all, what, 0, values[equal(asker, all.keys[0].publicKey) ? 0 : 1])
       return what === 'vote' ? reply : { ...reply, statements: [mine, ...reply.statements.filter(({ statement: said, authority }) => said.what !== what || toHex(authority) !== liarName(all))] }
     })
+    await council.acquaint()
     if (what === 'vote') {
       // Two real votes: its engine begins anew on an empty disk, with other nodes.
       await council.tick(3)
       await council.pull(0, 3)
       const second = await Council.of(suite, 4, TINY)
+      await second.acquaint()
       await second.publishAll(council.nodes.slice(0, 2), [3])
       second.advance(4_000)
       await second.tick(3)
@@ -219,6 +210,42 @@ describe('a lie', () => {
     await run(council)
   })
 
+  it('told at the very last, one thing to one and another to another, comes out when they ask each other once more', async () => {
+    const council = await withLiar((reply, asker, all) => {
+      const hash = new Uint8Array(32).fill(equal(asker, all.keys[0].publicKey) ? 1 : 2)
+      const { authority, signature } = statement(all, 'document', 0, hash)
+      return { ...reply, document: { hash, signatures: [{ authority, signature }] } }
+    })
+    // The honest without the liar, until each has signed and number 2 has seen all three signatures, and only that one.
+    for (const i of [0, 1, 2]) council.cut.add(`${i} 3`)
+    await council.acquaint()
+    const hasSigned = (i: number): boolean => council.words.has(`${toHex(council.keys[i].publicKey)} document ${EPOCH}`)
+    for (let k = 0; !has(council)(2); k++) {
+      for (const i of [0, 1, 2]) {
+        for (const j of [0, 1, 2]) if (i !== j && (i === 2 || !hasSigned(i))) await council.pull(i, j)
+        await council.tick(i)
+      }
+      council.advance(500)
+      if (k > 60) throw new Error('not signed')
+    }
+    expect([0, 1].filter(has(council))).toEqual([])
+    council.cut.clear()
+    for (const i of [0, 1]) {
+      await council.pull(i, 3)
+      await council.pull(i, 2)
+    }
+    expect([0, 1].filter(has(council))).toEqual([0, 1])
+    const held = (): number[] => council.honest.filter(i => council.seats[i].authority.evidence.convicts(council.keys[3].publicKey, EPOCH))
+    for (const [i, j] of [[0, 1], [1, 0], [2, 0], [2, 1]]) await council.pull(i, j)
+    expect(held()).toEqual([0, 1, 2])
+    // It ends: an eighth of an epoch later nothing is left of the ballot.
+    council.advance(PARAMETERS.epochLength / 8)
+    for (const i of council.honest) {
+      await council.tick(i)
+      expect(await council.answer(i, { op: 'agreement', epoch: EPOCH })).toMatchObject({ statements: [], proposals: [] })
+    }
+  })
+
   it('forged in others\' names, or of other epochs, is not even heard', async () => {
     const forge = (council: Council): ReturnType<typeof signStatement>[] => [0, 1].flatMap(k => [0, 1, 2].map(i => ({
       ...statement(council, 'precommit', 0, new Uint8Array(32).fill(k)), authority: council.keys[i].publicKey
@@ -260,6 +287,7 @@ describe('a lie', () => {
       }
       return null
     })
+    await council.acquaint()
     // Its newest descriptors are its own alone.
     council.advance(10)
     await council.publishAll(council.nodes, [3])
@@ -290,6 +318,7 @@ describe('a lie', () => {
 
 it('an authority on a disk that was set back hears from the others what it had said, and says nothing else', async () => {
   const council = await Council.of(suite, 4, TINY)
+  await council.acquaint()
   await council.publishAll()
   const old = await copyOf(council.seats[0].store)
   for (const link of ['1 2', '1 3', '2 1', '2 3', '3 1', '3 2']) council.cut.add(link)

@@ -112,6 +112,7 @@ describe('four authorities', () => {
     const council = await four({})
     const [few, some] = nodes.filter(({ layer }) => layer === 255)
     const others = nodes.filter(node => node !== few && node !== some)
+    await council.acquaint()
     await council.publishAll(others)
     await council.publishAll([few], [1])
     await council.publishAll([some], [0, 1, 2])
@@ -141,6 +142,7 @@ describe('four authorities', () => {
     const gateways = ['a', 'b', 'c', 'd'].map(name => ({ node: testNode(`gateway ${name}`), layer: 0, change: nodes[0].change }))
     const all = [...nodes.filter(({ layer }) => layer > 0), ...gateways]
     const council = await four({ nodes: all })
+    await council.acquaint()
     await council.publishAll(all.filter(({ layer }) => layer > 0))
     for (const [i, gateway] of gateways.entries()) await council.publishAll([gateway], [i, (i + 1) % 4])
     council.advance(3_000)
@@ -229,6 +231,53 @@ describe('four authorities', () => {
     expect(off.seats[3].authority.status.clock).toBe('ahead')
     expect(off.seats[0].log).toContainEqual(`the clock of authority ${toHex(off.keys[3].publicKey).slice(0, 8)} is 60 s ahead of this machine's`)
     expect(off.seats[0].authority.status.clock).toBe('right')
+  })
+
+  it.each([['ahead', 5_001], ['behind', -5_001]] as const)('go on without one whose clock is %s by more than the skew: it says so and votes for nothing; set right, it votes', async (which, by) => {
+    expect(clockSkew).toBe(5_000)
+    const council = await four()
+    council.seats[3].clock.set(NOW + by)
+    await council.publishAll(council.nodes, [0, 1, 2])
+    council.seats[3].clock.set(NOW)
+    await council.publishAll(council.nodes, [3])
+    council.seats[3].clock.set(NOW + by)
+    const votes = (epoch: number): number => [...council.words.keys()].filter(word => word === `${toHex(council.keys[3].publicKey)} vote ${epoch} 0`).length
+    // Its own step comes first: before it has asked anybody it does not know how its clock is.
+    await council.tick(3)
+    await council.settle(() => [0, 1, 2].every(has(council)), { step: 500 })
+    await council.tick(3)
+    await agreed(council, [0, 1, 2])
+    expect(votes(EPOCH)).toBe(0)
+    expect(council.seats[3].authority.status.clock).toBe(which)
+    expect(council.seats[3].log.filter(line => line.startsWith('this machine')))
+      .toEqual([`this machine's clock is 5 s ${which === 'ahead' ? 'ahead of' : 'behind'} the clocks of most other authorities: set it`])
+    council.seats[3].clock.set(council.seats[0].clock.now())
+    council.advance(START + epochLength - LEAD - council.seats[0].clock.now())
+    await council.publishAll()
+    await council.settle(() => council.honest.every(has(council, EPOCH + 1)), { step: 500 })
+    expect(votes(EPOCH + 1)).toBe(1)
+    expect(council.seats[3].authority.status.clock).toBe('right')
+  })
+
+  it.each([4_999, -4_999])('bear one whose clock is off by %i ms, within the skew: it votes, and says nothing of clocks', async by => {
+    const council = await four()
+    council.seats[3].clock.set(NOW + by)
+    await council.publishAll(council.nodes, by < 0 ? [3, 0, 1, 2] : [0, 1, 2, 3])
+    await council.settle(() => council.honest.every(has(council)), { step: 500 })
+    await agreed(council)
+    expect([...council.words.keys()]).toContain(`${toHex(council.keys[3].publicKey)} vote ${EPOCH} 0`)
+    for (const { log } of council.seats) expect(log).toEqual([])
+  })
+
+  it('do not believe one that lies of the time: it can keep nobody from voting', async () => {
+    const council = await four()
+    council.liars.set(toHex(council.keys[3].publicKey), async (_asker, request) => {
+      const reply = await council.run(3, council.seats[3].authority.handle(request))
+      return reply.is === 'agreement' ? { ...reply, time: reply.time + 3_600_000 } : reply
+    })
+    await council.publishAll()
+    await council.settle(() => [0, 1, 2].every(has(council)), { step: 500 })
+    for (const i of [0, 1, 2]) expect(council.seats[i].authority.status.clock).toBe('right')
   })
 })
 

@@ -67,7 +67,7 @@ class Node {
       suite, network: NETWORK, log, schedule: async () => PARAMETERS,
       ports: { clock, rng: seededRng('clock'), store: new MemoryStore(), wait: async () => {} },
       node: {
-        secret: testNode('mix 0').secret, mixKeys: this.files, publishTo: this.#authorities.asks,
+        secret: testNode('mix 0').secret, mixKeys: this.files, publishTo: () => this.#authorities.asks,
         describe: async () => ({ role: 'mix', kind: '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body: new Uint8Array(0) }),
         onKeys: ({ added, destroyed }) => {
           for (const { epoch } of added) this.keys.add(epoch - EPOCH)

@@ -71,7 +71,7 @@ async function nodeKeeper ({ node, change }: Placed, asks: readonly Ask[], more:
     node: {
       secret: node.secret,
       mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null,
-      publishTo: asks,
+      publishTo: () => asks,
       describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: change.entry ?? [], body: change.body ?? new Uint8Array(0) }),
       ...part
     }

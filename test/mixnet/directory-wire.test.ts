@@ -52,7 +52,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
     const keeper = new DirectoryKeeper({
       suite, trust, ports: portsOf(node.name), log: quiet, meter, sources: [ask],
       node: {
-        secret: node.secret, mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null, publishTo: [ask],
+        secret: node.secret, mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null, publishTo: () => [ask],
         describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: [...own.target.addresses], entry: [...entry?.target.addresses ?? []], body: change.body ?? new Uint8Array(0) })
       }
     })

@@ -49,6 +49,14 @@ test('an authority takes its parameters from a profile, and what differs from it
   expect(decode(Parameters, encode(Parameters, parameters))).toEqual(parameters)
 })
 
+test('authorities are in office from one epoch until another, or always', () => {
+  writeFileSync(join(root, 'network.toml'), `${NETWORK}until = 12\n[[authority]]\nkey = "${'cd'.repeat(32)}"\naddress = "x"\nfrom = 12\n`)
+  const { authorities } = readNetwork(join(root, 'network.toml'))
+  expect(authorities.map(({ from, until }) => [from, until])).toEqual([[0, 12], [12, Infinity]])
+  expect(authority('signsFrom = 14\n').signsFrom).toBe(14)
+  expect(authority('').signsFrom).toBe(0)
+})
+
 test('a gateway takes so many packets of wallets, by default 2000 a second', () => {
   const gateway = (settings: string): number => node(`role = "gateway"\nlisten = "x"\nentry = ["x"]\n${settings}`).walletPackets
   expect([gateway(''), gateway('[gateway]\nwalletPackets = 500\n')]).toEqual([2000, 500])
@@ -67,6 +75,17 @@ describe('refused, and the message names', () => {
     ['parameters that are no table', 'parameters = 7', /a table \[authority\.parameters\] is wanted/]
   ])('of an authority: %s', (_what, settings, message) => {
     expect(() => authority(`${settings}\n`)).toThrow(expect.objectContaining({ code: 'bad-config', fault: 'operator', message: expect.stringMatching(message) }))
+  })
+
+  test.each([
+    ['that ends before it begins', ['from = 9\nuntil = 9'], /authority\.until: it comes after from/],
+    ['that leave an epoch to nobody', ['until = 7', 'from = 8'], /nobody is in office in epoch 7/],
+    ['after which there is nobody', ['until = 7'], /nobody is in office in epoch 7/],
+    ['that are no epochs', ['from = -1'], /from: a whole number/]
+  ])('terms of authorities %s', (_what, terms, message) => {
+    const entries = terms.map((lines, i) => `[[authority]]\nkey = "${`a${i}`.repeat(32)}"\naddress = "x"\n${lines}\n`)
+    writeFileSync(join(root, 'network.toml'), `network = "n"\n${entries.join('')}`)
+    expect(() => readNetwork(join(root, 'network.toml'))).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringMatching(message) }))
   })
 
   test('an authority that is listed twice', () => {
