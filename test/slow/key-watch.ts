@@ -58,7 +58,13 @@ export class KeyWatch {
   isRight (node: string): boolean {
     const before = this.#due(Date.now())
     const found = this.files(node)
-    return before === this.#due(Date.now()) && found.join() === before
+    return before.join() === this.#due(Date.now()).join() && found.join() === before.join()
+  }
+
+  /** Are there the keys that there should be now, whatever else there is? */
+  hasDue (node: string): boolean {
+    const found = this.files(node)
+    return this.#due(Date.now()).every(name => found.includes(name))
   }
 
   /** Every file among a node's mix keys. */
@@ -72,10 +78,10 @@ export class KeyWatch {
   }
 
   /** From the epoch whose grace is not over to the one after the next. */
-  #due (now: number): string {
+  #due (now: number): string[] {
     const epoch = epochAt(this.#schedule, now)
     const first = now <= epochEnd(this.#schedule, epoch - 1) ? epoch - 1 : epoch
-    return Array.from({ length: epoch + 2 - first + 1 }, (_, i) => `${first + i}.key`).sort().join()
+    return Array.from({ length: epoch + 2 - first + 1 }, (_, i) => `${first + i}.key`).sort()
   }
 
   #look (node: string): void {

@@ -7,30 +7,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { shuffle } from '@mixmint/core/kit/samplers'
-import { epochAt, epochEnd, epochStart } from '@mixmint/mixnet/directory/epoch'
-import { DirectoryView, type DirectoryNode } from '@mixmint/mixnet/directory/view'
-import { MixEngine } from '@mixmint/mixnet/mixing/engine'
-import { addressBlock } from '@mixmint/mixnet/sphinx/address'
-import { wrap, type Hop } from '@mixmint/mixnet/sphinx/wrap'
-import { askOver, fetchDocument, type Ask } from '@mixmint/mixnet/wire/directory'
-import { MixNode } from '@mixmint/mixnet/wire/mix-node'
-import { parseTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
-import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
+import { epochEnd, epochStart } from '@mixmint/mixnet/directory/epoch'
 import { startNetwork } from '../../nodes/cli/up.ts'
-import { systemClock, systemRng } from '../../nodes/clock.ts'
-import { readNetwork } from '../../nodes/config.ts'
 import { Stage } from '../../nodes/demo/stage.ts'
-import { createHost, type Host } from '../../nodes/host.ts'
-import { freshIdentity, loadOrCreateIdentity } from '../../nodes/identity.ts'
 import { createNetwork, nodeNames, SMALL_NETWORK, type NetworkPlan } from '../../nodes/layout.ts'
-import { Counters } from '../../nodes/observe.ts'
 import { WalletSession } from '../../nodes/wallet-session.ts'
 import { seededRng } from '../doubles/rng.ts'
-import { HERE, suite } from '../mixnet/mix-material.ts'
+import { suite } from '../mixnet/mix-material.ts'
 import { KeyWatch } from './key-watch.ts'
+import { Probe, until } from './probe.ts'
 
 const SCHEDULE = { epochLength: 10_000, epochGrace: 5_000 }
 const PLAN: NetworkPlan = {
@@ -48,14 +35,10 @@ const LONG = 600_000
 let stage: Stage
 let wallet: WalletSession
 let keys: KeyWatch
-let host: Host
-let rpc: RpcClient
-let authority: Ask
+let probe: Probe
 let answered = 0
 let over = false
 let traffic: Promise<unknown>
-/** Of every epoch since the beginning. */
-const documents = new Map<number, DirectoryView>()
 let collecting: Promise<void>
 
 beforeAll(async () => {
@@ -65,9 +48,7 @@ beforeAll(async () => {
   stage = new Stage(dir, PLAN, name => ['env', `NODE_OPTIONS=--import=${preload}`, `MIXMINT_DIES_AT=${orderFor(dir, name)}`])
   keys = new KeyWatch(dir, HOLDERS, SCHEDULE)
   await startNetwork(stage.supervisor, PLAN, true)
-  host = await createHost({ privateKey: await freshIdentity(), role: 'wallet', listen: [], meter: new Counters() })
-  rpc = new RpcClient({ node: host.node, meter: new Counters() })
-  authority = askOver(rpc, parseTarget(readNetwork(join(dir, 'network.toml')).authorities[0].address))
+  probe = await Probe.start(stage, SCHEDULE)
   await stage.command('wallet', 'init')
   wallet = await WalletSession.open(dir, join(dir, 'wallet'))
   const [{ payee }] = wallet.merchants()
@@ -80,8 +61,8 @@ beforeAll(async () => {
   traffic.catch(() => {}) // it is awaited at the end
   collecting = (async () => {
     while (!over) {
-      await document(epochAt(SCHEDULE, Date.now())).catch(() => {})
-      await wait(300)
+      await probe.document(probe.epoch).catch(() => {}) // not there yet
+      await new Promise(resolve => setTimeout(resolve, 300))
     }
   })()
 }, LONG)
@@ -91,8 +72,7 @@ afterAll(async () => {
   keys.stop()
   await Promise.allSettled([traffic, collecting])
   await wallet.close()
-  rpc.close()
-  await host.stop()
+  await probe.stop()
   await stage.stop()
   rmSync(stage.dir, { recursive: true, force: true })
 }, LONG)
@@ -101,80 +81,25 @@ function orderFor (dir: string, name: string): string {
   return join(dir, `${name}.dies-at`)
 }
 
-async function wait (ms: number): Promise<void> {
-  await new Promise(resolve => setTimeout(resolve, ms))
-}
-
-async function until (condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await condition()) await wait(20)
-}
-
-/** @throws what the authority refuses with while there is none */
-async function document (epoch: number): Promise<DirectoryView> {
-  const known = documents.get(epoch)
-  if (known !== undefined) return known
-  const view = new DirectoryView((await fetchDocument(authority, epoch, systemClock, AbortSignal.timeout(5_000))).signed)
-  documents.set(epoch, view)
-  return view
-}
-
-function listed (view: DirectoryView, name: string): DirectoryNode {
-  const peer = peerBytes(peerIdFromPrivateKey(loadOrCreateIdentity(join(stage.dir, name, 'identity.key'))))
-  return view.byPeer(peer) as DirectoryNode
-}
-
-function keyOf (view: DirectoryView, name: string, epoch: number): Uint8Array {
-  return listed(view, name).mixKeys.find(key => key.epoch === epoch)?.key as Uint8Array
-}
-
-/** What the node says of packets that ended at it: taken, or dropped, by reason. */
-async function fate (name: string): Promise<{ delivered: number, dropped: Record<string, number> }> {
-  const { delivered, dropped } = await stage.status(name)
-  return { delivered: Number(delivered), dropped: dropped as Record<string, number> }
-}
-
 test('packets under the key of the epoch before are taken in its grace, and after it refused, and counted under a reason', async () => {
-  const entry = await createHost({ privateKey: await freshIdentity(), role: 'wallet', listen: [], meter: new Counters() })
-  const view = await document(epochAt(SCHEDULE, Date.now()))
-  const gateway = listed(view, MIXNET[0])
-  const engine = new MixEngine({ suite, self: entry.peer, parameters: view.parameters, topology: { mayForward: () => false, mayReachWallet: () => false } })
-  const sender = new MixNode({
-    node: entry.node, engine, neighbourhood: { addresses: () => gateway.entry, accepts: () => true }, clock: systemClock, rng: systemRng, meter: new Counters(), padded: true
-  })
-  /** Over the gateway to this node of the mixnet, which is the last: under its key of `epoch`, and the others' of now. */
-  const send = async (to: string, epoch: number): Promise<void> => {
-    const now = epochAt(SCHEDULE, Date.now())
-    const path = MIXNET.slice(0, MIXNET.indexOf(to) + 1)
-    const hops: Hop[] = []
-    for (const name of path) {
-      const of = name === to ? epoch : now
-      const { addresses: [address], peer } = listed(await document(of), name)
-      hops.push({ publicKey: keyOf(await document(of), name, of), address: addressBlock(address, peer), delay: name === to ? 0 : view.parameters.meanDelay })
+  for (const name of MIXNET) {
+    // A busy machine may be too late for the grace: then in the next epoch.
+    for (let isTaken = false; !isTaken;) {
+      const epoch = probe.epoch + 1
+      await until(() => Date.now() >= epochStart(SCHEDULE, epoch) + 200)
+      await until(async () => await probe.document(epoch).then(() => true, () => false))
+      const before = await probe.fate(name)
+      await probe.send(await probe.packet(name, epoch - 1))
+      await until(async () => (await probe.fate(name)).delivered > before.delivered || Date.now() > epochEnd(SCHEDULE, epoch - 1))
+      isTaken = Date.now() <= epochEnd(SCHEDULE, epoch - 1)
+      if (isTaken) expect((await probe.fate(name)).dropped).toEqual(before.dropped)
     }
-    sender.sendPacket(gateway.peer, wrap(suite, systemRng.bytes(32), hops, HERE, new Uint8Array(3968)))
-  }
-  try {
-    for (const name of MIXNET) {
-      // A busy machine may be too late for the grace: then in the next epoch.
-      for (let isTaken = false; !isTaken;) {
-        const epoch = epochAt(SCHEDULE, Date.now()) + 1
-        await until(() => Date.now() >= epochStart(SCHEDULE, epoch) + 200)
-        const before = await fate(name)
-        await send(name, epoch - 1)
-        await until(async () => (await fate(name)).delivered > before.delivered || Date.now() > epochEnd(SCHEDULE, epoch - 1))
-        isTaken = Date.now() <= epochEnd(SCHEDULE, epoch - 1)
-        if (isTaken) expect((await fate(name)).dropped).toEqual(before.dropped)
-      }
-      const last = epochAt(SCHEDULE, Date.now()) - 1
-      await until(() => Date.now() > epochEnd(SCHEDULE, last))
-      const before = await fate(name)
-      await send(name, last)
-      await until(async () => Object.keys((await fate(name)).dropped).length > 0)
-      expect(await fate(name)).toEqual({ delivered: before.delivered, dropped: { mac: 1 } })
-    }
-  } finally {
-    await sender.stop(100)
-    await entry.stop()
+    const last = probe.epoch - 1
+    await until(() => Date.now() > epochEnd(SCHEDULE, last))
+    const before = await probe.fate(name)
+    await probe.send(await probe.packet(name, last))
+    await until(async () => Object.keys((await probe.fate(name)).dropped).length > 0)
+    expect(await probe.fate(name)).toEqual({ delivered: before.delivered, dropped: { mac: 1 } })
   }
 }, LONG)
 
@@ -199,27 +124,26 @@ test('killed after any step of making keys and of destroying them, a node has th
 
 test('in all of this every request was answered', async () => {
   // An epoch more, without a death.
-  const last = epochAt(SCHEDULE, Date.now()) + 1
-  await until(async () => await document(last).then(() => true, () => false))
+  const last = probe.epoch + 1
   await until(() => Date.now() > epochEnd(SCHEDULE, last))
   await until(() => HOLDERS.every(name => keys.isRight(name)))
   over = true
   await traffic
   await collecting
-  expect(answered).toBeGreaterThan(documents.size)
+  expect(answered).toBeGreaterThan(probe.documents.size)
 }, LONG)
 
-test('every epoch had a document, in which each node has a key of its own for it, the one on its disk', () => {
-  const epochs = [...documents.keys()].sort((a, b) => a - b)
+test('every epoch had a document, in which each node has a key of its own for it, the one on its disk', async () => {
+  const epochs = [...probe.documents.keys()].sort((a, b) => a - b)
   expect(epochs).toEqual(Array.from({ length: epochs.length }, (_, i) => epochs[0] + i))
   expect(epochs.length).toBeGreaterThan(8)
   for (const name of HOLDERS) {
-    const published = epochs.map(epoch => keyOf(documents.get(epoch) as DirectoryView, name, epoch))
+    const published = await Promise.all(epochs.map(async epoch => await probe.keyOf(name, epoch)))
     expect(new Set(published.map(toHex)).size).toBe(epochs.length)
     for (const [i, epoch] of epochs.entries()) {
       expect(equal(published[i], suite.x25519Base(keys.secret(name, epoch) as Uint8Array)), `${name}, ${epoch}`).toBe(true)
       // The document before said the same, so that those who have only that one find it, too.
-      if (i > 0) expect(equal(keyOf(documents.get(epoch - 1) as DirectoryView, name, epoch), published[i])).toBe(true)
+      if (i > 0) expect(equal(await probe.keyOf(name, epoch, epoch - 1), published[i])).toBe(true)
     }
   }
 })
