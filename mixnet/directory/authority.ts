@@ -88,7 +88,7 @@ export class Authority {
     this.#log = log
     this.#register = new Register({ ...config, network: trust.network })
     this.#archive = new Archive(suite, trust)
-    this.#colleagues = new Colleagues(parameters, log)
+    this.#colleagues = new Colleagues(parameters, log, meter)
     this.evidence = new Evidence(suite, trust, meter)
   }
 
@@ -172,13 +172,14 @@ export class Authority {
   * pull (other: Uint8Array): Saga<{ readonly next: Millis, readonly news: boolean }, AuthorityEffect> {
     const asked = yield * clock()
     const underway = this.#underway(asked)
-    const epochs = underway.length > 0 ? underway : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
+    // With nothing under way, too, once in a while: or one whose clock is behind, in epochs long done, would never hear of it.
+    const epochs = underway.length > 0 ? underway : this.#colleagues.isAsked(other, asked, this.#parameters.epochLength / 4) ? [] : [epochAt(this.#parameters, asked)]
     let news = false
     for (const epoch of epochs) {
       const reply = yield * ask(other, { op: 'agreement', epoch }, 'agreement')
       const now = yield * clock()
       if (reply === null) {
-        this.#colleagues.silent(other)
+        this.#colleagues.silent(other, asked)
         return { next: now + RETRY, news }
       }
       this.#colleagues.answered(other, reply, asked, now)
