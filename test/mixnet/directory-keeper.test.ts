@@ -128,6 +128,29 @@ describe('an authority whose disk is full', () => {
   }, 20_000)
 })
 
+describe('a keeper whose clock is set back by an hour', () => {
+  it('has no document in force and says why, also when the authorities have forgotten its own, and goes on once it is right', async () => {
+    let off = 0
+    const own = { now: (): number => Date.now() - off }
+    const asks = await authorities(1)
+    for (const node of nodes) await nodeKeeper(node, asks)
+    const made = await keeper(asks, { ports: { ...portsOn(), clock: own } })
+    await pass(2_000)
+    expect(made.view()?.epoch).toBe(EPOCH)
+    off = 3 * epochLength
+    await passUntil((EPOCH + 1) * epochLength + 60_000)
+    expect(made.view()).toBeNull()
+    expect(made.unavailable).toMatchObject({ code: 'clock-skewed', fault: 'operator', message: expect.stringContaining('behind') })
+    await passUntil((EPOCH + 6) * epochLength + 60_000)
+    off = 20 * epochLength
+    await pass(60_000)
+    expect(made.unavailable).toMatchObject({ code: 'clock-skewed' })
+    off = 0
+    await pass(60_000)
+    expect(made.view()?.epoch).toBe(EPOCH + 6)
+  }, 30_000)
+})
+
 describe('a keeper', () => {
   /** A source that gives these documents, with its own clock. */
   const source = (documents: readonly SignedDocument[], off = 0): Ask => async request => await answerDirectory(request, async asked => {
