@@ -92,7 +92,7 @@ export class Authority {
     this.#log = log
     this.#register = new Register({ ...config, network: trust.network })
     this.#archive = new Archive(suite, trust)
-    this.#colleagues = new Colleagues(parameters, log)
+    this.#colleagues = new Colleagues(parameters, log, meter)
     this.evidence = new Evidence(suite, trust, meter)
   }
 
@@ -179,13 +179,14 @@ export class Authority {
     const asked = yield * clock()
     const underway = this.#underway(asked)
     const heard = [...underway, ...this.#unasked(other, asked)]
-    const epochs = heard.length > 0 ? heard : this.#colleagues.knows(other) ? [] : [epochAt(this.#parameters, asked)]
+    // With nothing under way, too, once in a while: or one whose clock is behind, in epochs long done, would never hear of it.
+    const epochs = heard.length > 0 ? heard : this.#colleagues.isAsked(other, asked, this.#parameters.epochLength / 4) ? [] : [epochAt(this.#parameters, asked)]
     let news = false
     for (const epoch of epochs) {
       const reply = yield * ask(other, { op: 'agreement', epoch }, 'agreement')
       const now = yield * clock()
       if (reply === null) {
-        this.#colleagues.silent(other)
+        this.#colleagues.silent(other, asked)
         return { next: now + RETRY, news }
       }
       this.#colleagues.answered(other, reply, asked, now)

@@ -85,13 +85,13 @@ export class DirectoryClient {
     return true
   }
 
-  /** The document to use now, or null: none is known, or the newest has expired. */
+  /** The document to use now, or null: none is known, or the newest has expired, or by a clock that was set back begins in an epoch or more. */
   view (now: Millis): DirectoryView | null {
     const begun = [...this.#known.values()].filter(({ signed }) => signed.document.validFrom <= now)
     // Within the skew our clock may say that the only one is yet to begin.
-    const candidates = begun.length > 0 ? begun : [...this.#known.values()].filter(view => view.signed.document.validFrom <= now + view.parameters.clockSkew)
+    const candidates = begun.length > 0 ? begun : [...this.#known.values()].filter(view => isAbout(view, now))
     for (const view of candidates) if (this.#inForce === null || view.epoch > this.#inForce.epoch) this.#inForce = view
-    return this.#inForce?.isInForce(now) === true ? this.#inForce : null
+    return this.#inForce?.isInForce(now) === true && isNear(this.#inForce, now) ? this.#inForce : null
   }
 
   /**
@@ -101,7 +101,7 @@ export class DirectoryClient {
   live (now: Millis): DirectoryView[] {
     const current = this.view(now)
     return [...this.#known.values()]
-      .filter(view => view === current || (view.isInForce(now) && view.signed.document.validFrom <= now + view.parameters.clockSkew))
+      .filter(view => view === current || (view.isInForce(now) && isAbout(view, now)))
       .sort((a, b) => b.epoch - a.epoch)
   }
 
@@ -129,6 +129,16 @@ export class DirectoryClient {
   #noteConflict (first: SignedDocument, second: SignedDocument): void {
     this.#proofs = [...this.#proofs, ...equivocation(this.#suite, first, second, this.#trust.authorities)].slice(0, PROOFS_KEPT)
   }
+}
+
+/** Has it begun, by some clock within the skew? */
+function isAbout ({ signed, parameters }: DirectoryView, now: Millis): boolean {
+  return signed.document.validFrom <= now + parameters.clockSkew
+}
+
+/** One in force stays so when the clock steps back, but not for the hours that it may be behind: then it is to be told. */
+function isNear ({ signed, parameters }: DirectoryView, now: Millis): boolean {
+  return signed.document.validFrom <= now + parameters.epochLength
 }
 
 function isSame (a: SignedDocument, b: SignedDocument): boolean {

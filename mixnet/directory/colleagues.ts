@@ -3,7 +3,7 @@
  * parameters they are configured otherwise. None of it is proof; it is for the operator, who has to act on it.
  */
 import { toHex } from '@mixmint/core/kit/bytes'
-import type { Log, Millis } from '@mixmint/core/kit/ports'
+import type { Log, Meter, Millis } from '@mixmint/core/kit/ports'
 import { tolerated } from './document.ts'
 import type { Parameters } from './formats.ts'
 import { differingParameters } from './vote.ts'
@@ -20,17 +20,26 @@ export interface Colleague {
 export class Colleagues {
   readonly #parameters: Parameters
   readonly #log: Log
+  readonly #meter: Meter
   readonly #known = new Map<string, Colleague>()
+  /** When each was last asked, by our clock. */
+  readonly #asked = new Map<string, Millis>()
   #ourClock = 'right'
 
-  constructor (parameters: Parameters, log: Log) {
+  constructor (parameters: Parameters, log: Log, meter: Meter) {
     this.#parameters = parameters
     this.#log = log
+    this.#meter = meter
   }
 
   /** Has this one been asked yet? */
   knows (authority: Uint8Array): boolean {
     return this.#known.has(toHex(authority))
+  }
+
+  /** Has this one been asked within `ms` of now? Not, too, where our clock has been set since. */
+  isAsked (authority: Uint8Array, now: Millis, ms: Millis): boolean {
+    return Math.abs(now - (this.#asked.get(toHex(authority)) ?? -Infinity)) < ms
   }
 
   get all (): Colleague[] {
@@ -42,13 +51,15 @@ export class Colleagues {
     return this.#ourClock
   }
 
-  silent (authority: Uint8Array): void {
+  silent (authority: Uint8Array, asked: Millis): void {
+    this.#asked.set(toHex(authority), asked)
     const known = this.#known.get(toHex(authority))
     this.#known.set(toHex(authority), { ahead: 0, differing: [], ...known, authority, answers: false })
   }
 
   /** @param asked when it was asked, by our clock; it answered between then and `now` */
   answered (authority: Uint8Array, answer: { readonly time: Millis, readonly parameters: Parameters }, asked: Millis, now: Millis): void {
+    this.#asked.set(toHex(authority), asked)
     const before = this.#known.get(toHex(authority))
     const ahead = answer.time > now ? answer.time - now : answer.time < asked ? answer.time - asked : 0
     const differing = differingParameters(this.#parameters, answer.parameters)
@@ -73,6 +84,7 @@ export class Colleagues {
     const judged = say(1) ? 'behind' : say(-1) ? 'ahead' : 'right'
     if (judged !== 'right' && judged !== this.#ourClock) {
       const off = others.map(({ ahead }) => Math.abs(ahead)).sort((a, b) => a - b)[Math.floor(others.length / 2)]
+      this.#meter.count('directory_clock_wrong', { reason: judged })
       this.#log.error(`this machine's clock is ${Math.round(off / 1000)} s ${judged === 'behind' ? 'behind' : 'ahead of'} the clocks of most other authorities: set it`, { code: 'clock-skewed' })
     }
     this.#ourClock = judged

@@ -1,6 +1,6 @@
 /** An authority running: its engine driven by real ports, woken in time, after each publication and after news. */
 import { MixmintError } from '@mixmint/core/kit/errors'
-import type { Log } from '@mixmint/core/kit/ports'
+import type { Log, Meter } from '@mixmint/core/kit/ports'
 import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import type { Authority } from '../directory/authority.ts'
 import type { AuthorityEffect } from '../directory/exchange.ts'
@@ -12,6 +12,7 @@ export interface AuthorityServerOptions {
   readonly authority: Authority
   readonly ports: BasePorts
   readonly log: Log
+  readonly meter: Meter
   /** How to reach the other authorities, by Ed25519 key; null for one that is not known. */
   readonly askOther: (authority: Uint8Array) => Ask | null
 }
@@ -59,12 +60,13 @@ export class AuthorityServer {
   }
 
   #loop (step: () => Promise<number>): Loop {
-    const { ports: { clock }, log } = this.#options
+    const { ports: { clock }, log, meter } = this.#options
     return new Loop({
       clock,
       step,
       failed: error => {
         const { code, message } = error instanceof MixmintError ? error : { code: 'internal', message: 'a defect of this program' }
+        meter.count('directory_authority_failed', { reason: code })
         log.error(`no directory document could be made: ${message}`, { code })
         return clock.now() + RETRY
       }

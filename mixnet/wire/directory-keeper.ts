@@ -164,7 +164,8 @@ export class DirectoryKeeper {
     if (newest !== null && this.view() !== null && ports.clock.now() < newest.signed.document.validUntil - lead(newest.parameters)) {
       return this.client.nextFetch(ports.clock.now(), ports.rng)
     }
-    const wanted = newest !== null && ports.clock.now() < newest.signed.document.validUntil ? newest.epoch + 1 : null
+    // With none in force the one that is, by the others' clocks: so a clock that was set back is told.
+    const wanted = newest !== null && this.view() !== null && ports.clock.now() < newest.signed.document.validUntil ? newest.epoch + 1 : null
     await firstSuccess(shuffle(ports.rng, [...sources]).map(ask => async over => {
       try {
         const { signed, source } = await fetchDocument(ask, wanted, ports.clock, AbortSignal.any([over, AbortSignal.timeout(FETCH_TIMEOUT)]))

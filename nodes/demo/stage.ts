@@ -18,10 +18,11 @@ export class Stage {
   readonly #commands = new Set<ChildProcess>()
   #stopped = false
 
-  constructor (dir: string, plan: NetworkPlan) {
+  /** @param within as the supervisor takes it */
+  constructor (dir: string, plan: NetworkPlan, within?: (name: string) => readonly string[]) {
     this.dir = dir
     this.plan = plan
-    this.supervisor = new Supervisor(dir, (name, expected) => { if (!expected) this.#fallen.push(name) })
+    this.supervisor = new Supervisor(dir, (name, expected) => { if (!expected) this.#fallen.push(name) }, within)
   }
 
   /** Nodes that ended without being told to. */

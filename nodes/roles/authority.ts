@@ -39,7 +39,7 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
   })
   const rpc = new RpcClient({ node: host.node, meter: counters })
   const server = new AuthorityServer({
-    authority, ports, log,
+    authority, ports, log, meter: counters,
     askOther: other => {
       const found = authorities.find(each => equal(each.key, other))
       return found === undefined ? null : askOver(rpc, parseTarget(found.address))

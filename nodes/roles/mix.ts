@@ -22,11 +22,11 @@ export async function startMix (daemon: Daemon): Promise<Role> {
   return {
     operations: {},
     evidence: participant.keeper.evidence,
-    status: async () => ({
-      epoch: participant.view().epoch,
-      layer: participant.view().byPeer(participant.host.peer)?.layer ?? -1,
-      ...mixer.status()
-    }),
+    // Without a document in force, too: then most of all it is asked what is wrong.
+    status: async () => {
+      const now = participant.keeper.view()
+      return { epoch: now?.epoch ?? -1, layer: now?.byPeer(participant.host.peer)?.layer ?? -1, ...mixer.status() }
+    },
     stop: async () => {
       await mixer.stop(config.drainLimit)
       await participant.stop()

@@ -281,6 +281,56 @@ describe('four authorities', () => {
   })
 })
 
+describe('an authority whose clock was ahead, over epochs of its own', () => {
+  // 1.5: its clock is in an epoch for which nodes have published keys already.
+  it.each([1.5, 5])('by %d of them, counts it, says nothing twice, and takes part again when the clock is right', async ahead => {
+    const council = await Council.of(suite, 4, TINY)
+    await council.publishAll()
+    await council.settle(() => council.honest.every(has(council)), { rounds: 10 })
+    const seat = council.seats[3]
+    seat.clock.advance(ahead * epochLength)
+    for (let epoch = EPOCH + 1; epoch <= EPOCH + 3; epoch++) {
+      council.advance(epoch * epochLength - LEAD - council.seats[0].clock.now())
+      await council.publishAll()
+      await council.settle(() => [0, 1, 2].every(has(council, epoch)), { step: 500 })
+      await agreed(council, [0, 1, 2], epoch)
+    }
+    expect(seat.authority.status.clock).toBe('ahead')
+    expect(seat.meter.of('directory_clock_wrong', { reason: 'ahead' })).toBe(1)
+    for (const { meter } of council.seats.slice(0, 3)) expect(meter.of('directory_clock_wrong', { reason: 'ahead' })).toBe(0)
+    seat.clock.set(council.seats[0].clock.now())
+    // What it said of epochs that the others had not come to, and has forgotten, it says no more of: for two epochs at most.
+    const later = EPOCH + 6
+    council.advance(later * epochLength - LEAD - council.seats[0].clock.now())
+    await council.publishAll()
+    await council.settle(() => council.honest.every(has(council, later)), { step: 500 })
+    await agreed(council, council.honest, later)
+    expect([...council.words.keys()]).toContainEqual(expect.stringMatching(`^${toHex(seat.key.publicKey)} vote ${later} `))
+    expect(seat.authority.status.clock).toBe('right')
+    expect(council.seats.flatMap(({ authority }) => authority.evidence.proofs)).toEqual([])
+  })
+})
+
+describe('an authority whose clock is set back into an epoch that has its document', () => {
+  it('hears of it when it next asks, and when it is right again, too', async () => {
+    const council = await Council.of(suite, 4, TINY)
+    await council.publishAll()
+    await council.settle(() => council.honest.every(has(council)), { rounds: 10 })
+    const seat = council.seats[3]
+    const now = seat.clock.now()
+    seat.clock.set(now - 2 * clockSkew)
+    for (const j of [0, 1, 2]) await council.pull(3, j)
+    expect(seat.authority.status.clock).toBe('right') // so soon it does not ask
+    seat.clock.set(now - 0.4 * epochLength)
+    for (const j of [0, 1, 2]) await council.pull(3, j)
+    expect(seat.authority.status.clock).toBe('behind')
+    expect(seat.meter.of('directory_clock_wrong', { reason: 'behind' })).toBe(1)
+    seat.clock.set(now)
+    for (const j of [0, 1, 2]) await council.pull(3, j)
+    expect(seat.authority.status.clock).toBe('right')
+  })
+})
+
 describe('the power fails', () => {
   it.each([1, 4])('at any time at one of %i: never does it say two things, and the document comes', async n => {
     for (const kept of [false, true]) {

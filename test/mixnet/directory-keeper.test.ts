@@ -16,6 +16,7 @@ import { answerAsMirror, answerDirectory, fetchDocument, fetchSchedule, publishD
 import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
 import { DirectoryKeeper, type KeeperOptions } from '@mixmint/mixnet/wire/directory-keeper'
 import { admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testDocument, testNetwork, type Placed } from '../doubles/directory.ts'
+import { FaultyStore } from '../doubles/faulty-store.ts'
 import { MemoryKeys } from '../doubles/memory-keys.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
@@ -42,12 +43,13 @@ function portsOn (store: Store = new MemoryStore()): BasePorts {
 }
 
 /** Authorities that reach each other, and how nodes ask them. */
-async function authorities (n: number): Promise<Ask[]> {
+async function authorities (n: number, parts: { readonly store?: Store, readonly meter?: CountingMeter } = {}): Promise<Ask[]> {
+  const { store, meter = new CountingMeter() } = parts
   const trust = { network: NETWORK, authorities: keys.slice(0, n).map(({ publicKey }) => publicKey) }
   const asks = new Map<string, Ask>()
   for (const key of keys.slice(0, n)) {
     const authority = new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000 }, new CountingMeter(), quiet)
-    const server = new AuthorityServer({ authority, ports: portsOn(), log: quiet, askOther: other => asks.get(toHex(other)) ?? null })
+    const server = new AuthorityServer({ authority, ports: portsOn(store), log: quiet, meter, askOther: other => asks.get(toHex(other)) ?? null })
     asks.set(toHex(key.publicKey), async request => await server.answer(request))
     await server.start()
     running.push(server)
@@ -101,6 +103,52 @@ describe.each([1, 4])('a network of %i authorities and its nodes', n => {
     }
     expect(taken.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3].map(i => EPOCH + i))
   }, 20_000)
+})
+
+describe('an authority whose disk is full', () => {
+  it('says and signs nothing of the next epoch, counts it, and signs as soon as there is room', async () => {
+    const [store, meter] = [new FaultyStore(new MemoryStore()), new CountingMeter()]
+    const asks = await authorities(1, { store, meter })
+    for (const node of nodes) await nodeKeeper(node, asks)
+    await pass(2_000)
+    const shown = async (epoch: number): Promise<DirectoryReply> => decode(DirectoryReply, await asks[0](encode(DirectoryRequest, { op: 'agreement', epoch }), never))
+    expect(await shown(EPOCH)).toMatchObject({ document: { signatures: [expect.anything()] } })
+    const failed = (): number => meter.of('directory_authority_failed', { reason: 'store-full' })
+    expect(failed()).toBe(0)
+    store.hooks = { before: async operation => { if (operation === 'batch') throw new MixmintError('store-full', 'operator', 'no room', { retry: true }) } }
+    await passUntil((EPOCH + 1) * epochLength + 1)
+    expect(failed()).toBeGreaterThan(10)
+    expect(await shown(EPOCH + 1)).toMatchObject({ statements: [], proposals: [], decision: null, document: null })
+    store.hooks = {}
+    await pass(5_000)
+    expect(await shown(EPOCH + 1)).toMatchObject({ document: { signatures: [expect.anything()] } })
+    const before = failed()
+    await pass(60_000)
+    expect(failed()).toBe(before)
+  }, 20_000)
+})
+
+describe('a keeper whose clock is set back by an hour', () => {
+  it('has no document in force and says why, also when the authorities have forgotten its own, and goes on once it is right', async () => {
+    let off = 0
+    const own = { now: (): number => Date.now() - off }
+    const asks = await authorities(1)
+    for (const node of nodes) await nodeKeeper(node, asks)
+    const made = await keeper(asks, { ports: { ...portsOn(), clock: own } })
+    await pass(2_000)
+    expect(made.view()?.epoch).toBe(EPOCH)
+    off = 3 * epochLength
+    await passUntil((EPOCH + 1) * epochLength + 60_000)
+    expect(made.view()).toBeNull()
+    expect(made.unavailable).toMatchObject({ code: 'clock-skewed', fault: 'operator', message: expect.stringContaining('behind') })
+    await passUntil((EPOCH + 6) * epochLength + 60_000)
+    off = 20 * epochLength
+    await pass(60_000)
+    expect(made.unavailable).toMatchObject({ code: 'clock-skewed' })
+    off = 0
+    await pass(60_000)
+    expect(made.view()?.epoch).toBe(EPOCH + 6)
+  }, 30_000)
 })
 
 describe('a keeper', () => {

@@ -38,7 +38,7 @@ it('over TCP, an authority, its nodes, a mirror and a wallet come to the same do
   const trust = { network: NETWORK, authorities: [key.publicKey] }
   const authority = new AuthorityServer({
     authority: new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 600_000 }, meter, quiet),
-    ports: portsOf('authority'), log: quiet, askOther: () => null
+    ports: portsOf('authority'), log: quiet, meter, askOther: () => null
   })
   const at = await host(testNode('authority'), 'authority')
   await authority.start()

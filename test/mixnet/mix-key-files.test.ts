@@ -1,5 +1,5 @@
 /** Mix keys on disk: whole or not there, whatever goes wrong; and destroyed where they lay. */
-import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type * as promises from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -173,11 +173,21 @@ describe('a crash at any point', () => {
 describe('a disk that refuses, at any point', () => {
   it('to take a key: it says so, the others are as they were, and the next try succeeds', async () => {
     await atEachStep('fails', async () => { await files.keep(keyOf(3)) }, async () => {
+      expect(readdirSync(dir).filter(name => name.endsWith('.new'))).toEqual([])
       expect((await files.load()).slice(0, 2)).toEqual([keyOf(1), keyOf(2)])
       await files.keep({ epoch: 3, secret: secretOf(4) })
       expect(await files.load()).toEqual([keyOf(1), keyOf(2), { epoch: 3, secret: secretOf(4) }])
       expect(readdirSync(dir)).toHaveLength(3)
     })
+  })
+
+  it('even to remove what a try has left: the next one removes it, and succeeds', async () => {
+    mkdirSync(dir, { mode: 0o700 })
+    writeFileSync(join(dir, '3.new'), secretOf(9), { mode: 0o600 })
+    linkSync(join(dir, '3.new'), join(parent, 'held'))
+    await files.keep(keyOf(3))
+    expect(await files.load()).toEqual([keyOf(3)])
+    expect(readFileSync(join(parent, 'held')).equals(secretOf(9))).toBe(false)
   })
 
   it('to take a key at first: the next try succeeds', async () => {
@@ -247,8 +257,9 @@ describe('what is not as it was left', () => {
 
   it('other files in the folder are left alone', async () => {
     await files.keep(keyOf(1))
-    writeFileSync(join(dir, 'README'), 'hello')
+    const others = ['README', 'a3.new', '3.dead.old', '3.new~', 'x4.key']
+    for (const name of others) writeFileSync(join(dir, name), 'hello')
     expect(await files.load()).toEqual([keyOf(1)])
-    expect(existsSync(join(dir, 'README'))).toBe(true)
+    for (const name of others) expect(readFileSync(join(dir, name), 'utf8')).toBe('hello')
   })
 })

@@ -49,7 +49,7 @@ beforeAll(async () => {
   const admitted = planned.map(({ key, admission }) => ({ peer: peerIdFromPrivateKey(key).toMultihash().bytes, ...admission }))
   authority = new AuthorityServer({
     authority: new Authority(suite, { key, trust, parameters: { ...PARAMETERS, meanDelay: 2, cover: { send: 20, echoes: 200, pace: 20, loop: 500 } }, admitted, bootstrapWait: 600_000, checkService: () => null }, new CountingMeter(), quiet),
-    ports: { clock, store: new MemoryStore(), rng: seededRng('authority'), wait: async () => {} }, log: quiet, askOther: () => null
+    ports: { clock, store: new MemoryStore(), rng: seededRng('authority'), wait: async () => {} }, log: quiet, meter: new CountingMeter(), askOther: () => null
   })
   await authority.start()
   const at = await plainNode()
