@@ -5,7 +5,7 @@
  *   store   directory/document/<u64 e>  the document of epoch e with the signatures so far
  *           directory/floor             <u64 e>: what was signed for epochs up to e may be forgotten
  */
-import { concat, u64, utf8 } from '@mixmint/core/kit/bytes'
+import { concat, equal, u64, utf8 } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
 import { batch, get, scanAll, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
@@ -43,10 +43,15 @@ export class Archive {
     return this.#documents.get(epoch) ?? null
   }
 
-  /** The document of an epoch, if a quorum signed it: its signatures were verified when they came. */
+  /**
+   * The document of an epoch, if a quorum of those signed it who are in office then, by what is known of that now. Their
+   * signatures were verified when they came.
+   */
   valid (epoch: number): NamedDocument | null {
     const found = this.of(epoch)
-    return found !== null && found.signed.signatures.length >= quorum(trustAt(this.#trust, epoch).authorities.length) ? found : null
+    const { authorities } = trustAt(this.#trust, epoch)
+    const count = found?.signed.signatures.filter(({ authority }) => authorities.some(key => equal(key, authority))).length ?? 0
+    return found !== null && authorities.length > 0 && count >= quorum(authorities.length) ? found : null
   }
 
   newestBefore (epoch: number): NamedDocument | null {

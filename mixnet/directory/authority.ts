@@ -92,7 +92,7 @@ export class Authority {
     this.#log = log
     this.#register = new Register({ ...config, network: trust.network })
     this.#archive = new Archive(suite, trust)
-    this.#colleagues = new Colleagues(parameters, log, meter)
+    this.#colleagues = new Colleagues(parameters, log, meter, (authority, now) => this.#isInOffice(epochAt(this.#parameters, now + lead(this.#parameters)), authority))
     this.evidence = new Evidence(suite, trust, meter)
   }
 
@@ -115,7 +115,7 @@ export class Authority {
     return {
       epoch: newest?.signed.document.epoch ?? -1,
       signatures: newest?.signed.signatures.length ?? 0,
-      round: Math.max(-1, ...[...this.#ballots.values()].map(({ agreement }) => agreement.round)),
+      round: Math.max(-1, ...[...this.#ballots.values()].filter(({ epoch }) => this.#archive.valid(epoch) === null).map(({ agreement }) => agreement.round)),
       clock: this.#colleagues.ourClock,
       colleagues: this.#colleagues.all
     }
@@ -235,9 +235,8 @@ export class Authority {
     return Math.min(most, Math.max(SOON, (now - this.#stirred) / 4))
   }
 
-  #isInOffice (epoch: number): boolean {
-    const { trust, key } = this.#config
-    return trustAt(trust, epoch).authorities.some(each => equal(each, key.publicKey))
+  #isInOffice (epoch: number, authority = this.#config.key.publicKey): boolean {
+    return trustAt(this.#config.trust, epoch).authorities.some(each => equal(each, authority))
   }
 
   #isBegun (epoch: number, now: Millis): boolean {
@@ -282,7 +281,7 @@ export class Authority {
     const listing = this.#register.listing(epoch)
     if (cast === null && !this.#isDue(listing, now)) return
     // By a wrong clock it would list other descriptors than are due, and in other epochs than there are.
-    if (this.others.some(other => !this.#colleagues.knows(other)) || this.#colleagues.ourClock !== 'right') return
+    if (this.others.some(other => this.#isInOffice(epoch, other) && !this.#colleagues.knows(other)) || this.#colleagues.ourClock !== 'right') return
     if (!this.#register.isUsable(listing)) {
       this.#meter.count('directory_unusable')
       return

@@ -24,10 +24,13 @@ export class Colleagues {
   readonly #known = new Map<string, Colleague>()
   /** When each was last asked, by our clock. */
   readonly #asked = new Map<string, Millis>()
+  readonly #isInOffice: (authority: Uint8Array, now: Millis) => boolean
   #ourClock = 'right'
 
-  constructor (parameters: Parameters, log: Log, meter: Meter) {
+  /** @param isInOffice does this authority sign what is agreed on at this time? Only such a one judges our clock */
+  constructor (parameters: Parameters, log: Log, meter: Meter, isInOffice: (authority: Uint8Array, now: Millis) => boolean) {
     this.#parameters = parameters
+    this.#isInOffice = isInOffice
     this.#log = log
     this.#meter = meter
   }
@@ -55,6 +58,7 @@ export class Colleagues {
     this.#asked.set(toHex(authority), asked)
     const known = this.#known.get(toHex(authority))
     this.#known.set(toHex(authority), { ahead: 0, differing: [], ...known, authority, answers: false })
+    this.#judgeOurs(asked)
   }
 
   /** @param asked when it was asked, by our clock; it answered between then and `now` */
@@ -71,12 +75,12 @@ export class Colleagues {
     if (this.#isOff(ahead) && !this.#isOff(before?.ahead ?? 0)) {
       this.#log.warn(`the clock of authority ${name} is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} this machine's`, { code: 'clock-skewed' })
     }
-    this.#judgeOurs()
+    this.#judgeOurs(now)
   }
 
   /** Where most of the others, and more than can lie, say so, it is our clock that is wrong. */
-  #judgeOurs (): void {
-    const others = this.all.filter(({ answers }) => answers)
+  #judgeOurs (now: Millis): void {
+    const others = this.all.filter(({ answers, authority }) => answers && this.#isInOffice(authority, now))
     const say = (direction: number): boolean => {
       const count = others.filter(({ ahead }) => this.#isOff(ahead) && Math.sign(ahead) === direction).length
       return count > others.length / 2 && count > tolerated(others.length + 1)

@@ -72,7 +72,7 @@ function * fetchValid ({ suite, trust, other }: Exchange, epoch: number, hash: U
 function * hear (exchange: Exchange, signed: SignedStatement): Saga<boolean, AuthorityEffect> {
   const { suite, ballot, evidence } = exchange
   if (!isOfBallot(exchange, signed)) return false
-  const { what, value } = signed.statement
+  const { what, round, value } = signed.statement
   if (what === 'vote') {
     const first = ballot.contradicting(signed)
     if (first !== null) return yield * evidence.add({ first, second: signed })
@@ -80,7 +80,8 @@ function * hear (exchange: Exchange, signed: SignedStatement): Saga<boolean, Aut
     return yield * fetchVote(exchange, signed.authority, value)
   }
   if (what === 'document') {
-    const first = ballot.wantsSignature(signed) && isSigned(suite, signed) ? ballot.witness(signed) : null
+    // In another place than a document's it would contradict none.
+    const first = round === 0 && ballot.wantsSignature(signed) && isSigned(suite, signed) ? ballot.witness(signed) : null
     return first !== null && (yield * evidence.add({ first, second: signed }))
   }
   if ((what !== 'prevote' && what !== 'precommit') || !ballot.agreement.wants(signed) || !isSigned(suite, signed)) return false

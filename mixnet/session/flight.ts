@@ -15,6 +15,8 @@ export interface PartPlan {
   readonly index: number | null
   readonly surbs: number
   readonly wants: readonly number[]
+  /** It was sent before, and nothing was heard. */
+  readonly again?: boolean
 }
 
 /** The longest fragment beside so many SURBs, each with a want. */

@@ -75,17 +75,18 @@ export class Packer {
     }
   }
 
-  #pack (call: Packable, { index, surbs: wanted, wants }: PartPlan, now: Millis, rng: Rng): Packed | null {
+  #pack (call: Packable, part: PartPlan, now: Millis, rng: Rng): Packed | null {
     const { suite, paths, parameters } = this.#config
+    const { index, surbs: wanted, wants, again = false } = part
     const { messageSize } = geometryOf(parameters().packetSize)
     if (messageSize !== call.messageSize) return null
-    const path = this.#draw(call, NOWHERE, () => paths.forward(call.target, now, rng))
+    const path = this.#draw(call, again, NOWHERE, () => paths.forward(call.target, now, rng))
     if (path === null) return null
     const there = nodesOf(path)
     const surbs: Uint8Array[] = []
     let back: Path | null = null
     for (let i = 0; i < wanted; i++) {
-      const made = this.#surb(call, path, there, now, rng)
+      const made = this.#surb(call, again, path, there, now, rng)
       if (made === null) continue
       surbs.push(made.surb)
       back = made.back
@@ -101,16 +102,16 @@ export class Packer {
   }
 
   /** One that leaves with a packet on the path `there`. */
-  #surb (call: Packable, there: Path, nodes: Nodes, now: Millis, rng: Rng): { surb: Uint8Array, back: Path } | null {
+  #surb (call: Packable, again: boolean, there: Path, nodes: Nodes, now: Millis, rng: Rng): { surb: Uint8Array, back: Path } | null {
     const { number, target } = call
-    const back = this.#draw(call, nodes, () => this.#config.paths.back(target, now, rng))
+    const back = this.#draw(call, again, nodes, () => this.#config.paths.back(target, now, rng))
     if (back === null || back.expires <= now) return null
     const { surb, secrets } = createSurb(this.#config.suite, rng.bytes(KEY_SIZE), back.hops, rng.bytes(SURB_ID_SIZE), rng.bytes(SURB_KEY_SIZE))
     return this.#surbs.give(number, secrets, now, back.expires, [back, there]) ? { surb, back } : null
   }
 
-  /** The first flight's paths are the first drawn. */
-  #draw ({ flight, tried }: Packable, alike: Nodes, draw: () => Path | null): Path | null {
-    return flight === 0 ? draw() : this.#doubts.choose(draw, nodesOf(...tried.there), alike)
+  /** What leaves for the first time goes the way that is drawn first. */
+  #draw ({ tried }: Packable, again: boolean, alike: Nodes, draw: () => Path | null): Path | null {
+    return !again ? draw() : this.#doubts.choose(draw, nodesOf(...tried.there), alike)
   }
 }

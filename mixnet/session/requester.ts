@@ -174,7 +174,7 @@ export class Requester implements RequesterEngine {
     const part = decoded === null || decoded.codec !== call.protocol ? null : readReply(decoded.data)
     if (part === null) return this.#drop('bad-reply')
     // The first word is the answer to a repeat: it was not at work when the first flight should have come, but had not got it.
-    if (part.kind === 'answer' && !call.heard) for (const path of call.suspect) this.#config.paths.learned?.(path, false, now)
+    if (part.kind === 'answer' && part.flight > 0 && !call.heard) for (const path of call.suspect) this.#config.paths.learned?.(path, false, now)
     call.suspect = []
     call.heard = true
     call.silent = 0
@@ -279,7 +279,7 @@ export class Requester implements RequesterEngine {
     const copies = parts.length > BLIND_FRAGMENTS ? 1 : Math.min(1 + call.silent, MOST_COPIES)
     call.flight = Math.min(call.flight + 1, LAST_FLIGHT)
     call.asked = call.flight
-    const again = Array.from({ length: copies }, () => parts).flat()
+    const again = Array.from({ length: copies }, () => parts.map(part => ({ ...part, again: true }))).flat()
     this.#config.meter.count('request_retransmitted', {}, again.length)
     this.#send(call, again, this.#timing().roundTrip * backoff(call), now, rng)
     return []

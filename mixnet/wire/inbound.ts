@@ -28,6 +28,7 @@ export class InboundStreams {
   /** By neighbour, in the order in which they came. */
   readonly #open = new Map<LinkId, Inbound[]>()
   readonly #reading = new Set<Inbound>()
+  #refusing = false
   #refused = false
 
   /** @param most of one neighbour, beside those that are ending */
@@ -64,6 +65,7 @@ export class InboundStreams {
     const inbound: Inbound = { from, stream, done: reading.catch(() => {}) }
     this.#open.set(from, [...before, inbound])
     this.#reading.add(inbound)
+    if (this.#refusing) endPolitely(stream)
     try {
       await reading
     } finally {
@@ -81,6 +83,7 @@ export class InboundStreams {
    */
   async refuse (signal: AbortSignal): Promise<void> {
     if (this.#refused) return
+    this.#refusing = true
     const given = new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
     while (!signal.aborted && (this.#reading.size > 0 || this.#isAgreed())) {
       for (const { stream } of this.#reading) endPolitely(stream)

@@ -35,6 +35,8 @@ const WORKED: Millis = 10_000
  * on a stream which is closed before anything was sent so many packets still go: whoever stops reads them, too.
  */
 const FAREWELL = 8
+/** Between such streams the wait has doubled so often at most. */
+const LITTLE = 2
 /** Without an answer to our goodbye, what we sent has been read by then or will not be: some implementations give none. */
 const GOODBYE: Millis = 5_000
 
@@ -158,9 +160,11 @@ export class PacketLink {
     // The receiver wants no more on this stream: what libp2p holds already still goes out, the rest waits for the next.
     const refused = (): void => {
       const signal = AbortSignal.timeout(stall)
-      most = sent === 0 ? FAREWELL : sent
-      if (sent === 0) void writer.close(signal)
-      if (sent > 0) this.#failures = 0
+      const isUsed = sent > 0
+      most = isUsed ? sent : FAREWELL
+      // Who has this habit is not away; but who stops needs a moment without streams.
+      this.#failures = Math.min(this.#failures, LITTLE)
+      if (!isUsed) void writer.close(signal)
       this.#closed(writer)
       stream.close({ signal }).catch((error: unknown) => { stream.abort(error as Error) })
     }

@@ -183,7 +183,7 @@ export function addWallet (program: Command): void {
     .action(async () => { await session(async open => entries(await open.run(open.engine.history()), open.unit)) })
   wallet.command('pending').description('what was begun and is not over')
     .action(async () => { await session(async open => entries(await open.run(open.engine.pending()), open.unit)) })
-  wallet.command('recover').description('carry on with everything that was begun, and bring back coins that were left over')
+  wallet.command('recover').description('carry on with everything that was begun, and bring back what was left over: coins, and tokens that were not used')
     .action(async () => {
       await session(async open => {
         const results = await open.run(open.engine.recover())

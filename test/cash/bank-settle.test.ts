@@ -122,7 +122,9 @@ test('each contract that is not in order is refused under its own code, and take
     ['token-too-long', withTerms({ notAfter: now + DAY + 1 })],
     ['token-too-long', withTerms({ depositUntil: now + 7 * DAY + 1 })],
     ['token-too-long', withTerms({ refundAfter: now + 8 * DAY + 1 })],
-    ['unknown-day-key', withTerms({ notBefore: now - 13 * HOUR, notAfter: now + HOUR, depositUntil: now + HOUR, refundAfter: now + HOUR })]
+    ['token-too-short', withTerms({ depositUntil: now + 7 * DAY - 1 })],
+    ['token-too-short', withTerms({ refundAfter: now + 8 * DAY - 1 })],
+    ['unknown-day-key', withTerms({ notBefore: now - 13 * HOUR, notAfter: now + HOUR, depositUntil: now - 13 * HOUR + 7 * DAY, refundAfter: now - 13 * HOUR + 8 * DAY })]
   ]
   for (const [code, contract] of cases) expect(await desk.codeOf(desk.settle(contract, coins))).toBe(code)
   for (const { asked } of desk.economy.centers) expect(asked).toBe(0)

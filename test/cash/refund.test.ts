@@ -1,14 +1,15 @@
 /** Tokens that nobody turned in: at the bank, and in a wallet. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { SignedToken } from '@mixmint/core/cash/formats'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import { signKeyset } from '@mixmint/core/cash/keyset'
 import type { BankRequest } from '@mixmint/core/cash/messages'
 import { refundMessage } from '@mixmint/core/cash/reclaim'
 import { Registry } from '@mixmint/core/cash/registry'
-import { signToken, tokenHash } from '@mixmint/core/cash/token'
+import { present, signToken, tokenHash } from '@mixmint/core/cash/token'
 import { BankDesk, OWNER } from '../doubles/bank-desk.ts'
 import { DAY, keyNamed, NETWORK, suite } from '../doubles/economy.ts'
-import { Town, type Person, type Shop } from '../doubles/town.ts'
+import { hashOf, Town, type Person, type Shop } from '../doubles/town.ts'
 
 type Refund = BankRequest & { op: 'refund' }
 
@@ -54,7 +55,6 @@ describe('a bank', () => {
   test('not before its time, and not when the payee has turned it in', async () => {
     desk.economy.clock.set(token.token.refundAfter - 1)
     expect(await desk.codeOf(refund())).toBe('refund-too-early')
-    expect(await deposited()).toBe('deposit-too-laterefused')
     desk = new BankDesk()
     presented = await desk.presentation(8)
     token = presented.token
@@ -90,9 +90,8 @@ describe('a bank', () => {
   test.each(['deposit', 'refund'] as const)('when a %s comes between any two steps of the other, one has the money, and the other is told', async first => {
     const outcomes = new Set<string>()
     for (let effect = 0; ; effect++) {
-      // Here deposits end when refunds begin, so that for as long as clocks may differ both are in time.
-      desk = new BankDesk({ parameters: { tokenDeposit: 8 * DAY } })
-      presented = await desk.presentation(8, { depositUntil: desk.economy.clock.now() + 8 * DAY })
+      desk = new BankDesk()
+      presented = await desk.presentation(8)
       token = presented.token
       desk.economy.clock.set(token.token.refundAfter)
       const ways = { deposit: deposited, refund: async () => await desk.codeOf(refund([8])) }
@@ -112,6 +111,20 @@ describe('a bank', () => {
     // After the other has written, it is too late.
     expect([...outcomes].sort()).toEqual(['credited token-spent', 'token-refundedrefused signatures'])
   })
+})
+
+test('a token whose refund opens early is not made, nor taken by its payee', async () => {
+  const desk = new BankDesk()
+  const now = desk.economy.clock.now()
+  for (const terms of [{ depositUntil: now + DAY }, { refundAfter: now + 8 * DAY - 1 }, { notAfter: now + DAY, depositUntil: now + DAY, refundAfter: now + DAY }]) {
+    expect(await desk.codeOf(desk.settle(desk.tokenContract(8, [], terms), await desk.coins(8)))).toBe('token-too-short')
+  }
+  const town = new Town()
+  const shop = town.shop()
+  const time = town.desk.economy.clock.now()
+  const token = signToken(suite, town.desk.economy.dayKey, town.desk.economy.token({ payee: shop.key.publicKey, notAfter: time + DAY, depositUntil: time }))
+  const invoice = await shop.invoice(8)
+  expect(await shop.replyTo({ op: 'present', presentation: present(suite, keyNamed('owner'), token, hashOf(invoice)) })).toBe('token-expired')
 })
 
 describe('a wallet', () => {
@@ -166,12 +179,64 @@ describe('a wallet', () => {
     await shop.run(shop.engine.accept(await ann.run(ann.engine.presentToken(await buy(9), invoice))))
     await shop.run(shop.engine.deposit())
     pass(9)
+    // By itself it does not ask about what was handed over.
     await ann.run(ann.engine.recover())
+    expect(ann.sent).not.toContain('mixnet refund')
+    await ann.run(ann.engine.reclaim())
     expect(await ann.available()).toBe(51)
     expect((await entries()).at(-1)).toBe('refund spent 9')
-    await ann.run(ann.engine.recover())
+    await ann.run(ann.engine.reclaim())
     expect((await entries()).filter(entry => entry.startsWith('refund'))).toHaveLength(1)
     await town.expectBooks([ann])
+  })
+
+  test('does not pay with a token that it has asked back, whatever became of that', async () => {
+    const invoice = await shop.invoice(9)
+    await buy(9)
+    shop.down = true
+    await ann.codeOf(ann.engine.payWithToken(invoice))
+    shop.down = false
+    pass(9)
+    // The answer of the bank is lost; the payment is what the wallet tries first, and its token is too old.
+    ann.bend = (reply, request) => {
+      if (request.op === 'refund') throw new MixmintError('lost', 'peer', 'lost', { retry: true })
+      return reply
+    }
+    await ann.run(ann.engine.recover())
+    expect((await entries()).at(-1)).toBe('refund open 9')
+    expect(await ann.codeOf(ann.engine.payWithToken(invoice))).not.toBe('fine')
+    const [{ token }] = await ann.run(ann.engine.tokens())
+    expect(await ann.codeOf(ann.engine.presentToken(token.token.serial, await shop.invoice(9)))).toBe('token-used')
+    ann.bend = reply => reply
+    await ann.run(ann.engine.recover())
+    expect((await entries()).at(-1)).toBe('refund done 9')
+    expect(await ann.codeOf(ann.engine.payWithToken(invoice))).not.toBe('fine')
+    expect(await ann.worth()).toBe(60)
+    await town.expectBooks([ann])
+  })
+
+  test('that is refused again and again comes to an end', async () => {
+    await buy(9)
+    pass(9)
+    const askBank = town.askBank.bind(town)
+    town.askBank = async request => request.op === 'refund' ? { is: 'refused', code: 'keyset-not-issuing', fault: 'peer', retry: false, message: '' } : await askBank(request)
+    const results = await ann.run(ann.engine.recover())
+    expect(results.length).toBeLessThan(5)
+    town.askBank = askBank
+    await ann.run(ann.engine.recover())
+    expect(await ann.available()).toBe(60)
+  })
+
+  test('without a keyset that issues says so, and does the rest', async () => {
+    await buy(9)
+    pass(9)
+    const { economy } = town.desk
+    town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [])
+    const results = await ann.run(ann.engine.recover())
+    expect(results.map(({ error }) => error?.code)).toContain('no-keyset')
+    town.desk.registry = economy.registry
+    await ann.run(ann.engine.recover())
+    expect(await ann.available()).toBe(60)
   })
 
   test('takes fresh outputs when those of a refund went out of issue', async () => {

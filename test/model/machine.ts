@@ -26,7 +26,7 @@ export abstract class Machine<E extends { readonly do: string }> {
   skew: Millis = 0
   /** Its disk fails; null: it is well. */
   sickness: Sickness | null = null
-  /** Called when a batch has been written. */
+  /** Called when a batch was written, or not. */
   onWritten: () => void = () => {}
   #life = 0
   #fuse: { left: number, readonly when: 'before' | 'after', readonly then: () => void } | null = null
@@ -163,6 +163,7 @@ export abstract class Machine<E extends { readonly do: string }> {
       } catch (error) {
         outcome = { error }
       }
+      this.onWritten()
       schedule.after(schedule.between(0, WRITE), () => { if (this.#life === life) done(outcome) })
     })
   }
@@ -171,12 +172,10 @@ export abstract class Machine<E extends { readonly do: string }> {
     if (this.sickness === 'full') throw new MixmintError('store-full', 'operator', 'this disk is full')
     if (this.sickness === 'failing') {
       // Nobody knows whether it was written.
-      if (this.schedule.chance(0.5) && this.disk.batch(ops).done) this.onWritten()
+      if (this.schedule.chance(0.5)) this.disk.batch(ops)
       throw new MixmintError('store-failed', 'operator', 'this disk fails')
     }
-    const result = this.disk.batch(ops)
-    if (result.done) this.onWritten()
-    return result
+    return this.disk.batch(ops)
   }
 
   #gather (sagas: ReadonlyArray<Saga<unknown, E>>, enough: ((results: ReadonlyArray<Settled<unknown>>) => boolean) | undefined, done: Resume): void {

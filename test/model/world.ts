@@ -35,7 +35,9 @@ export interface Setting {
 /** A law was broken: why, and when. */
 export class Broken extends Error {}
 
-const economy = createEconomy({ seed: 'model', centers: CENTERS })
+/** Tokens come to their end within a history. */
+const HOUR: Millis = 3_600_000
+const economy = createEconomy({ seed: 'model', centers: CENTERS, parameters: { tokenValid: 6 * HOUR, tokenDeposit: 12 * HOUR, tokenRefund: 13 * HOUR } })
 const signed = new Map<string, Uint8Array>()
 
 type Done = (outcome: Outcome<unknown>) => void
@@ -157,7 +159,7 @@ export class World implements Surroundings {
     }
     // What nobody turned in comes back.
     this.schedule.now += REFUND
-    for (const person of this.people) this.expect(person, person.engine.recover())
+    for (const person of this.people) this.expect(person, person.engine.reclaim())
     this.schedule.run()
     // Who believed in a later time keeps to it (cash/steady-clock.ts).
     this.schedule.now += MOST_AHEAD
@@ -230,7 +232,7 @@ const MORNING: Millis = 60_000
 const MOST_AT_ONCE = 200
 const ROUNDS = 40
 /** Tokens can be refunded after so long. */
-const REFUND: Millis = 10 * 24 * 3_600_000
-const ROUND: Millis = 3_600_000
+const REFUND: Millis = 14 * HOUR
+const ROUND: Millis = HOUR
 /** No clock of a history is further ahead. */
 export const MOST_AHEAD: Millis = 26 * 3_600_000

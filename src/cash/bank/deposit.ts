@@ -21,7 +21,7 @@ interface Good { readonly token: Token, readonly hash: Uint8Array }
 /**
  * A result for each presentation, in their order: `credited`, `already` (the payee has had the money), or `refused` with
  * the code: wrong-network, wrong-bank, wrong-unit, unknown-day-key, bad-token, bad-presentation, token-not-issued,
- * token-refunded, deposit-too-late. Counts `bank_deposit` by outcome.
+ * token-refunded. Counts `bank_deposit` by outcome.
  */
 export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'deposit' }): Saga<BankReply> {
   const time = yield * bank.clock.now()
@@ -33,7 +33,7 @@ export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'd
     const result: DepositResult = { serial: token.serial, state: 'already', code: '' }
     results.push(result)
     try {
-      const hash = yield * examine(bank, presentation, time)
+      const hash = yield * examine(bank, presentation)
       if (hash !== null && !places.has(toHex(token.serial))) {
         good.push({ token, hash })
         places.set(toHex(token.serial), i)
@@ -61,7 +61,7 @@ export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'd
  * @returns H(token) if it is to be credited, null if it was
  * @throws (peer) why it is refused
  */
-function * examine (bank: Bank, presentation: Presentation, now: number): Saga<Uint8Array | null> {
+function * examine (bank: Bank, presentation: Presentation): Saga<Uint8Array | null> {
   const { suite } = bank
   const { token } = presentation.token
   checkOurs(bank, token)
@@ -73,18 +73,20 @@ function * examine (bank: Bank, presentation: Presentation, now: number): Saga<U
     return null
   }
 
-  const dayKey = bank.dayKey(token.day)?.publicKey ?? bank.registry().dayKey(bank.bank.publicKey, token.day).key
-  verifyTokenSignature(suite, dayKey, presentation.token)
   const issued = yield * get(tokenAt(token.serial))
-  if (issued === null || !equal(stored(IssuedToken, issued).token, hash)) {
+  const isIssued = issued !== null && equal(stored(IssuedToken, issued).token, hash)
+  try {
+    verifyTokenSignature(suite, bank.dayKey(token.day)?.publicKey ?? bank.registry().dayKey(bank.bank.publicKey, token.day).key, presentation.token)
+  } catch (error) {
+    // What was issued is honoured until its owner has it back, however late, and the key of its day may be gone by now.
+    if (!isIssued || !isMixmintError(error, 'unknown-day-key')) throw error
+  }
+  if (!isIssued) {
     // Our signature on a token that we did not make: somebody else has the key of that day.
     bank.meter.count('bank_token_not_issued')
     throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')
   }
   verifyPresentation(suite, presentation)
-  if (now - bank.registry().parameters.clockSkew >= token.depositUntil) {
-    throw new MixmintError('deposit-too-late', 'peer', 'the token could be deposited until its depositUntil')
-  }
   return hash
 }
 

@@ -10,7 +10,7 @@ import type { Bank } from './parts.ts'
 /**
  * The token that this contract buys, or null for a contract of another kind.
  * @param id D
- * @throws token-not-yet-valid, token-expired, token-too-long, unknown-day-key, day-key-not-valid (peer);
+ * @throws token-not-yet-valid, token-expired, token-too-long, token-too-short, unknown-day-key, day-key-not-valid (peer);
  *   no-day-key (operator)
  */
 export function tokenFor (bank: Bank, registry: Registry, contract: Contract, id: Uint8Array, now: number): SignedToken | null {
@@ -41,5 +41,9 @@ function checkTerms (parameters: MoneyParameters, terms: TokenTerms, now: number
   if (now >= notAfter) throw new MixmintError('token-expired', 'peer', 'the token would no longer be valid')
   if (notAfter - notBefore > tokenValid || depositUntil - notBefore > tokenDeposit || refundAfter - notBefore > tokenRefund) {
     throw new MixmintError('token-too-long', 'peer', 'the token\'s dates lie further ahead than the network allows')
+  }
+  // Else its buyer could have it back before its payee, who took it in good time, has turned it in.
+  if (depositUntil - notBefore < tokenDeposit || refundAfter - notBefore < tokenRefund) {
+    throw new MixmintError('token-too-short', 'peer', 'the token would leave its payee less time to turn it in than the network grants')
   }
 }

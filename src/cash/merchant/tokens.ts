@@ -42,6 +42,7 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
     const { amount, settleBy } = order.record
     checkToken(token, { payee: merchant.key.publicKey, till: merchant.till, amount, unit: merchant.unit }, time, registry.parameters.clockSkew)
     checkNotExpired(settleBy, time)
+    if (time + registry.parameters.clockSkew >= token.depositUntil) throw new MixmintError('token-expired', 'peer', 'the token could not be turned in any more')
     const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial)
     const result = yield * batch([
       ...ops,

@@ -23,7 +23,7 @@ import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './toke
 
 /** What became of one operation that `recover` or `reclaim` took up. */
 export interface Recovered {
-  /** Null for a token that was sent again. */
+  /** Null for a token that was sent again, and where nothing could be begun. */
   readonly entry: HistoryEntry | null
   /** Why it is not over yet, or null. */
   readonly error: MixmintError | null
@@ -113,16 +113,23 @@ export class WalletEngine {
   }
 
   /**
-   * Coins that decided contracts left over come back as fresh ones, and so do tokens that nobody turned in.
+   * Coins that decided contracts left over come back as fresh ones, and so do tokens that nobody turned in, those too that were
+   * handed over at a till (`recover` leaves these).
    * @returns what came back in all, and how each try went
    */
   * reclaim (): Saga<{ amount: number, results: Recovered[] }, WalletEffect> {
+    return yield * this.#takeBack(true)
+  }
+
+  * #takeBack (presented: boolean): Saga<{ amount: number, results: Recovered[] }, WalletEffect> {
     const results: Recovered[] = []
     // A second round when the first one found that other coins than thought are left over.
-    for (let before = -1; before < results.length;) {
+    for (let [round, before] = [0, -1]; round < 2 && before < results.length; round++) {
       before = results.length
-      yield * beginReclaims(this.#wallet)
-      yield * beginRefunds(this.#wallet)
+      for (const saga of [beginReclaims(this.#wallet), beginRefunds(this.#wallet, presented)]) {
+        const begun = yield * this.#attempt(null, saga)
+        if (begun.error !== null) results.push(begun)
+      }
       const tried = results.map(({ entry }) => entry?.sequence)
       for (const begun of yield * openOperations()) {
         if (tried.includes(begun.sequence)) continue
@@ -157,7 +164,7 @@ export class WalletEngine {
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
-    return [...results, ...(yield * this.reclaim()).results]
+    return [...results, ...(yield * this.#takeBack(false)).results]
   }
 
   #entry (begun: Begun): HistoryEntry {

@@ -63,7 +63,7 @@ export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaimin
     reply = yield * askBank('mixnet', { op: 'reclaim', contract, input, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'coin-spent')) return yield * wasSpent(wallet, begun)
-    if (isMixmintError(error, 'keyset-not-issuing')) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
+    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
     throw error
   }
   if (reply.is === 'short') {

@@ -19,12 +19,15 @@ import { changeToken, tokens } from './tokens.ts'
 
 type Refunding = Begun<RefundOperation>
 
-/** Begin an operation for every token that is not known to have paid for something, and whose refund is open. */
-export function * beginRefunds (wallet: Wallet): Saga<void> {
+/**
+ * Begin an operation for every token that was not used, and whose refund is open.
+ * @param presented those, too, that were handed over at a till: of them the wallet does not know whether they came there
+ */
+export function * beginRefunds (wallet: Wallet, presented: boolean): Saga<void> {
   const time = yield * now()
   const { clockSkew } = wallet.registry().parameters
   for (const held of yield * tokens()) {
-    const isOurs = held.state === 'held' || held.state === 'presented' || held.state === 'sent'
+    const isOurs = held.state === 'held' || (presented && held.state === 'presented')
     if (isOurs && time - clockSkew >= held.token.token.refundAfter) yield * beginRefund(wallet, held)
   }
 }
@@ -55,7 +58,7 @@ export function * refundOne (wallet: Wallet, begun: Refunding): Saga<Refunding, 
     reply = yield * askBank('mixnet', { op: 'refund', token: was.token, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'token-spent')) return yield * finish(begun, { ...begun.record, state: 'spent' }, [changeToken(refunding, { ...was, state: 'spent' })])
-    if (isMixmintError(error, 'keyset-not-issuing')) return yield * finish(begun, { ...begun.record, state: 'refused' }, [changeToken(refunding, was)])
+    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, [changeToken(refunding, was)])
     throw error
   }
   if (reply.is !== 'signatures') throw badReply('bank')

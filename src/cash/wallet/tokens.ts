@@ -66,6 +66,7 @@ function * signOver (wallet: Wallet, serial: Uint8Array, signed: SignedInvoice, 
   checkInvoice(wallet, signed)
   const invoice = invoiceHash(wallet.suite, signed.invoice)
   const held = yield * readToken(serial)
+  if (held.state === 'refunding' || held.state === 'refunded') throw new MixmintError('token-used', 'caller', 'this token was asked back from the bank: use another one')
   if (held.presentation !== null) {
     if (equal(held.presentation.invoice, invoice)) return { ...held, presentation: held.presentation }
     throw new MixmintError('token-used', 'caller', 'this token was presented for another order already: use another one')
