@@ -195,7 +195,9 @@ describe('a lie', () => {
     const council = await withLiar((reply, asker, all) => {
       const hash = new Uint8Array(32).fill(equal(asker, all.keys[0].publicKey) ? 1 : 2)
       const { authority, signature } = statement(all, 'document', 0, hash)
-      return { ...reply, document: { hash, signatures: [{ authority, signature }] } }
+      // What is said in no place of a document's hides nothing.
+      const elsewhere = statement(all, 'document', 1, new Uint8Array(32).fill(3))
+      return { ...reply, statements: [elsewhere, ...reply.statements], document: { hash, signatures: [{ authority, signature }] } }
     })
     // Number 0 hears the one itself, and the other from nobody: only who hears both can tell.
     await council.pull(0, 3)

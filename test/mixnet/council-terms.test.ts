@@ -1,13 +1,16 @@
 /** Authorities that come and go, or lost their disk: each epoch's document is made by those in office, and is one. */
 import { describe, expect, it } from 'vitest'
 import { toHex } from '@mixmint/core/kit/bytes'
+import { drive } from '@mixmint/core/kit/saga'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
+import { Archive } from '@mixmint/mixnet/directory/archive'
 import { DirectoryClient } from '@mixmint/mixnet/directory/client'
 import { quorum, trustAt, trustOf, verifyDocument, type Term } from '@mixmint/mixnet/directory/document'
 import { signStatement } from '@mixmint/mixnet/directory/statement'
 import { Council, PowerStore, TINY } from '../doubles/council.ts'
 import { authorityKeys, EPOCH, NETWORK, PARAMETERS, START } from '../doubles/directory.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
+import { seededRng } from '../doubles/rng.ts'
 
 const suite = await defaultSuite()
 const { epochLength } = PARAMETERS
@@ -78,6 +81,35 @@ describe('from one epoch to the next', () => {
     await council.settle(() => [0, 1, 2, 4].every(i => council.seats[i].authority.status.epoch === EPOCH + 2), { step: 400 })
     expect(council.valid(EPOCH + 2, 3)).toHaveLength(1)
     expect((await council.get(4, EPOCH + 1))?.document.epoch).toBe(EPOCH + 1)
+  })
+
+  it('those who are not in office yet do not judge the clocks of those who are, however many', async () => {
+    const council = await Council.of(suite, 4, { ...TINY, terms: termsOf(4, { 1: [EPOCH + 3, Infinity], 2: [EPOCH + 3, Infinity], 3: [EPOCH + 3, Infinity] }) })
+    for (const i of [1, 2, 3]) council.seats[i].clock.advance(10 * PARAMETERS.clockSkew)
+    await council.publishAll(council.nodes, [0])
+    await council.settle(() => council.seats[0].authority.status.epoch >= EPOCH, { step: 400 })
+    expect(council.seats[0].authority.status.clock).toBe('right')
+  })
+
+  it('a document of those who are not in office any more, by the file that one has now, is none', async () => {
+    const council = await Council.of(suite, 6, { ...TINY, terms: termsOf(6, { 4: [EPOCH + 1, Infinity], 5: [EPOCH + 1, Infinity] }) })
+    await council.publishAll()
+    await council.settle(() => [0, 1, 2, 3].every(i => council.seats[i].authority.status.epoch === EPOCH), { step: 400 })
+    const found = await council.get(0, EPOCH)
+    if (found === null) throw new Error('no document')
+    // It was handed over too late: in that epoch four others were in office.
+    const late = trustOf(NETWORK, termsOf(6, { 2: [0, EPOCH], 3: [0, EPOCH] }).map((term, i) => ({ key: council.keys[i].publicKey, ...term })))
+    const archive = new Archive(suite, late)
+    const ports = { clock: council.seats[0].clock, rng: seededRng(1), store: new MemoryStore(), wait: async () => {} }
+    await drive(archive.insert({ ...found, signatures: found.signatures }), ports, async () => {})
+    const counted = found.signatures.filter(({ authority }) => [0, 1].some(i => toHex(council.keys[i].publicKey) === toHex(authority))).length
+    expect(found.signatures.length).toBeGreaterThanOrEqual(3)
+    expect(counted).toBeLessThan(3)
+    expect(archive.of(EPOCH)).not.toBeNull()
+    expect(archive.valid(EPOCH)).toBeNull()
+    const nobody = new Archive(suite, trustOf(NETWORK, council.keys.map(({ publicKey }) => ({ key: publicKey, from: EPOCH + 1 }))))
+    await drive(nobody.insert(found), { ...ports, store: new MemoryStore() }, async () => {})
+    expect(nobody.valid(EPOCH)).toBeNull()
   })
 
   it('what one says that is not in office is not heard', async () => {
