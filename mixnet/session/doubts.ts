@@ -41,7 +41,8 @@ export class Doubts {
     for (const node of nodesOf(...paths)) {
       const doubt = this.#of(node)
       this.#doubts.set(node, doubt + (1 - doubt) * GROWS)
-      if (this.#doubts.size > NODES) for (const oldest of this.#doubts.keys()) { this.#doubts.delete(oldest); break }
+      const [oldest] = this.#doubts.keys()
+      if (this.#doubts.size > NODES) this.#doubts.delete(oldest)
     }
   }
 

@@ -184,9 +184,10 @@ export function addWallet (program: Command): void {
   wallet.command('pending').description('what was begun and is not over')
     .action(async () => { await session(async open => entries(await open.run(open.engine.pending()), open.unit)) })
   wallet.command('recover').description('carry on with everything that was begun, and bring back what was left over: coins, and tokens that were not used')
-    .action(async () => {
+    .option('--presented', 'ask back tokens, too, that were handed over at a till and may never have come there')
+    .action(async ({ presented }: { presented?: boolean }) => {
       await session(async open => {
-        const results = await open.run(open.engine.recover())
+        const results = await open.run(open.engine.recover(presented === true))
         return { json: { results: results.map(recoveredJson) }, human: results.length === 0 ? 'nothing was under way' : table(results.map(recoveredRow)) }
       })
     })

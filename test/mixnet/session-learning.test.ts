@@ -50,6 +50,23 @@ describe('of a path', () => {
     expect(learned.filter(({ kind }) => kind === 'back').length).toBeLessThanOrEqual(flights)
   })
 
+  it('of the first flight, whose answer came, if late: nothing is held against it', () => {
+    let late = 0
+    for (let seed = 0; seed < 150; seed++) {
+      const net = network({ seed: `late ${seed}`, handler: bytes => ({ answer: bytes, after: 700 + 10 * seed }) })
+      const { given, learned } = learning(net)
+      net.request(content(100))
+      const first = new Set(given.keys())
+      // The repeats are lost: what answers is the first.
+      let sent = 0
+      net.intercept = from => from === 'wallet' && sent++ >= 0
+      net.run()
+      if (net.packetsSent > 1 && learned.some(({ arrived }) => arrived)) late += 1
+      expect(learned.filter(({ path, arrived }) => !arrived && first.has(path))).toEqual([])
+    }
+    expect(late).toBeGreaterThan(10)
+  })
+
   it('that nobody had to use: nothing', () => {
     const net = network({ handler: bytes => ({ answer: bytes, after: 20_000 }) })
     const { learned } = learning(net)

@@ -154,8 +154,9 @@ export class WalletEngine {
   /**
    * Carry on with everything that was begun, and reclaim what is left over. Fails with nobody's refusal or silence:
    * those are in the results.
+   * @param presented ask back tokens that were handed over at a till, too: that tells the bank that they are of one wallet
    */
-  * recover (): Saga<Recovered[], WalletEffect> {
+  * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
     const order = (begun: Begun): number => ['withdraw', 'exchange', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
@@ -164,7 +165,7 @@ export class WalletEngine {
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
-    return [...results, ...(yield * this.#takeBack(false)).results]
+    return [...results, ...(yield * this.#takeBack(presented)).results]
   }
 
   #entry (begun: Begun): HistoryEntry {

@@ -69,7 +69,7 @@ export function * payWithCoins (wallet: Wallet, signed: SignedInvoice): Saga<Pay
 function paymentOf (begun: Begun<ContractOperation>): Payment {
   if (!isPaid(begun)) {
     throw begun.record.state === 'void'
-      ? new MixmintError('payment-void', 'caller', 'the payment came too late and is void: its coins come back by `reclaim`; order again')
+      ? new MixmintError('payment-void', 'caller', 'the payment came too late and is void: its coins come back by `recover`; order again')
       : new MixmintError('payment-open', 'peer', 'neither the payee nor the bank has taken this payment yet: try `recover` later', { retry: true })
   }
   return { receipt: begun.record.paid, sequence: begun.sequence, settled: !isOpen(begun) }

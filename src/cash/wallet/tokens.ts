@@ -33,7 +33,7 @@ export function * buyToken (wallet: Wallet, payee: Uint8Array, amount: number, t
   const terms = { till, notBefore, notAfter: notBefore + tokenValid, depositUntil: notBefore + tokenDeposit, refundAfter: notBefore + tokenRefund, memoHash: NONE }
   const begun = yield * begin(wallet, { kind: 'token', payee, amount, settleBy: latestSettleBy(wallet, time), values: [], invoice: null, terms })
   const { record } = yield * settleWithBank(wallet, begun)
-  if (record.state !== 'settled') throw new MixmintError('payment-void', 'peer', 'the bank has voided this purchase: `reclaim` brings the coins back')
+  if (record.state !== 'settled') throw new MixmintError('payment-void', 'peer', 'the bank has voided this purchase: `recover` brings the coins back')
   return (yield * readToken(serialFor(wallet.suite, contractId(wallet.suite, record.contract)))).token
 }
 
