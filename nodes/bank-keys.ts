@@ -41,8 +41,10 @@ export class BankKeys {
     this.#keysets = keysets
   }
 
-  /** @throws key-file-open, key-file-broken (operator) */
+  /** @throws slow-suite, key-file-open, key-file-broken (operator) */
   static open (suite: Suite, network: string, dir: string): BankKeys {
+    // Big integers of JavaScript take more or less time by what the key and the message are, and strangers choose messages.
+    if (suite.name !== 'native') throw new MixmintError('slow-suite', 'operator', 'without its native cryptography a bank would give its keys away by how long it signs: install sodium-native for this machine')
     const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key')))
     const files = readdirSync(dir).filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).sort()
     return new BankKeys(suite, network, dir, identity, files.map(name => readKeyset(suite, network, identity.publicKey, join(dir, name))))
