@@ -51,6 +51,8 @@ export interface NodeConfig {
   readonly unit: string
   readonly denominations: number
   readonly ringFile: string
+  /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
+  readonly postgresFile: string
   readonly keysetDays: number
   readonly bank: Uint8Array
   readonly name: string
@@ -70,9 +72,9 @@ const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
-  center: {},
-  merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', postgres: 'text' },
+  center: { postgres: 'text' },
+  merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
 }
 
 function bad (file: string, why: string): MixmintError {
@@ -132,6 +134,7 @@ export function readNode (dir: string): NodeConfig {
     unit: text(file, own, 'unit', 'cent'),
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
+    postgresFile: own.postgres === undefined ? '' : resolve(dir, text(file, own, 'postgres')),
     keysetDays: uint(file, own, 'keysetDays', 30),
     bank,
     name: text(file, own, 'name', ''),

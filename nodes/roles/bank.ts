@@ -1,5 +1,5 @@
 /** The daemon of a bank. */
-import { fromHex } from '@mixmint/core/kit/bytes'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
@@ -12,6 +12,7 @@ import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
+import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 export async function startBank (daemon: Daemon): Promise<Role> {
@@ -21,7 +22,8 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const keys = BankKeys.open(suite, network, config.dir)
   await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now: ports.clock.now() })
 
-  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, ports, async effect => {
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
@@ -62,6 +64,9 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     },
     status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
-    stop: async () => { await service.stop() }
+    stop: async () => {
+      await service.stop()
+      await money.close()
+    }
   }
 }
