@@ -44,7 +44,7 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
   await participant.listed(PATIENCE)
   return {
     operations: {},
-    status: async () => ({ epoch: participant.view().epoch, center: toHex(center) }),
+    status: async () => ({ epoch: participant.keeper.view()?.epoch ?? -1, center: toHex(center) }),
     evidence: participant.keeper.evidence,
     stop: async () => {
       await close()

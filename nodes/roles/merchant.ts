@@ -97,7 +97,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       proofs: async () => ({ proofs: await proofs() }),
       payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
-    status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant), ...service.mixer.status() }),
+    status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       clearInterval(settling)
