@@ -17,6 +17,7 @@ import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
+import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 export async function startBank (daemon: Daemon): Promise<Role> {
@@ -26,7 +27,8 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
   await keys.prepare(terms, ports.clock.now())
 
-  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, ports, async effect => {
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
@@ -69,7 +71,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     },
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
-    stop: async () => { await service.stop() }
+    stop: async () => {
+      await service.stop()
+      await money.close()
+    }
   }
 }
 
