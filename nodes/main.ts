@@ -19,6 +19,7 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   status: run,
   directory: tools,
   proof: tools,
+  statement: async () => (await import('./cli/statement.ts')).addStatement,
   kat: tools
 }
 
