@@ -50,9 +50,9 @@ export class BankKeys {
     return new BankKeys(suite, network, dir, identity, files.map(name => readKeyset(suite, network, identity.publicKey, join(dir, name))))
   }
 
-  /** Every keyset that has not reached refundUntil. */
-  keysets (now: number): SignedKeyset[] {
-    return this.#keysets.filter(k => now < k.signed.keyset.refundUntil).map(k => k.signed)
+  /** All that there ever were. */
+  keysets (): SignedKeyset[] {
+    return this.#keysets.map(k => k.signed)
   }
 
   /**

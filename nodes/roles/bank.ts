@@ -1,8 +1,9 @@
 /** The daemon of a bank. */
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
-import { drive, type Saga } from '@mixmint/core/kit/saga'
+import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing } from '@mixmint/core/cash/formats'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
@@ -15,7 +16,7 @@ import { Service } from '../service.ts'
 import { connectionKinds } from './connections.ts'
 
 export async function startBank (daemon: Daemon): Promise<Role> {
-  const { config, suite, ports, counters } = daemon
+  const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
   const ring = readRing(config.ringFile)
   const keys = BankKeys.open(suite, network, config.dir)
@@ -29,12 +30,17 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
+  // What was missed until now, it was down.
+  await run(engine.beat())
+  const beats = setInterval(() => {
+    run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
+  }, BEAT)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now })
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: [ring], dayKeys: keys.dayKeys(now) })
+      return encode(BankListing, { bank: keys.identity.publicKey, keysets: await run(engine.refundable(keys.keysets())), rings: [ring], dayKeys: keys.dayKeys(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -62,6 +68,9 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     },
     status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
-    stop: async () => { await service.stop() }
+    stop: async () => {
+      await service.stop()
+      clearInterval(beats)
+    }
   }
 }

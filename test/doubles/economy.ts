@@ -80,6 +80,8 @@ export interface EconomyOptions {
   readonly ring?: Partial<Ring>
   /** Changes to the keyset: dates, unit, … */
   readonly keyset?: Partial<Keyset>
+  /** Further keysets in the directory, told as changes to the first. */
+  readonly later?: ReadonlyArray<Partial<Keyset>>
   readonly parameters?: Partial<MoneyParameters>
 }
 
@@ -110,7 +112,7 @@ export function createEconomy (options: EconomyOptions = {}) {
     network: NETWORK, bank: bank.publicKey, day: dayOf(START) + i, key: dayKey.publicKey,
     validFrom: (dayOf(START) + i) * DAY, validUntil: (dayOf(START) + i + 1) * DAY
   }))
-  const listing: BankListing = { bank: bank.publicKey, keysets: [signedKeyset], rings: [ring], dayKeys: days.map(day => signDayKey(suite, bank, day)) }
+  const listing: BankListing = { bank: bank.publicKey, keysets: [signedKeyset, ...(options.later ?? []).map(changes => signKeyset(suite, bank, { ...signedKeyset.keyset, ...changes }))], rings: [ring], dayKeys: days.map(day => signDayKey(suite, bank, day)) }
   const registry = new Registry(suite, NETWORK, parameters, [listing])
   const known: KnownKeyset = registry.keyset(keysetId(suite, signedKeyset.keyset))
 

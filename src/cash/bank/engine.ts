@@ -3,6 +3,7 @@
  * crashes, and has the same answer: each movement is one batch, and its answer is part of it.
  */
 import type { Saga } from '../../kit/saga.ts'
+import type { SignedKeyset } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { SteadyClock } from '../steady-clock.ts'
@@ -10,9 +11,11 @@ import { balance, credit, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
+import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
 import { refund } from './refund.ts'
+import { refundCoin } from './refund-coin.ts'
 import { settle } from './settle.ts'
 
 /** One for each (bank, unit) and its store; it remembers nothing that the store does not hold. */
@@ -36,6 +39,19 @@ export class BankEngine {
     }
     this.#bank.meter.count('bank_request', { op: request.op, outcome: reply.is === 'refused' ? reply.code : reply.is })
     return reply
+  }
+
+  /** The bank is at work: for the daemon to say before the first request, and every BEAT. What is missing was an outage (outages.ts). */
+  * beat (): Saga<void> {
+    yield * beat(this.#bank)
+  }
+
+  /** The keysets whose coins can still be refunded, outages counted: they have to stay in the directory. */
+  * refundable (keysets: readonly SignedKeyset[]): Saga<SignedKeyset[]> {
+    const now = yield * this.#bank.clock.now()
+    const left: SignedKeyset[] = []
+    for (const signed of keysets) if (now < (yield * refundEnd(signed.keyset, now))) left.push(signed)
+    return left
   }
 
   /** For the operator: credit an account, once for each reference. Results in its balance. See account.ts. */
@@ -63,6 +79,7 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'refund-coin': return refundCoin(this.#bank, request)
     }
   }
 }

@@ -14,9 +14,11 @@ const places = list(Place, MAX_OUTPUTS)
 
 /**
  * `available`; `promised` to the contract of an open operation, which may take it at any time; `left` over by one that is
- * decided; `reclaiming`; `spent`. `operation` is the one that promised, left, reclaims or spent it, else 0.
+ * decided; `reclaiming`; `refunding`; `spent`. `operation` is the one that promised, left, reclaims, refunds or spent it, else 0.
  */
-export const OwnedCoin = record({ coin: Coin, place: Place, state: oneOf('available', 'promised', 'left', 'reclaiming', 'spent'), operation: sequence })
+export const OwnedCoin = record({
+  coin: Coin, place: Place, state: oneOf('available', 'promised', 'left', 'reclaiming', 'refunding', 'spent'), operation: sequence
+})
 export type OwnedCoin = Of<typeof OwnedCoin>
 
 /** A coin signed over to a contract. `active`: in the set that is shown now; the others were replaced (substitution). */
@@ -50,6 +52,11 @@ export const Operation = variants('kind', {
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), contract: Contract, from: sequence, input: Input, place: Place,
     outputs: list(Output, MAX_OUTPUTS, 1), places
   }),
+  /** One coin that cannot be certified any more, promised to the contract D of operation `from`, or to none (empty, 0). */
+  'refund-coin': record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), coin: Coin, place: Place, promisedTo: maybeBytes(32), from: sequence,
+    outputs: list(Output, MAX_OUTPUTS, 1), places
+  }),
   /** A token that nobody turned in, as it `was`. */
   refund: record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldToken, outputs: list(Output, MAX_OUTPUTS, 1), places
@@ -59,6 +66,7 @@ export type Operation = Of<typeof Operation>
 export type WithdrawOperation = Operation & { kind: 'withdraw' }
 export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
+export type CoinRefundOperation = Operation & { kind: 'refund-coin' }
 export type RefundOperation = Operation & { kind: 'refund' }
 
 /** Paid by the contract of an operation (`serial` empty), or by a token (`operation` 0). */
