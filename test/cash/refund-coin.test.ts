@@ -14,9 +14,9 @@ import { copyOf, Person, Town, type Shop } from '../doubles/town.ts'
 const { keyset } = new BankDesk().economy.signedKeyset
 const { redeemUntil, refundUntil } = keyset
 /** A keyset that follows the first one, and lasts well beyond it. */
-const later = [{
+const later = [{ keyset: {
   issueFrom: keyset.issueUntil, issueUntil: refundUntil + 60 * DAY, spendUntil: refundUntil + 90 * DAY, redeemUntil: refundUntil + 120 * DAY, refundUntil: refundUntil + 150 * DAY
-}]
+} }]
 
 describe('a bank', () => {
   let desk: BankDesk

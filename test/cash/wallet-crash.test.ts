@@ -90,7 +90,7 @@ const scenarios: Record<string, Scenario> = {
 
 async function prepare ({ amount = 60, prepare }: Scenario): Promise<Scene> {
   const { keyset: { issueUntil, refundUntil } } = new BankDesk().economy.known
-  const town = new Town({ later: [{ issueFrom: issueUntil, issueUntil: refundUntil + DAY, spendUntil: refundUntil + 2 * DAY, redeemUntil: refundUntil + 3 * DAY, refundUntil: refundUntil + 4 * DAY }] })
+  const town = new Town({ later: [{ keyset: { issueFrom: issueUntil, issueUntil: refundUntil + DAY, spendUntil: refundUntil + 2 * DAY, redeemUntil: refundUntil + 3 * DAY, refundUntil: refundUntil + 4 * DAY } }] })
   const shop = town.shop()
   const ann = await town.person('ann', amount)
   const invoice = await shop.invoice(9)

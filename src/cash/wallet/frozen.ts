@@ -15,7 +15,7 @@ import { stored } from '../stored.ts'
 import { spentAt } from './keys.ts'
 import { doubtful } from './leftovers.ts'
 import { contractOperation, finish, isOpen, operation, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { isLapsed, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type CoinRefundOperation, type ContractOperation } from './records.ts'
@@ -65,7 +65,7 @@ export function * refundCoinOne (wallet: Wallet, begun: Refunding): Saga<Refundi
   } catch (error) {
     if (isMixmintError(error, 'coin-spent')) return yield * finish(begun, { ...record, state: 'spent' }, [...yield * doubtful(wallet, from, coin), ...gone])
     if (isMixmintError(error, 'refund-too-late')) return yield * finish(begun, { ...record, state: 'refused' }, gone)
-    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...record, state: 'refused' }, yield * asItWas(wallet, record))
+    if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...record, state: 'refused' }, yield * asItWas(wallet, record))
     throw error
   }
   if (reply.is !== 'signatures') throw badReply('bank')

@@ -10,6 +10,7 @@
  * | `coin` ‖ coinId | OwnedCoin | a coin of ours that is not known to be spent |
  * | `spent` ‖ coinId | OwnedCoin | one that is, and in which operation |
  * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
+ * | `doubt` ‖ u64 sequence | 1 | this withdrawal was refused, and could still come true (account.ts) |
  * | `token` ‖ serial | HeldToken | a token that we bought |
  */
 import { concat, u32, u64, utf8 } from '../../kit/bytes.ts'
@@ -19,6 +20,7 @@ export const OPEN = utf8('open')
 export const DONE = utf8('done')
 export const COINS = utf8('coin')
 export const TOKENS = utf8('token')
+export const DOUBTS = utf8('doubt')
 
 const COUNTERS = utf8('counter')
 const SPENT = utf8('spent')
@@ -34,6 +36,10 @@ export function openAt (sequence: number): Uint8Array {
 
 export function doneAt (sequence: number): Uint8Array {
   return concat(DONE, u64(sequence))
+}
+
+export function doubtAt (sequence: number): Uint8Array {
+  return concat(DOUBTS, u64(sequence))
 }
 
 /** The number at the end of a key of `open` or `done`, or of the value of a counter. */

@@ -15,7 +15,7 @@ import { reclaimMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
 import { spentAt } from './keys.ts'
 import { contractOperation, finish, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { isLapsed, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type ReclaimOperation } from './records.ts'
@@ -64,9 +64,10 @@ export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaimin
     reply = yield * askBank('mixnet', { op: 'reclaim', contract, input, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'coin-spent')) return yield * wasSpent(wallet, begun)
+    const time = yield * now()
     // When its keyset has ended, it is left over for a refund (frozen.ts).
-    const hasEnded = isMixmintError(error, 'keyset-ended') && isLapsed(wallet, coin, yield * now())
-    if (hasEnded || isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
+    const hasEnded = isMixmintError(error, 'keyset-ended') && isLapsed(wallet, coin, time)
+    if (hasEnded || isRefusedForGood(wallet, outputs, error, time)) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
     throw error
   }
   if (reply.is === 'short') {
