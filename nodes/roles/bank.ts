@@ -5,6 +5,7 @@ import type { Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing } from '@mixmint/core/cash/formats'
 import { keysetId, stateOf } from '@mixmint/core/cash/keyset'
@@ -36,13 +37,21 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
+  // What was missed until now, it was down.
+  await run(engine.beat())
+  const beats = setInterval(() => {
+    run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
+  }, BEAT)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       // Without a next keyset the present ones are listed all the same.
       await keys.prepare(terms, now).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now) })
+      // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
+      const refundable = await run(engine.refundable(keys.keysets(0)))
+      const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
+      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(then), rings: keys.rings(then), dayKeys: keys.dayKeys(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -65,6 +74,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       await service.stop()
+      clearInterval(beats)
       await money.close()
     }
   }
