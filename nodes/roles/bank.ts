@@ -14,6 +14,7 @@ import { refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
 import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
 import type { JsonObject } from '../control.ts'
+import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
@@ -26,9 +27,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const { network } = config.network
   const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
   await keys.prepare(terms, ports.clock.now())
 
-  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
