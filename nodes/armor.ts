@@ -1,5 +1,5 @@
 /**
- * Money as text: an invoice, a payment, coins, a receipt or a proof that people hand over as a file, in a message or as a QR
+ * Money as text: an invoice, a payment, coins, a receipt, a bank's statement or a proof that people hand over as a file, in a message or as a QR
  * code. `mixmint-<kind>-1:` and, in base64url, the deterministic encoding with four bytes of checksum behind it, which tell
  * damage on the way from anything else. As a URI, for links and QR codes: the same with a colon after `mixmint`.
  */
@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { decode, encode, record, list, type Codec, type Of } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { EquivocationProof } from '@mixmint/mixnet/directory/statement'
-import { CoinBundle, Contract, DoubleSpendProofFile, Input, MAX_INPUTS, Presentation, SignedInvoice } from '@mixmint/core/cash/formats'
+import { CoinBundle, Contract, DoubleSpendProofFile, Input, MAX_INPUTS, Presentation, SignedInvoice, SignedStatement } from '@mixmint/core/cash/formats'
 import { Receipt } from '@mixmint/core/cash/receipt'
 
 /** Coins signed over to a payee, who takes them to their keepers. */
@@ -15,7 +15,8 @@ const Offer = record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) })
 export type Offer = Of<typeof Offer>
 
 const KINDS = {
-  invoice: SignedInvoice, token: Presentation, coins: Offer, bundle: CoinBundle, receipt: Receipt, proof: DoubleSpendProofFile, equivocation: EquivocationProof
+  invoice: SignedInvoice, token: Presentation, coins: Offer, bundle: CoinBundle, receipt: Receipt, proof: DoubleSpendProofFile, equivocation: EquivocationProof,
+  statement: SignedStatement
 } as const
 export type Kind = keyof typeof KINDS
 export type Armored = { [K in Kind]: { readonly kind: K, readonly value: Of<(typeof KINDS)[K]> } }[Kind]
@@ -40,7 +41,7 @@ export function uriOf (text: string): string {
 /** @throws bad-text (caller) when it is not such a text, or damaged; bad-encoding (peer) when its content is not what it says */
 export function unarmor (text: string): Armored {
   const match = TEXT.exec(text.trim())
-  if (match === null) throw new MixmintError('bad-text', 'caller', 'this is no mixmint invoice, payment, receipt or proof: such a text begins with mixmint-invoice-1: or the like')
+  if (match === null) throw new MixmintError('bad-text', 'caller', 'this is no mixmint invoice, payment, receipt, statement or proof: such a text begins with mixmint-invoice-1: or the like')
   const kind = match[1] as Kind
   const bytes = Buffer.from(match[2], 'base64url')
   const content = bytes.subarray(0, -CHECKSUM)

@@ -20,6 +20,7 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   receipt: async () => (await import('./cli/receipt.ts')).addReceipt,
   directory: tools,
   proof: tools,
+  statement: async () => (await import('./cli/statement.ts')).addStatement,
   kat: tools
 }
 

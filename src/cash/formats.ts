@@ -131,6 +131,14 @@ export type Outcome = Of<typeof Outcome>
 export const SignedOutcome = record({ outcome: Outcome, signature })
 export type SignedOutcome = Of<typeof SignedOutcome>
 
+/** What the bank says of its coins in one unit: by keyset, in the order of their ids, all it ever issued and redeemed. */
+export const Statement = record({
+  network: name, bank: key, unit: name, time: millis, keysets: list(record({ keyset: hash, issued: amount, redeemed: amount }), 4096)
+})
+export type Statement = Of<typeof Statement>
+export const SignedStatement = record({ statement: Statement, signature })
+export type SignedStatement = Of<typeof SignedStatement>
+
 /** A digital cashier's check, made out to one payee. Signed by the bank's day key of `day`. */
 export const Token = record({
   network: name, bank: key, day: uint(), payee: key, till: maybeBytes(32), amount, unit: name, serial: hash, ownerKey: key,
