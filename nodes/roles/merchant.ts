@@ -72,7 +72,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     const { order, amount } = await run(engine.orderOf(invoice))
     return { order, amount, unit: config.unit }
   }
-  const proofs = async (): Promise<string[]> => (await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file)))
+  const proofs = async (): Promise<string[]> => [
+    ...(await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file))),
+    ...(await run(engine.convictions())).map(file => armor('center', file))
+  ]
 
   return {
     operations: {

@@ -6,6 +6,8 @@ import type { Saga } from '../../kit/saga.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { SteadyClock } from '../steady-clock.ts'
+import type { CenterProofFile, Retirement, Revocation } from '../formats.ts'
+import { accuse, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
 import { balance, credit, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
@@ -53,6 +55,21 @@ export class BankEngine {
     return yield * books(this.#bank)
   }
 
+  /** For the operator: a center gave up a vote key of its own. */
+  * takeRetirement (retirement: Retirement): Saga<void> {
+    yield * takeRetirement(this.#bank, retirement)
+  }
+
+  /** For the directory: the vote keys that are revoked, and why. */
+  * revocations (): Saga<Revocation[]> {
+    return yield * revocations()
+  }
+
+  /** What convicts centers, for anybody to check. */
+  * centerProofs (): Saga<CenterProofFile[]> {
+    return yield * centerProofs(this.#bank)
+  }
+
   #perform (request: BankRequest): Saga<BankReply, BankEffect> {
     switch (request.op) {
       case 'balance': return balance(this.#bank, request)
@@ -63,6 +80,8 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'accuse': return accuse(this.#bank, request)
+      case 'contest': return contest(this.#bank, request)
     }
   }
 }

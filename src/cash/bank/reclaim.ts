@@ -8,8 +8,9 @@ import { checkOutputDates, checkOutputs, contractId, total } from '../contract.t
 import type { BankReply, BankRequest } from '../messages.ts'
 import { reclaimMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
+import { certificateStep } from './accusations.ts'
 import { decisionOn } from './decision.ts'
-import { checkInput, inputStates } from './inputs.ts'
+import { checkInput, judge } from './inputs.ts'
 import { reclaimedAt, spentAt } from './keys.ts'
 import { checkOurs, commit, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { Reclaimed, Spent } from './records.ts'
@@ -43,12 +44,13 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   const hashes = checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
   checkOutputDates(registry, outputs, time)
   if (total(outputs) !== coin.value) throw new MixmintError('wrong-sum', 'peer', 'the outputs do not add up to exactly the value of the coin')
-  const states = yield * inputStates(bank, registry, [input], [''])
+  const { states, inputs: [certified] } = yield * judge(bank, registry, [input], [''])
   if (states[0].state !== 'certified') return { is: 'short', inputs: states }
 
   const signatures = yield * signOutputs(outputs)
   const clash = yield * commit([
     insert('coin', spentAt(name), encode(Spent, { by: 'reclaim', contract: id })),
+    certificateStep(bank, certified),
     insert('coin', reclaimedAt(name), encode(Reclaimed, { request, signatures })),
     ...outputSteps(hashes, name),
     journalStep(time, name, { kind: 'reclaim', amount: 0, issued: parts(outputs), redeemed: parts([coin]) })

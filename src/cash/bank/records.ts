@@ -1,6 +1,6 @@
 /** The values of the bank's store (keys.ts says where each stands). */
 import { bytes, list, oneOf, record, uint, type Of } from '../../kit/codec.ts'
-import { MAX_INPUTS, MAX_OUTPUTS } from '../formats.ts'
+import { MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Vote } from '../formats.ts'
 
 const hash = bytes(32)
 const amount = uint()
@@ -15,6 +15,9 @@ export const Signatures = record({ signatures: list(bytes(256), MAX_OUTPUTS) })
 
 /** `contract` is what the coin paid for, or what it was reclaimed from. */
 export const Spent = record({ by: oneOf('settle', 'reclaim'), contract: hash })
+
+/** `d` and `signature` of the spend, and the votes for it as they were counted. */
+export const Certificate = record({ d: hash, signature: bytes(64), votes: list(Vote, MAX_KEEPERS) })
 
 /** `request` is H(reclaimMessage): the one reclaim that this answer belongs to. */
 export const Reclaimed = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })

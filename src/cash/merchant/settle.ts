@@ -1,12 +1,15 @@
 /** Settlement with the bank: at once where it answers, else later; what is paid stays on the list until it is decided. */
+import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { asMixmintError, batch, gather, get, scan, wait, type Saga } from '../../kit/saga.ts'
 import { settleMessage } from '../bank-requests.ts'
+import { coinId } from '../coin.ts'
 import type { BankReply, Settlement } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { checkSettlement } from '../settlement.ts'
 import { stored } from '../stored.ts'
+import { accuse, keepDoubleSpend } from './evidence.ts'
 import { settledAt, UNSETTLED, unsettledAt } from './keys.ts'
 import type { AskBank, Merchant } from './parts.ts'
 import { Settled, Unsettled } from './records.ts'
@@ -62,7 +65,13 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, AskBank
   // We came too late. That is not believed without the bank's signature on it.
   if (reply.is === 'refused' && reply.code === 'contract-void') reply = yield { do: 'ask-bank', request: { op: 'outcome', contract } }
   if (reply.is === 'refused') throw errorOf(reply)
-  if (reply.is === 'short') throw new MixmintError('short', 'peer', 'the bank misses certificates that we have', { retry: true })
+  if (reply.is === 'short') {
+    for (const input of inputs) {
+      const first = reply.inputs.find(({ coin }) => equal(coin, coinId(suite, input.spend.coin)))?.first ?? null
+      if (first !== null) yield * keepDoubleSpend(merchant, first, input)
+    }
+    throw new MixmintError('short', 'peer', 'the bank misses certificates that we have', { retry: true })
+  }
   if (reply.is !== 'settlement' && reply.is !== 'outcome') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
   const { outcome, signatures, token } = reply
   const settlement = { outcome, signatures, token }
@@ -79,6 +88,7 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, AskBank
  * @returns how many were decided, and how many still wait
  */
 export function * settlePending (merchant: Merchant): Saga<{ settled: number, pending: number }, AskBank> {
+  yield * accuse()
   const sums = { settled: 0, pending: 0 }
   let after: Uint8Array | undefined
   for (;;) {
