@@ -14,7 +14,7 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
 import { unarmor } from './armor.ts'
 
-export interface ProvenDoubleSpend {
+interface ProvenDoubleSpend {
   readonly kind: 'double-spend'
   readonly coin: Uint8Array
   readonly value: number
@@ -23,7 +23,7 @@ export interface ProvenDoubleSpend {
 }
 
 /** A directory authority said two things where an honest one says one. */
-export interface ProvenEquivocation {
+interface ProvenEquivocation {
   readonly kind: 'equivocation'
   readonly authority: Uint8Array
   readonly network: string
@@ -33,7 +33,7 @@ export interface ProvenEquivocation {
 }
 
 /** A center signed what an honest one does not. */
-export interface ProvenCenterFault {
+interface ProvenCenterFault {
   readonly kind: 'center-fault'
   /** twice: it voted for two spends of one coin; foreign: for a coin that others keep. */
   readonly fault: 'twice' | 'foreign'
