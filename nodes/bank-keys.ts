@@ -65,9 +65,11 @@ export class BankKeys {
 
   /**
    * @param ring the one for keysets to come; those made before have theirs in files of their own
-   * @throws key-file-open, key-file-broken, bad-ring-file, ring-missing (operator)
+   * @throws slow-suite, key-file-open, key-file-broken, bad-ring-file, ring-missing (operator)
    */
   static open (suite: Suite, network: string, dir: string, ring: Ring): BankKeys {
+    // Big integers of JavaScript take more or less time by what the key and the message are, and strangers choose messages.
+    if (suite.name !== 'native') throw new MixmintError('slow-suite', 'operator', 'without its native cryptography a bank would give its keys away by how long it signs: install sodium-native for this machine')
     const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key')))
     const files = readdirSync(dir).sort()
     const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, network, identity.publicKey, join(dir, name)))

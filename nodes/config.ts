@@ -53,6 +53,8 @@ export interface NodeConfig {
   readonly unit: string
   readonly denominations: number
   readonly ringFile: string
+  /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
+  readonly postgresFile: string
   /** How long the bank's keysets issue, can then be spent, then redeemed, then refunded; how long before they are listed. */
   readonly keysets: Periods
   readonly bank: Uint8Array
@@ -75,9 +77,9 @@ const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint' },
-  center: {},
-  merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', postgres: 'text' },
+  center: { postgres: 'text' },
+  merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
 }
 
 function bad (file: string, why: string): MixmintError {
@@ -137,6 +139,7 @@ export function readNode (dir: string): NodeConfig {
     unit: text(file, own, 'unit', 'cent'),
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
+    postgresFile: own.postgres === undefined ? '' : resolve(dir, text(file, own, 'postgres')),
     keysets: periods(file, own),
     bank,
     name: text(file, own, 'name', ''),

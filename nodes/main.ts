@@ -18,8 +18,10 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   ring: async () => (await import('./cli/ring.ts')).addRing,
   run,
   status: run,
+  receipt: async () => (await import('./cli/receipt.ts')).addReceipt,
   directory: tools,
   proof: tools,
+  statement: async () => (await import('./cli/statement.ts')).addStatement,
   kat: tools
 }
 

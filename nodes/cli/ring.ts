@@ -7,7 +7,7 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Json } from '../control.ts'
 import { amount, defaultNet, hexKey } from './options.ts'
 import { report, table } from './output.ts'
-import { readText } from './tools.ts'
+import { readText } from './texts.ts'
 
 interface SourceOptions { readonly net: string, readonly file?: string, readonly json?: boolean }
 

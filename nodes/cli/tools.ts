@@ -1,14 +1,13 @@
 /** `mixmint kat`, `mixmint proof`, `mixmint directory`: things that need no daemon of one's own. */
 import { Option, type Command } from 'commander'
-import { readFileSync } from 'node:fs'
 import { stringify } from 'smol-toml'
 import { toHex } from '@mixmint/core/kit/bytes'
-import { MixmintError } from '@mixmint/core/kit/errors'
 import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
 import { callControl, type Json } from '../control.ts'
 import type { Proven } from '../proof.ts'
 import { EXIT, report, table } from './output.ts'
 import { defaultNet } from './options.ts'
+import { readText } from './texts.ts'
 
 export function addTools (program: Command): void {
   program.command('kat').description('known-answer tests: check vector files (Sphinx, blind signatures) against both cryptographic suites')
@@ -86,14 +85,5 @@ function sentence (proven: Proven): string {
     case 'center-fault':
       return `the center ${toHex(proven.center)} (vote key ${toHex(proven.voteKey)}, ring ${toHex(proven.ring).slice(0, 16)}… of bank ${toHex(proven.bank).slice(0, 16)}…) ` +
         (proven.fault === 'twice' ? 'voted for two spends of one coin: it lies, or was restored from an old disk' : 'voted for a coin that other centers keep')
-  }
-}
-
-/** @throws no-such-file (operator) */
-export function readText (file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
-  } catch (error) {
-    throw new MixmintError('no-such-file', 'operator', `cannot read ${file}`, { cause: error })
   }
 }

@@ -1,5 +1,5 @@
 /** The daemon of a bank. */
-import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
@@ -16,10 +16,12 @@ import { armor, unarmor } from '../armor.ts'
 import { BankKeys } from '../bank-keys.ts'
 import { bankListing, checkNewRing } from '../bank-listing.ts'
 import type { JsonObject } from '../control.ts'
-import { whole, word } from '../control-input.ts'
+import { word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
+import { openMoney } from '../store/money.ts'
+import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
 
 export async function startBank (daemon: Daemon): Promise<Role> {
@@ -32,7 +34,8 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     }, now)
   }
 
-  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, ports, async effect => {
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
@@ -65,15 +68,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   })
   return {
     operations: {
-      credit: async input => ({
-        unit: config.unit,
-        balance: await run(engine.credit(fromHex(word(input, 'account')), whole(input, 'amount'), word(input, 'reference')))
-      }),
-      balance: async input => ({ unit: config.unit, balance: await run(engine.balance(fromHex(word(input, 'account')))) }),
-      books: async () => {
-        const { unit, time, credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults } = await run(engine.books())
-        return { unit, time: new Date(time).toISOString(), credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults }
-      },
+      ...bankOperations(engine, config.unit, run),
       proofs: async () => ({ proofs: (await run(engine.centerProofs())).map(file => armor('center', file)) }),
       revoke: async input => {
         const given = unarmor(word(input, 'text'))
@@ -86,9 +81,12 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       },
       keysets: async () => keysetList(suite, keys, config.keysets, ports.clock.now())
     },
-    status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
+    status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
-    stop: async () => { await service.stop() }
+    stop: async () => {
+      await service.stop()
+      await money.close()
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import { refusal } from '@mixmint/core/cash/refusal'
 import type { Daemon, Role } from './role.ts'
 import { centerId } from '../layout.ts'
 import { Participant } from '../participant.ts'
+import { openMoney } from '../store/money.ts'
 import { voteKeys } from '../vote-keys.ts'
 
 const PATIENCE = 120_000
@@ -26,6 +27,8 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
     }
   })
   center = new Uint8Array(centerId(suite, daemon.peer))
+  // A vote is under this id: another center's store would make it vote twice. Its vote keys may change; what it voted for stays.
+  const money = await openMoney(ports.store, config.postgresFile, `center ${toHex(center)} of ${config.network.network}`)
   const engine = new CenterEngine({ suite, id: center, voteKeys: voteKeys(suite, config.dir), registry: participant.registry, meter: counters })
   const noEffects = async (): Promise<never> => { throw new MixmintError('internal', 'us', 'a center has no effects of its own') }
   await participant.ready(PATIENCE)
@@ -37,16 +40,17 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
       counters.count('bad_request')
       return encode(CenterReply, refusal(error))
     }
-    return encode(CenterReply, await drive(engine.handle(request), ports, noEffects))
+    return encode(CenterReply, await drive(engine.handle(request), { ...ports, store: money.store }, noEffects))
   }, { maxRequest: LONGEST_REQUEST })
   await participant.listed(PATIENCE)
   return {
     operations: {},
-    status: async () => ({ epoch: participant.view().epoch, center: toHex(center) }),
+    status: async () => ({ epoch: participant.keeper.view()?.epoch ?? -1, center: toHex(center) }),
     evidence: participant.keeper.evidence,
     stop: async () => {
       await close()
       await participant.stop()
+      await money.close()
     }
   }
 }
