@@ -11,15 +11,20 @@ import { keysetId, stateOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
+import { knownTime } from '@mixmint/core/cash/steady-clock'
 import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
 import type { JsonObject } from '../control.ts'
 import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
+import { checkMark, writeMark } from '../store/mark.ts'
 import { openMoney } from '../store/money.ts'
 import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
+
+/** How often the folder takes down what the store knows, ms. */
+const MARK_EVERY = 10_000
 
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
@@ -27,6 +32,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  checkMark(config.dir, await drive(knownTime(), { ...ports, store: money.store }, async () => {}), config.restoredAt)
   keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
   await keys.prepare(terms, ports.clock.now())
 
@@ -38,6 +44,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
+  if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
+  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
+  await mark()
+  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
@@ -66,6 +76,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
+      clearInterval(marking)
       await service.stop()
       await money.close()
     }

@@ -11,6 +11,7 @@ import { stored } from '../stored.ts'
 import { decisionOn } from './decision.ts'
 import { checkInput, inputStates } from './inputs.ts'
 import { reclaimedAt, spentAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { checkOurs, commit, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { Reclaimed, Spent } from './records.ts'
 
@@ -31,6 +32,7 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   if (before !== null) return before
 
   checkOurs(bank, contract)
+  yield * mustBeKnown(bank, { inputs: [input], outputs })
   if ((yield * decisionOn(id)) === null) {
     throw new MixmintError('contract-open', 'peer', 'the contract is open: its coins come back when it is void, or settled without them', { retry: true })
   }

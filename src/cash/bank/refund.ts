@@ -9,6 +9,7 @@ import { refundMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
 import { tokenHash } from '../token.ts'
 import { depositAt, refundedAt, tokenAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { checkOurs, commit, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { Deposited, IssuedToken, Refunded } from './records.ts'
 
@@ -28,6 +29,7 @@ export function * refund (bank: Bank, { token: { token }, outputs, signature }: 
   if (before !== null) return before
 
   checkOurs(bank, token)
+  yield * mustBeKnown(bank, { outputs, day: token.day })
   const issued = yield * get(tokenAt(serial))
   // What was issued is known by itself: the day key may be gone by now.
   if (issued === null || !equal(stored(IssuedToken, issued).token, hash)) throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')
