@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   merchant: async () => (await import('./cli/merchant.ts')).addMerchant,
   run,
   status: run,
+  keys: async () => (await import('./cli/keys.ts')).addKeys,
   receipt: async () => (await import('./cli/receipt.ts')).addReceipt,
   directory: tools,
   proof: tools,

@@ -29,7 +29,7 @@ const MARK_EVERY = 10_000
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
-  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
+  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), daemon.passphrase)
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   checkMark(config.dir, await drive(knownTime(), { ...ports, store: money.store }, async () => {}), config.restoredAt)

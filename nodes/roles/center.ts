@@ -19,7 +19,7 @@ const LONGEST_REQUEST = 16 * 1024
 
 export async function startCenter (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters } = daemon
-  const voteKey = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'vote.key')))
+  const voteKey = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'vote.key'), daemon.passphrase))
   let center = new Uint8Array(0)
   const participant = await Participant.start({
     ...daemon,
