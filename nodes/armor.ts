@@ -1,6 +1,6 @@
 /**
- * Money as text: an invoice, a payment, coins, a receipt, a proof or a bank's statement that people hand over as a file, in a message
- * or as a QR code. `mixmint-<kind>-1:` and, in base64url, the deterministic encoding with four bytes of checksum behind it, which tell
+ * Money as text: an invoice, a payment, coins, a receipt, a bank's statement or a proof that people hand over as a file, in a message or as a QR
+ * code. `mixmint-<kind>-1:` and, in base64url, the deterministic encoding with four bytes of checksum behind it, which tell
  * damage on the way from anything else. As a URI, for links and QR codes: the same with a colon after `mixmint`.
  */
 import { createHash } from 'node:crypto'
@@ -41,7 +41,7 @@ export function uriOf (text: string): string {
 /** @throws bad-text (caller) when it is not such a text, or damaged; bad-encoding (peer) when its content is not what it says */
 export function unarmor (text: string): Armored {
   const match = TEXT.exec(text.trim())
-  if (match === null) throw new MixmintError('bad-text', 'caller', 'this is no mixmint invoice, payment, receipt or proof: such a text begins with mixmint-invoice-1: or the like')
+  if (match === null) throw new MixmintError('bad-text', 'caller', 'this is no mixmint invoice, payment, receipt, statement or proof: such a text begins with mixmint-invoice-1: or the like')
   const kind = match[1] as Kind
   const bytes = Buffer.from(match[2], 'base64url')
   const content = bytes.subarray(0, -CHECKSUM)
