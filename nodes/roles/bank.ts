@@ -5,6 +5,7 @@ import type { Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing } from '@mixmint/core/cash/formats'
 import { keysetId, stateOf } from '@mixmint/core/cash/keyset'
@@ -13,6 +14,7 @@ import { refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
 import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
 import type { JsonObject } from '../control.ts'
+import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
@@ -25,9 +27,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const { network } = config.network
   const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
   await keys.prepare(terms, ports.clock.now())
 
-  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
@@ -36,13 +39,21 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
+  // What was missed until now, it was down.
+  await run(engine.beat())
+  const beats = setInterval(() => {
+    run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
+  }, BEAT)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       // Without a next keyset the present ones are listed all the same.
       await keys.prepare(terms, now).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now) })
+      // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
+      const refundable = await run(engine.refundable(keys.keysets(0)))
+      const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
+      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(then), rings: keys.rings(then), dayKeys: keys.dayKeys(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -65,6 +76,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       await service.stop()
+      clearInterval(beats)
       await money.close()
     }
   }
