@@ -2,7 +2,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { repayMessage } from '@mixmint/core/cash/reclaim'
-import { keyNamed, suite } from '../doubles/economy.ts'
+import { signKeyset } from '@mixmint/core/cash/keyset'
+import { Registry } from '@mixmint/core/cash/registry'
+import { DAY, keyNamed, MONEY, NETWORK, suite } from '../doubles/economy.ts'
 import { hashOf, Town, type Person, type Shop } from '../doubles/town.ts'
 
 let town: Town
@@ -70,14 +72,22 @@ describe.each(['coins', 'a token'])('paid with %s', how => {
     await town.expectBooks([ann])
   })
 
-  test('coins of that kind are not made any more: fresh ones are asked for', async () => {
-    const askBank = town.askBank.bind(town)
-    town.askBank = async request => request.op === 'withdraw' ? { is: 'refused', code: 'keyset-not-issuing', fault: 'peer', retry: false, message: '' } : await askBank(request)
+  test('coins of that kind are not made any more: fresh ones are asked for, and not before that is certain', async () => {
+    const { clock, listing, signedKeyset, bank, parameters } = town.desk.economy
+    const { issueUntil } = signedKeyset.keyset
+    const next = signKeyset(suite, bank, { ...signedKeyset.keyset, issueFrom: issueUntil, issueUntil: issueUntil + 30 * DAY, spendUntil: issueUntil + 60 * DAY, redeemUntil: issueUntil + 90 * DAY, refundUntil: issueUntil + 120 * DAY })
+    town.desk.registry = new Registry(suite, NETWORK, parameters, [{ ...listing, keysets: [signedKeyset, next] }])
     await shop.run(shop.engine.repay(1))
+    const askBank = town.askBank.bind(town)
+    // Not asked for in time: the bank hears of it when it is over.
+    town.askBank = async request => { if (request.op === 'withdraw') clock.set(issueUntil + MONEY.clockSkew); return await askBank(request) }
     expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('keyset-not-issuing')
     town.askBank = askBank
+    clock.set(issueUntil + MONEY.margin + 2 * MONEY.clockSkew)
+    expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('repay-fresh')
     expect(await ann.run(ann.engine.collectRepay(invoice))).toMatchObject({ state: 'done' })
-    await town.expectBooks([ann])
+    expect((await shop.run(shop.engine.takings())).repaid).toBe(9)
+    expect(await ann.worth()).toBe(60)
   })
 
   test.each(['before', 'after'] as const)('wallet or shop stopped %s any effect: it comes back once', async when => {

@@ -5,6 +5,7 @@
 import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
 import { batch, get, random, type Saga } from '../../kit/saga.ts'
 import { withdrawMessage } from '../bank-requests.ts'
 import { checkOutputs, total, withdrawalId } from '../contract.ts'
@@ -59,8 +60,8 @@ function nothingRepaid (): MixmintError {
 
 /**
  * The bank's signatures on these outputs: the same answer to every retry.
- * @throws unknown-invoice, nothing-repaid, bad-payer-signature, wrong-sum, repaid-before, keyset-not-issuing, those of
- *   checkOutputs (peer); repay-unfunded (operator, retry), and those of asking the bank
+ * @throws unknown-invoice, nothing-repaid, bad-payer-signature, wrong-sum, repaid-before, repay-fresh (these outputs were not
+ *   signed and never will be), those of checkOutputs (peer); repay-unfunded (operator, retry), and those of asking the bank
  */
 export function * repay (merchant: Merchant, { invoice, outputs, signature }: MerchantRequest & { op: 'repay' }): Saga<Uint8Array[], AskBank> {
   const { suite } = merchant
@@ -73,6 +74,7 @@ export function * repay (merchant: Merchant, { invoice, outputs, signature }: Me
     const record = stored(Repay, was)
     if (record.withdrawal !== null) return yield * answer(merchant, invoice, was, { ...record, withdrawal: record.withdrawal }, outputs)
     checkOutputs(suite, merchant.registry(), merchant.bank, merchant.unit, outputs)
+    if (yield * haveEnded(merchant, outputs, 0)) throw freshWanted()
     if (total(outputs) !== record.amount) throw new MixmintError('wrong-sum', 'peer', 'the outputs do not add up to what is given back')
     const { network, bank, unit, key } = merchant
     const withdrawal: Withdrawal = { network, bank, account: key.publicKey, unit, nonce: yield * random(32), outputs: [...outputs] }
@@ -90,14 +92,26 @@ function * answer (merchant: Merchant, invoice: Uint8Array, was: Uint8Array, rec
   const reply: BankReply = yield { do: 'ask-bank', request: { op: 'withdraw', withdrawal, signature: suite.ed25519Sign(key, withdrawMessage(withdrawalId(suite, withdrawal))) } }
   if (reply.is === 'refused') {
     if (reply.code === 'insufficient-funds') throw new MixmintError('repay-unfunded', 'operator', 'our account does not hold what we give back: turn in what was accepted', { retry: true })
-    if (reply.code !== 'keyset-not-issuing') throw errorOf(reply)
-    // The bank has not made it, and never will: other outputs may take its place.
-    yield * batch([{ op: 'swap', key: repayAt(invoice), was, value: encode(Repay, { ...record, withdrawal: null }) }])
-    throw new MixmintError(reply.code, 'peer', 'the bank does not issue coins of this keyset any more: ask with fresh outputs')
+    // The bank has not made it, and never will: other outputs may take its place. Not at once, for it may be making it for another
+    // run of the same, which began in time.
+    if (reply.code !== 'keyset-not-issuing' || !(yield * haveEnded(merchant, outputs, merchant.registry().parameters.margin))) throw errorOf(reply)
+    const isFree = (yield * batch([{ op: 'swap', key: repayAt(invoice), was, value: encode(Repay, { ...record, withdrawal: null }) }])).done
+    throw isFree ? freshWanted() : errorOf(reply)
   }
   if (reply.is !== 'signatures' || reply.signatures.length !== outputs.length) throw new MixmintError('bad-reply', 'operator', 'the bank answered something else than was asked', { retry: true })
   const { signatures } = reply
   // Another run that came first has written the same answer.
   if ((yield * batch([{ op: 'swap', key: repayAt(invoice), was, value: encode(Repay, { ...record, signatures }) }])).done) merchant.meter.count('order_repaid')
   return signatures
+}
+
+/** Has the bank stopped by anybody's clock, this long ago, to make coins of one of their keysets? */
+function * haveEnded (merchant: Merchant, outputs: readonly Output[], ago: Millis): Saga<boolean> {
+  const time = yield * merchant.clock.now()
+  const registry = merchant.registry()
+  return outputs.some(({ keyset }) => time - 2 * registry.parameters.clockSkew >= registry.keyset(keyset).keyset.issueUntil + ago)
+}
+
+function freshWanted (): MixmintError {
+  return new MixmintError('repay-fresh', 'peer', 'the bank does not make coins of this keyset any more: ask again, for fresh ones')
 }

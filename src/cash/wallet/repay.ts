@@ -66,7 +66,7 @@ export function * repayOne (wallet: Wallet, begun: Repaying): Saga<Repaying, Wal
     reply = yield * askMerchant(invoice.payee, { op: 'repay', invoice: invoiceHash(wallet.suite, invoice), outputs, signature })
   } catch (error) {
     // Fresh outputs are made when it is asked for again; these will never be signed.
-    if (isMixmintError(error, 'repaid-before') || isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, [])
+    if (isMixmintError(error, 'repaid-before') || isMixmintError(error, 'repay-fresh')) yield * finish(begun, { ...begun.record, state: 'refused' }, [])
     throw error
   }
   if (reply.is !== 'repaid') throw badReply('merchant')
