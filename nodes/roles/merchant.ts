@@ -96,7 +96,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     const line = await run(engine.orderOf(invoice))
     return { order: line.order, amount: line.amount, unit: config.unit, deliver: mayDeliver(line, config.settledAbove) }
   }
-  const proofs = async (): Promise<string[]> => (await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file)))
+  const proofs = async (): Promise<string[]> => [
+    ...(await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file))),
+    ...(await run(engine.convictions())).map(file => armor('center', file))
+  ]
 
   return {
     operations: {
