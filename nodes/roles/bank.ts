@@ -13,6 +13,7 @@ import { keysetId, stateOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { errorOf, refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
+import { knownTime } from '@mixmint/core/cash/steady-clock'
 import { armor, unarmor } from '../armor.ts'
 import { BankKeys } from '../bank-keys.ts'
 import { bankListing, checkNewRing } from '../bank-listing.ts'
@@ -22,15 +23,20 @@ import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
+import { checkMark, writeMark } from '../store/mark.ts'
 import { openMoney } from '../store/money.ts'
 import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
 
+/** How often the folder takes down what the store knows, ms. */
+const MARK_EVERY = 10_000
+
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
-  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
+  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), daemon.passphrase)
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  checkMark(config.dir, await drive(knownTime(), { ...ports, store: money.store }, async () => {}), config.restoredAt)
   keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
   const prepare = async (now: Millis, revocations: readonly Revocation[]): Promise<void> => {
     await keys.prepare({
@@ -52,6 +58,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   }, BEAT)
   // The first must be there, or there is nothing to list.
   await prepare(ports.clock.now(), await run(engine.revocations()))
+  if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
+  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
+  await mark()
+  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
@@ -94,6 +104,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
+      clearInterval(marking)
       await service.stop()
       clearInterval(beats)
       await money.close()

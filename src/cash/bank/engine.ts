@@ -3,6 +3,7 @@
  * crashes, and has the same answer: each movement is one batch, and its answer is part of it.
  */
 import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
 import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
@@ -14,6 +15,7 @@ import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
+import { declareLoss } from './loss.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
 import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
@@ -83,6 +85,11 @@ export class BankEngine {
   /** For the operator: how an account stands, or null where nothing was ever said of it. */
   * standing (account: Uint8Array): Saga<Standing | null> {
     return (yield * standingOf(account)).standing
+  }
+
+  /** For the operator: the store is one of before; see loss.ts. */
+  * declareLoss (time: Millis): Saga<void> {
+    yield * declareLoss(this.#bank, time)
   }
 
   /** For the operator: what was issued and redeemed, signed. @throws books-unbalanced (operator): then nothing is signed */

@@ -10,6 +10,9 @@ export const Account = record({ balance: amount, movements: uint() })
 export type Account = Of<typeof Account>
 export const AllCredits = record({ amount })
 
+/** Of what was before this time the bank may know nothing: see loss.ts. */
+export const Loss = record({ time: uint() })
+
 /** What the operator says of an account; without one it is open. `note` is for people: why, on whose word. */
 export const Standing = record({ state: oneOf('open', 'frozen', 'closed'), note: text(256), time: uint() })
 export type Standing = Of<typeof Standing>

@@ -14,6 +14,7 @@ import { certificateStep } from './accusations.ts'
 import { decide, decisionOn, mustBeDecided } from './decision.ts'
 import { areCertified, checkInput, judge, markSpent } from './inputs.ts'
 import { tokenFor } from './issue-token.ts'
+import { mustBeKnown } from './loss.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
 import { IssuedToken, Spent } from './records.ts'
@@ -23,7 +24,7 @@ type SettleRequest = BankRequest & { op: 'settle' }
 /**
  * Results in the settlement, the same to every retry, whichever coins it shows; or in `short`, with how each input
  * stands, when not all of them are certified, unspent and fit for this contract: then nothing was taken.
- * @throws contract-void, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
+ * @throws contract-void, closed-after-loss, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
  *   and those of checkContract, checkContractDates, tokenFor (peer)
  */
 export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, BankEffect> {
@@ -36,6 +37,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const registry = bank.registry()
   const hashes = checkContract(bank.suite, registry, contract)
   checkPayee(bank, id, request)
+  yield * mustBeKnown(bank, { inputs, outputs: contract.outputs })
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
   }
