@@ -1,5 +1,5 @@
 /** The daemon of a bank. */
-import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import type { Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
@@ -14,11 +14,12 @@ import { refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
 import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
 import type { JsonObject } from '../control.ts'
-import { whole, word } from '../control-input.ts'
+import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
 import { openMoney } from '../store/money.ts'
+import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
 
 export async function startBank (daemon: Daemon): Promise<Role> {
@@ -26,9 +27,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const { network } = config.network
   const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
   await keys.prepare(terms, ports.clock.now())
 
-  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
@@ -67,15 +69,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   })
   return {
     operations: {
-      credit: async input => ({
-        unit: config.unit,
-        balance: await run(engine.credit(fromHex(word(input, 'account')), whole(input, 'amount'), word(input, 'reference')))
-      }),
-      balance: async input => ({ unit: config.unit, balance: await run(engine.balance(fromHex(word(input, 'account')))) }),
-      books: async () => {
-        const { unit, time, credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults } = await run(engine.books())
-        return { unit, time: new Date(time).toISOString(), credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults }
-      },
+      ...bankOperations(engine, config.unit, run),
       keysets: async () => keysetList(suite, keys, config.keysets, ports.clock.now())
     },
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),

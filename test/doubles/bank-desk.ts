@@ -113,7 +113,7 @@ export class BankDesk {
     const books = await this.run(this.engine.books())
     expect(books.faults).toEqual([])
     expect(books.balanced).toBe(true)
-    expect(books.credited).toBe(books.accounts + books.tokens + books.outstanding)
+    expect(books.credited).toBe(books.paidOut + books.accounts + books.tokens + books.outstanding)
   }
 
   /** Coins paid for from a credited account. */

@@ -12,8 +12,9 @@ import type { Output } from '../formats.ts'
 import type { BankReply } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import { stored } from '../stored.ts'
+import type { Movement } from './ledger.ts'
 import { commit, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
-import { GivenBack, type JournalEntry } from './records.ts'
+import { GivenBack } from './records.ts'
 
 export interface Claim {
   /** The coin's or token's place in the table of what is gone: whoever inserts it has the money. */
@@ -51,7 +52,7 @@ export interface Return {
   readonly value: Uint8Array
   /** The movement, for the outputs and for the journal. */
   readonly ids: { readonly outputs: Uint8Array, readonly journal: Uint8Array }
-  readonly entry: Omit<JournalEntry, 'issued'>
+  readonly entry: Omit<Movement, 'issued'>
   readonly time: number
 }
 

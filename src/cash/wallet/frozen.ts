@@ -8,7 +8,6 @@ import type { Millis, Op } from '../../kit/ports.ts'
 import { batch, get, now, type Saga } from '../../kit/saga.ts'
 import { coinId } from '../coin.ts'
 import { contractId } from '../contract.ts'
-import { coinSecrets } from '../derive.ts'
 import type { BankReply } from '../messages.ts'
 import { refundCoinMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
@@ -17,25 +16,26 @@ import { doubtful } from './leftovers.ts'
 import { contractOperation, finish, isOpen, operation, start, type Begun } from './operations.ts'
 import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
-import { isLapsed, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
+import { isLapsed, keyOf, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type CoinRefundOperation, type ContractOperation } from './records.ts'
 
 type Refunding = Begun<CoinRefundOperation>
 const NONE = new Uint8Array(0)
 
 /**
- * Begin an operation for every coin that has lapsed, those too that are promised to an open contract: it cannot take them any more.
- * (If it has, the bank says so.)
+ * Begin an operation for every coin that has lapsed, those too that are promised to an open contract, or were given away and not
+ * received: nothing can take them any more. (If it has, the bank says so.)
  */
 export function * beginCoinRefunds (wallet: Wallet): Saga<void> {
   const time = yield * now()
   for (const kept of yield * ownCoins()) {
-    if (['available', 'promised', 'left'].includes(kept.state) && isLapsed(wallet, kept.coin, time)) yield * beginCoinRefund(wallet, kept, time)
+    if (['available', 'given', 'promised', 'left'].includes(kept.state) && isLapsed(wallet, kept.coin, time)) yield * beginCoinRefund(wallet, kept, time)
   }
 }
 
 function * beginCoinRefund (wallet: Wallet, kept: Kept, started: Millis): Saga<void> {
-  const { coin, place, operation: from } = kept
+  const { coin, place } = kept
+  const from = kept.state === 'given' ? 0 : kept.operation
   const promisedTo = from === 0 ? NONE : contractId(wallet.suite, (yield * contractOperation(from)).record.contract)
   const known = issuingKeyset(wallet, started)
   const values = splitOf(known, coin.value)
@@ -53,11 +53,11 @@ function * beginCoinRefund (wallet: Wallet, kept: Kept, started: Millis): Saga<v
  * @throws the bank's refusals; the operation stays open, except where its keyset has stopped issuing: then the coin is as it was
  */
 export function * refundCoinOne (wallet: Wallet, begun: Refunding): Saga<Refunding, WalletEffect> {
-  const { suite, seed } = wallet
+  const { suite } = wallet
   const { record, sequence } = begun
   const { coin, place, promisedTo, outputs, places, from } = record
   const gone = mark(wallet, { coin, place }, 'spent', sequence)
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  const key = yield * keyOf(wallet, { coin, place })
   const signature = suite.ed25519Sign(key, refundCoinMessage(suite, coinId(suite, coin), promisedTo, outputs))
   let reply: Exclude<BankReply, { is: 'refused' }>
   try {

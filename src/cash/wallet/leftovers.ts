@@ -8,7 +8,6 @@ import type { Op } from '../../kit/ports.ts'
 import { batch, get, now, type Saga } from '../../kit/saga.ts'
 import { coinId, coinMessage } from '../coin.ts'
 import { contractId } from '../contract.ts'
-import { coinSecrets } from '../derive.ts'
 import type { Coin } from '../formats.ts'
 import type { BankReply } from '../messages.ts'
 import { reclaimMessage } from '../reclaim.ts'
@@ -17,7 +16,7 @@ import { spentAt } from './keys.ts'
 import { contractOperation, finish, start, type Begun } from './operations.ts'
 import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
-import { isLapsed, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
+import { isLapsed, keyOf, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type ReclaimOperation } from './records.ts'
 
 type Reclaiming = Begun<ReclaimOperation>
@@ -54,10 +53,10 @@ function coinMessageOf ({ keyset, value, publicKey }: OwnedCoin['coin']): Uint8A
  *   stopped issuing: then the coin is left over again, for fresh outputs
  */
 export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaiming, WalletEffect> {
-  const { suite, seed } = wallet
+  const { suite } = wallet
   const { contract, input, place, outputs, places, from } = begun.record
   const { coin } = input.spend
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  const key = yield * keyOf(wallet, { coin, place })
   const signature = suite.ed25519Sign(key, reclaimMessage(suite, coinId(suite, coin), contractId(suite, contract), outputs))
   let reply: Exclude<BankReply, { is: 'refused' }>
   try {
