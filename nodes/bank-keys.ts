@@ -16,6 +16,7 @@ import { dayOf, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/
 import { ringId, RingMap } from '@mixmint/core/cash/ring'
 import { nextKeyset, type Periods } from '@mixmint/core/cash/schedule'
 import type { KeyShelf } from './key-shelf.ts'
+import type { Passphrase } from './passphrase.ts'
 import { parseRing, readRing, ringText } from './ring-file.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
 
@@ -55,28 +56,30 @@ export class BankKeys {
   /** One at a time: two keysets for one time would be a proof against us. */
   #making: Promise<void> = Promise.resolve()
   #shelf: KeyShelf | null = null
+  readonly #passphrase: Passphrase | null
   /** Slots that are known to hold the keysets held here. */
   readonly #onShelf = new Set<string>()
 
-  private constructor (suite: Suite, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>) {
+  private constructor (suite: Suite, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>, passphrase: Passphrase | null) {
     this.#suite = suite
     this.#network = network
     this.#dir = dir
     this.identity = identity
     this.#keysets = keysets
     this.#rings = rings
+    this.#passphrase = passphrase
   }
 
   /**
    * @param ring the one for keysets to come; those made before have theirs in files of their own
    * @throws slow-suite, key-file-open, key-file-broken, bad-ring-file, ring-missing (operator)
    */
-  static open (suite: Suite, network: string, dir: string, ring: Ring): BankKeys {
+  static open (suite: Suite, network: string, dir: string, ring: Ring, passphrase: Passphrase | null = null): BankKeys {
     // Big integers of JavaScript take more or less time by what the key and the message are, and strangers choose messages.
     if (suite.name !== 'native') throw new MixmintError('slow-suite', 'operator', 'without its native cryptography a bank would give its keys away by how long it signs: install sodium-native for this machine')
-    const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key')))
+    const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key'), passphrase))
     const files = readdirSync(dir).sort()
-    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, network, identity.publicKey, join(dir, name)))
+    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, network, identity.publicKey, join(dir, name), passphrase))
     const kept = files.filter(name => /^ring-[0-9a-f]+\.json$/.test(name)).map(name => readRing(join(dir, name)))
     const rings = new Map([...kept, ring].map(each => [toHex(ringId(suite, each)), each]))
     const orphan = keysets.find(({ signed: { keyset } }) => !rings.has(toHex(keyset.ringId)))
@@ -84,7 +87,7 @@ export class BankKeys {
       const name = toHex(orphan.signed.keyset.ringId)
       throw new MixmintError('ring-missing', 'operator', `the keyset ${toHex(orphan.id).slice(0, 16)} is judged by the ring ${name}, and no file in ${dir} holds that: put it back as ring-${name.slice(0, 16)}.json`)
     }
-    return new BankKeys(suite, network, dir, identity, keysets, rings)
+    return new BankKeys(suite, network, dir, identity, keysets, rings, passphrase)
   }
 
   /** From now on keysets are made together with the other processes of this bank. */
@@ -92,14 +95,18 @@ export class BankKeys {
     this.#shelf = shelf
   }
 
-  /** Every keyset that has not reached refundUntil, in the order in which they issue. */
-  keysets (now: Millis): SignedKeyset[] {
-    return this.#keysets.filter(k => now < k.signed.keyset.refundUntil + LISTED_ON).map(k => k.signed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
+  /**
+   * Every keyset that has not reached refundUntil, in the order in which they issue.
+   * @param kept rings whose keysets are listed for longer, ids in hexadecimal
+   */
+  keysets (now: Millis, kept: ReadonlySet<string> = new Set()): SignedKeyset[] {
+    const isListed = ({ keyset }: SignedKeyset): boolean => now < keyset.refundUntil + LISTED_ON || kept.has(toHex(keyset.ringId))
+    return this.#keysets.map(({ signed }) => signed).filter(isListed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
   }
 
   /** The rings that these name. */
-  rings (now: Millis): Ring[] {
-    const named = new Set(this.keysets(now).map(({ keyset }) => toHex(keyset.ringId)))
+  rings (now: Millis, kept: ReadonlySet<string> = new Set()): Ring[] {
+    const named = new Set(this.keysets(now, kept).map(({ keyset }) => toHex(keyset.ringId)))
     return [...this.#rings].filter(([id]) => named.has(id)).map(([, ring]) => ring)
   }
 
@@ -148,7 +155,7 @@ export class BankKeys {
     for (const [i, { id, signed: { keyset } }] of known.entries()) {
       const slot = slotOf(unit, i)
       if (this.#onShelf.has(slot)) continue
-      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: readSecret(this.#fileOf(id)) ?? '' }
+      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: readSecret(this.#fileOf(id), this.#passphrase) ?? '' }
       const there = JSON.parse(await this.#shelf.claim(slot, JSON.stringify(mine))) as Shared
       if (there.keyset.trim() !== mine.keyset.trim()) {
         throw new MixmintError('keysets-differ', 'operator', `the keyset ${toHex(id).slice(0, 16)} in ${this.#dir} is not the one that the bank's other processes have: start this process with bank.key alone`)
@@ -172,7 +179,7 @@ export class BankKeys {
     const judgedBy = toHex(ringId(this.#suite, ring))
     const read = parseKeyset(this.#suite, this.#network, this.identity.publicKey, keyset)
     createSecret(join(this.#dir, `ring-${judgedBy.slice(0, 16)}.json`), text)
-    createSecret(this.#fileOf(read.id), `${keyset}\n`)
+    createSecret(this.#fileOf(read.id), `${keyset}\n`, this.#passphrase)
     this.#rings.set(judgedBy, ring)
     this.#keysets.push(read)
   }
@@ -219,11 +226,11 @@ function held (suite: Suite, id: Uint8Array, signed: SignedKeyset, pkcs8: readon
   return { id, signed, keys: new Map(signed.keyset.denominations.map(({ value }, i) => [value, suite.rsaImportPrivate(pkcs8[i])])) }
 }
 
-function readKeyset (suite: Suite, network: string, bank: Uint8Array, file: string): HeldKeyset {
+function readKeyset (suite: Suite, network: string, bank: Uint8Array, file: string, passphrase: Passphrase | null): HeldKeyset {
   try {
-    return parseKeyset(suite, network, bank, readSecret(file) ?? '')
+    return parseKeyset(suite, network, bank, readSecret(file, passphrase) ?? '')
   } catch (error) {
-    if (error instanceof MixmintError && error.code === 'key-file-open') throw error
+    if (error instanceof MixmintError && error.fault === 'operator') throw error
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a keyset of this bank: restore it from a backup`, { cause: error })
   }
 }

@@ -17,7 +17,7 @@ import { admitRequests } from '../strangers.ts'
 
 export async function startAuthority (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, log, counters, identity } = daemon
-  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'authority.key')))
+  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'authority.key'), daemon.passphrase))
   const { network, authorities } = config.network
   if (!authorities.some(authority => equal(authority.key, key.publicKey))) {
     throw new MixmintError('bad-config', 'operator', 'network.toml does not list this authority\'s key: both must come from the same founding')

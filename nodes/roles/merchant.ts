@@ -27,7 +27,7 @@ const SETTLE_EVERY = 15_000
 
 export async function startMerchant (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
-  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key')))
+  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key'), daemon.passphrase))
   const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
 
   const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
@@ -96,7 +96,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     const line = await run(engine.orderOf(invoice))
     return { order: line.order, amount: line.amount, unit: config.unit, deliver: mayDeliver(line, config.settledAbove) }
   }
-  const proofs = async (): Promise<string[]> => (await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file)))
+  const proofs = async (): Promise<string[]> => [
+    ...(await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file))),
+    ...(await run(engine.convictions())).map(file => armor('center', file))
+  ]
 
   return {
     operations: {

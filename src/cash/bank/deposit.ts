@@ -9,6 +9,7 @@ import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
 import { stored } from '../stored.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
 import { accountAt, depositAt, refundedAt, tokenAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, type AccountStep, type Bank } from './parts.ts'
 import { Deposited, IssuedToken } from './records.ts'
 
@@ -21,7 +22,7 @@ interface Good { readonly token: Token, readonly hash: Uint8Array }
 /**
  * A result for each presentation, in their order: `credited`, `already` (the payee has had the money), or `refused` with
  * the code: wrong-network, wrong-bank, wrong-unit, unknown-day-key, bad-token, bad-presentation, token-not-issued,
- * token-refunded. Counts `bank_deposit` by outcome.
+ * token-refunded, closed-after-loss. Counts `bank_deposit` by outcome.
  */
 export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'deposit' }): Saga<BankReply> {
   const time = yield * bank.clock.now()
@@ -72,6 +73,7 @@ function * examine (bank: Bank, presentation: Presentation): Saga<Uint8Array | n
     if (yield * isRefunded(token)) throw new MixmintError('token-refunded', 'peer', 'the token was refunded to its owner, as nobody had turned it in')
     return null
   }
+  yield * mustBeKnown(bank, { day: token.day })
 
   const issued = yield * get(tokenAt(token.serial))
   const isIssued = issued !== null && equal(stored(IssuedToken, issued).token, hash)

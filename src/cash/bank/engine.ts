@@ -3,16 +3,19 @@
  * crashes, and has the same answer: each movement is one batch, and its answer is part of it.
  */
 import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
-import type { SignedKeyset, SignedStatement } from '../formats.ts'
+import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { signStatement } from '../statement.ts'
 import { SteadyClock } from '../steady-clock.ts'
+import { accuse, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
 import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
+import { declareLoss } from './loss.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
 import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
@@ -84,6 +87,11 @@ export class BankEngine {
     return (yield * standingOf(account)).standing
   }
 
+  /** For the operator: the store is one of before; see loss.ts. */
+  * declareLoss (time: Millis): Saga<void> {
+    yield * declareLoss(this.#bank, time)
+  }
+
   /** For the operator: what was issued and redeemed, signed. @throws books-unbalanced (operator): then nothing is signed */
   * statement (): Saga<SignedStatement> {
     const { unit, time, keysets, faults } = yield * books(this.#bank)
@@ -97,6 +105,21 @@ export class BankEngine {
     return yield * books(this.#bank)
   }
 
+  /** For the operator: a center gave up a vote key of its own. */
+  * takeRetirement (retirement: Retirement): Saga<void> {
+    yield * takeRetirement(this.#bank, retirement)
+  }
+
+  /** For the directory: the vote keys that are revoked, and why. */
+  * revocations (): Saga<Revocation[]> {
+    return yield * revocations()
+  }
+
+  /** What convicts centers, for anybody to check. */
+  * centerProofs (): Saga<CenterProofFile[]> {
+    return yield * centerProofs(this.#bank)
+  }
+
   #perform (request: BankRequest): Saga<BankReply, BankEffect> {
     switch (request.op) {
       case 'balance': return balance(this.#bank, request)
@@ -108,6 +131,8 @@ export class BankEngine {
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
       case 'refund-coin': return refundCoin(this.#bank, request)
+      case 'accuse': return accuse(this.#bank, request)
+      case 'contest': return contest(this.#bank, request)
     }
   }
 }

@@ -10,9 +10,11 @@ import type { Contract, Input, SignedToken } from '../formats.ts'
 import type { BankReply, BankRequest, Settlement } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import { tokenHash } from '../token.ts'
+import { certificateStep } from './accusations.ts'
 import { decide, decisionOn, mustBeDecided } from './decision.ts'
-import { areCertified, checkInput, inputStates, markSpent } from './inputs.ts'
+import { areCertified, checkInput, judge, markSpent } from './inputs.ts'
 import { tokenFor } from './issue-token.ts'
+import { mustBeKnown } from './loss.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
 import { IssuedToken, Spent } from './records.ts'
@@ -22,7 +24,7 @@ type SettleRequest = BankRequest & { op: 'settle' }
 /**
  * Results in the settlement, the same to every retry, whichever coins it shows; or in `short`, with how each input
  * stands, when not all of them are certified, unspent and fit for this contract: then nothing was taken.
- * @throws contract-void, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
+ * @throws contract-void, closed-after-loss, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
  *   and those of checkContract, checkContractDates, tokenFor (peer)
  */
 export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, BankEffect> {
@@ -35,6 +37,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const registry = bank.registry()
   const hashes = checkContract(bank.suite, registry, contract)
   checkPayee(bank, id, request)
+  yield * mustBeKnown(bank, { inputs, outputs: contract.outputs })
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
   }
@@ -50,7 +53,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     if (meanwhile !== null) return answer(meanwhile)
   }
   checkPassingDates(bank, registry, contract, inputs.filter((_, i) => faults[i] === ''), asked)
-  const states = yield * inputStates(bank, registry, inputs, faults)
+  const { states, inputs: certified } = yield * judge(bank, registry, inputs, faults)
   if (states.some(state => state.state !== 'certified')) return { is: 'short', inputs: states }
 
   // The keepers may have taken their time.
@@ -60,7 +63,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     signatures: yield * signOutputs(contract.outputs),
     token
   }
-  const steps = movement(bank, contract, id, inputs, hashes, settlement)
+  const steps = movement(bank, contract, id, certified, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
     const journal = journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) }, credit[0])
@@ -71,7 +74,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
       case 'contract': return answer(yield * mustBeDecided(id))
       case 'invoice': throw invoiceSettled()
       case 'output': throw outputUsed()
-      case 'coin': return { is: 'short', inputs: yield * inputStates(bank, registry, inputs, yield * markSpent(bank, inputs, faults)) }
+      case 'coin': return { is: 'short', inputs: (yield * judge(bank, registry, certified, yield * markSpent(bank, inputs, faults))).states }
       default: throw new MixmintError('internal', 'us', `a settlement clashed on its ${clash.clash}`)
     }
   }
@@ -132,7 +135,7 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
   return [
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
-    ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
+    ...inputs.flatMap(input => [insert('coin', spentAt(coinId(suite, input.spend.coin)), spent), certificateStep(bank, input)]),
     ...outputSteps(outputs, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]

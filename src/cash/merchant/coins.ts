@@ -1,6 +1,7 @@
 /**
  * Taking coins (DESIGN §5): the contract says what the invoice says, the coins sum to it exactly, their keepers certify
- * every one, or the merchant trusts those that find no certificate (trust.ts). Only then, durably, "paid". Votes are kept when it is not enough, so that other coins can fill the gap.
+ * every one, or the merchant trusts those that find no certificate (trust.ts). Only then, durably, "paid". Votes are kept when it
+ * is not enough, so that other coins can fill the gap.
  */
 import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
@@ -10,11 +11,12 @@ import { batch, get, type Saga } from '../../kit/saga.ts'
 import { certify, type Collected } from '../certify.ts'
 import { coinId } from '../coin.ts'
 import { checkContract, checkContractDates, contractId, total, worth } from '../contract.ts'
-import { DoubleSpendProofFile, Input, type Contract } from '../formats.ts'
+import { Input, type Contract } from '../formats.ts'
 import type { MerchantReply } from '../messages.ts'
 import { verifyOpening } from '../spend.ts'
 import { stored } from '../stored.ts'
-import { proofAt, unsettledAt, votesAt } from './keys.ts'
+import { distrusted, doubleSpendSteps, keepFaults } from './evidence.ts'
+import { unsettledAt, votesAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
 import type { Merchant, MerchantEffect } from './parts.ts'
 import { Unsettled, type OpenOrder } from './records.ts'
@@ -41,7 +43,9 @@ export function * pay (merchant: Merchant, contract: Contract, inputs: readonly 
   checkNotExpired(order.record.settleBy, yield * merchant.clock.now())
   checkTerms(merchant, contract, order.record, yield * merchant.clock.now())
   checkInputs(merchant, contract, id, inputs)
-  const collected = yield * certify(merchant.suite, merchant.registry(), merchant.meter, yield * withVotes(merchant, contract.invoice, id, inputs))
+  const { suite, meter } = merchant
+  const collected = yield * certify({ suite, registry: merchant.registry(), meter, isDistrusted: yield * distrusted(merchant) }, yield * withVotes(merchant, contract.invoice, id, inputs))
+  yield * keepFaults(merchant, collected.faults)
   const isCertified = collected.states.every(({ state }) => state === 'certified')
   if (!isCertified) yield * remember(merchant, contract.invoice, id, collected)
   const trusted = isCertified ? [] : yield * onTrust(merchant, id, contract, collected.inputs, collected.states)
@@ -114,17 +118,10 @@ function * withVotes (merchant: Merchant, invoice: Uint8Array, contract: Uint8Ar
 function * remember (merchant: Merchant, invoice: Uint8Array, contract: Uint8Array, { inputs, states }: Collected): Saga<void> {
   const kept = inputs.flatMap((input, i) => {
     const { coin, first } = states[i]
-    const value = first === null ? null : proofFile(merchant, first, input.spend)
     return [
       ...input.votes.length > 0 ? [{ op: 'put' as const, key: votesAt(invoice, contract, coin), value: encode(Input, input) }] : [],
-      ...value === null ? [] : [{ op: 'put' as const, key: proofAt(coin), value }]
+      ...first === null ? [] : doubleSpendSteps(merchant, first, input)
     ]
   })
   if (kept.length > 0) yield * batch(kept)
-}
-
-function proofFile (merchant: Merchant, first: Input['spend'], second: Input['spend']): Uint8Array {
-  const { signed } = merchant.registry().keyset(second.coin.keyset)
-  merchant.meter.count('double_spend')
-  return encode(DoubleSpendProofFile, { proof: { first, second }, keyset: signed })
 }

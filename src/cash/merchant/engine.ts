@@ -2,13 +2,14 @@
 import { decode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { scanAll, type Saga } from '../../kit/saga.ts'
-import { Presentation, type Contract, type Input, type SignedInvoice } from '../formats.ts'
+import { Presentation, type CenterProofFile, type Contract, type Input, type SignedInvoice } from '../formats.ts'
 import type { MerchantReply, MerchantRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { SteadyClock } from '../steady-clock.ts'
 import { pay, type Taken } from './coins.ts'
 import { prune, sold } from './days.ts'
 import { deposit, dueCount, takings, type Deposited, type DepositOptions, type Takings } from './deposit.ts'
+import { convictions } from './evidence.ts'
 import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
@@ -143,5 +144,10 @@ export class MerchantEngine {
   /** Double spends that were tried here: coinId, and the bytes of a DoubleSpendProofFile that anyone can verify. */
   * proofs (): Saga<Array<{ coin: Uint8Array, file: Uint8Array }>> {
     return (yield * scanAll(PROOFS)).map(({ key, value }) => ({ coin: key.slice(PROOFS.length), file: value }))
+  }
+
+  /** What convicts centers, for anybody to check. */
+  * convictions (): Saga<CenterProofFile[]> {
+    return yield * convictions()
   }
 }

@@ -23,6 +23,9 @@
  * | `taken` ‖ coinId | D | a coin that paid here, kept by who takes coins on trust |
  * | `lost` ‖ D | Lost | delivered on trust, and never to be settled |
  * | `proof` ‖ coinId | DoubleSpendProofFile | somebody tried to pay with a coin spent elsewhere |
+ * | `liar` ‖ vote key | CenterProofFile | a center has convicted itself here |
+ * | `unaccused` ‖ vote key | CenterFault | the bank has not been told of it yet |
+ * | `contest` ‖ coinId | Input | votes for a coin that was spent before; the bank has not compared them yet |
  * | `steady-clock` | | cash/steady-clock.ts |
  */
 import { concat, u64, utf8 } from '../../kit/bytes.ts'
@@ -45,6 +48,9 @@ export const REJECTED = utf8('rejected')
 export const UNSETTLED = utf8('unsettled')
 export const SETTLED = utf8('settled')
 export const PROOFS = utf8('proof')
+export const LIARS = utf8('liar')
+export const UNACCUSED = utf8('unaccused')
+export const CONTESTS = utf8('contest')
 
 export const invoiceAt = prefixed(INVOICES)
 export const openAt = prefixed(utf8('open'))
@@ -62,6 +68,9 @@ export const lostAt = prefixed(LOST)
 export const unsettledAt = prefixed(UNSETTLED)
 export const settledAt = prefixed(SETTLED)
 export const proofAt = prefixed(PROOFS)
+export const liarAt = prefixed(LIARS)
+export const unaccusedAt = prefixed(UNACCUSED)
+export const contestAt = prefixed(CONTESTS)
 
 export function orderedAt (number: number): Uint8Array {
   return concat(ORDERED, u64(number))

@@ -4,12 +4,14 @@ import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { asMixmintError, batch, gather, get, scan, wait, type Saga } from '../../kit/saga.ts'
 import { settleMessage } from '../bank-requests.ts'
+import { coinId } from '../coin.ts'
 import type { BankReply, Settlement } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { checkSettlement } from '../settlement.ts'
 import { stored } from '../stored.ts'
 import { certify } from '../certify.ts'
 import type { InputState } from '../messages.ts'
+import { accuse, distrusted, keepDoubleSpend, keepFaults } from './evidence.ts'
 import { lostAt, settledAt, UNSETTLED, unsettledAt } from './keys.ts'
 import type { Merchant, MerchantEffect } from './parts.ts'
 import { Lost, Settled, Unsettled } from './records.ts'
@@ -69,6 +71,10 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, Merchan
   if (reply.is === 'refused' && reply.code === 'contract-void') reply = yield { do: 'ask-bank', request: { op: 'outcome', contract } }
   if (reply.is === 'refused') throw errorOf(reply)
   if (reply.is === 'short') {
+    for (const input of inputs) {
+      const first = reply.inputs.find(({ coin }) => equal(coin, coinId(suite, input.spend.coin)))?.first ?? null
+      if (first !== null) yield * keepDoubleSpend(merchant, first, input)
+    }
     if (atRisk) yield * writeOff(merchant, id, was, reply.inputs)
     throw new MixmintError('short', 'peer', atRisk ? 'the keepers of coins that were taken on trust are not back' : 'the bank misses certificates that we have', { retry: true })
   }
@@ -90,7 +96,9 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, Merchan
 /** Ask the keepers for what was taken on trust, and keep their votes: certified, it can be settled however late it is. */
 function * completed (merchant: Merchant, id: Uint8Array, was: Uint8Array): Saga<Uint8Array, MerchantEffect> {
   const unsettled = stored(Unsettled, was)
-  const { inputs, states } = yield * certify(merchant.suite, merchant.registry(), merchant.meter, unsettled.inputs)
+  const { suite, meter } = merchant
+  const { inputs, states, faults } = yield * certify({ suite, registry: merchant.registry(), meter, isDistrusted: yield * distrusted(merchant) }, unsettled.inputs)
+  yield * keepFaults(merchant, faults)
   const value = encode(Unsettled, { ...unsettled, inputs })
   if (!equal(value, was) && !(yield * batch([{ op: 'swap', key: unsettledAt(id), was, value }])).done) {
     throw new MixmintError('busy', 'caller', 'this payment is being settled already', { retry: true })
@@ -126,6 +134,7 @@ function * writeOff (merchant: Merchant, id: Uint8Array, was: Uint8Array, states
  * @returns how many were decided, and how many still wait
  */
 export function * settlePending (merchant: Merchant): Saga<{ settled: number, pending: number }, MerchantEffect> {
+  yield * accuse()
   const sums = { settled: 0, pending: 0 }
   let after: Uint8Array | undefined
   for (;;) {
