@@ -4,7 +4,8 @@
  * - no coin is certified for two transactions: no two d of one coin have votes of a quorum of its keepers;
  * - the bank's books balance after each write, movement by movement: what was credited is in accounts, tokens, or coins, or
  *   was paid out; and every account holds what its movements come to;
- * - the bank's word on a contract never changes once it is settled or void, nor do its signatures;
+ * - the bank's word on a contract never changes once it is settled or void, nor do its signatures; a withdrawal, reclaim or refund that
+ *   is asked for again has the same answer, and no coin or token comes back for two requests;
  * - a wallet asks for an output in one operation only, signs a coin over to one contract only, pays an invoice by one
  *   contract only, and has all that on disk before it is sent;
  * - nobody fails by a fault of its own.
@@ -13,7 +14,7 @@ import { equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId } from '@mixmint/core/cash/contract'
-import { Settlement, type BankReply, type BankRequest, type MerchantRequest } from '@mixmint/core/cash/messages'
+import { BankReply, BankRequest, Settlement, type MerchantRequest } from '@mixmint/core/cash/messages'
 import { type Contract, type Output, type Spend, Withdrawal } from '@mixmint/core/cash/formats'
 import { stored } from '@mixmint/core/cash/stored'
 import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
@@ -80,7 +81,8 @@ export class Laws implements Witness {
     }
   }
 
-  bankSaid (reply: BankReply): void {
+  bankSaid (request: BankRequest, reply: BankReply): void {
+    this.#answered(request, reply)
     if (reply.is === 'refused') {
       this.refused('bank', reply)
       return
@@ -90,6 +92,15 @@ export class Laws implements Witness {
     if (outcome.outcome.state === 'open') return
     const said = toHex(encode(Settlement, { outcome, signatures, token }))
     this.#same(`word on ${toHex(outcome.outcome.contract)}`, said, 'the bank changed its word on a contract')
+  }
+
+  /** Money that was given once is given to the same request again, and to no other request for the same coin or token. */
+  #answered (request: BankRequest, reply: BankReply): void {
+    if (reply.is !== 'signatures') return
+    const asked = toHex(encode(BankRequest, request))
+    this.#same(`answer to ${asked}`, toHex(encode(BankReply, reply)), `the bank answered the same ${request.op} in two ways`)
+    const gone = request.op === 'refund' ? request.token.token.serial : request.op === 'reclaim' ? coinId(suite, request.input.spend.coin) : request.op === 'refund-coin' ? coinId(suite, request.coin) : null
+    if (gone !== null) this.#same(`returned ${toHex(gone)}`, toHex(encode(BankReply, reply)), `the bank gave back the same thing twice, the second time by a ${request.op}`)
   }
 
   refused (who: string, { code, fault, message }: Refusal): void {

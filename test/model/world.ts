@@ -178,6 +178,7 @@ export class World implements Surroundings {
     for (const shop of shops) {
       const { accepted, deposited, settled, pending, refused } = shop.look(shop.engine.takings())
       if (accepted !== deposited + settled + pending + refused) this.break('the takings do not add up')
+      if (accepted !== shop.sold()) this.break(`${shop.name} has signed receipts for ${shop.sold()}, and counts ${accepted}`)
       // What was paid with coins is settled or void, what was paid with tokens is credited: nobody delivers for nothing.
       if (pending > 0) this.break(`${shop.name} was paid ${pending} that the bank never gives it`)
       if (bank.look(bank.engine.balance(shop.key.publicKey)) !== deposited + settled) this.break(`${shop.name} has another sum in its account than it thinks`)
