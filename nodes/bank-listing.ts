@@ -8,12 +8,13 @@ import type { BankKeys } from './bank-keys.ts'
 /**
  * @param revocations all there have ever been: listed are those of keys in rings that are, and with them the rings, and
  *   keysets, that their proofs are about
+ * @param then by which time keysets have not reached refundUntil: earlier than now for what the bank was down
  */
-export function bankListing (keys: BankKeys, revocations: readonly Revocation[], now: Millis): BankListing {
-  const inUse = new Set(keys.rings(now).flatMap(voteKeys))
+export function bankListing (keys: BankKeys, revocations: readonly Revocation[], now: Millis, then: Millis = now): BankListing {
+  const inUse = new Set(keys.rings(then).flatMap(voteKeys))
   const listed = revocations.filter(({ voteKey }) => inUse.has(toHex(voteKey)))
   const kept = new Set(listed.flatMap(({ why }) => why.is === 'fault' ? [toHex(why.fault.ring)] : []))
-  return { bank: keys.identity.publicKey, keysets: keys.keysets(now, kept), rings: keys.rings(now, kept), dayKeys: keys.dayKeys(now), revocations: listed }
+  return { bank: keys.identity.publicKey, keysets: keys.keysets(then, kept), rings: keys.rings(then, kept), dayKeys: keys.dayKeys(now), revocations: listed }
 }
 
 /** The ring for a keyset to come. @throws ring-revoked-key (operator): payees would not count that center's votes */

@@ -6,6 +6,7 @@ import type { Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing, type Revocation } from '@mixmint/core/cash/formats'
 import { keysetId, stateOf } from '@mixmint/core/cash/keyset'
@@ -17,6 +18,7 @@ import { BankKeys } from '../bank-keys.ts'
 import { bankListing, checkNewRing } from '../bank-listing.ts'
 import type { JsonObject } from '../control.ts'
 import { word } from '../control-input.ts'
+import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { Service } from '../service.ts'
@@ -28,13 +30,13 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
   const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
   const prepare = async (now: Millis, revocations: readonly Revocation[]): Promise<void> => {
     await keys.prepare({
       unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => checkNewRing(readRing(config.ringFile), revocations)
     }, now)
   }
-
-  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return keys.blindSign(effect.keyset, effect.value, effect.blinded)
@@ -43,6 +45,11 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
+  // What was missed until now, it was down.
+  await run(engine.beat())
+  const beats = setInterval(() => {
+    run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
+  }, BEAT)
   // The first must be there, or there is nothing to list.
   await prepare(ports.clock.now(), await run(engine.revocations()))
   const service: Service = await Service.start({
@@ -52,7 +59,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       const revocations = await run(engine.revocations())
       // Without a next keyset the present ones are listed all the same.
       await prepare(now, revocations).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
-      return encode(BankListing, bankListing(keys, revocations, now))
+      // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
+      const refundable = await run(engine.refundable(keys.keysets(0)))
+      const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
+      return encode(BankListing, bankListing(keys, revocations, now, then))
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -85,6 +95,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       await service.stop()
+      clearInterval(beats)
       await money.close()
     }
   }

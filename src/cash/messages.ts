@@ -2,9 +2,9 @@
  * The conversations of money: requests and replies of centers, banks and merchants, one codec each. They travel in the
  * frames of mixnet/wire/rpc.ts (direct) or of mixnet/session (anonymous); the engines answer them.
  */
-import { bytes, list, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
+import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  CenterFault, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
+  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
   Vote, Withdrawal
 } from './formats.ts'
 
@@ -58,6 +58,8 @@ export const BankRequest = variants('op', {
   deposit: record({ presentations: list(Presentation, 1024, 1) }),
   /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
   refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** A coin without a certificate, after its redeemUntil, for fresh outputs: see refundCoinMessage. `promisedTo`: D of the contract that it was signed over to, or empty. */
+  'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** A center convicted itself: whoever holds the proof hands it in, and the directory will carry it. */
   accuse: record({ fault: CenterFault }),
   /** Votes for a spend of a coin that was spent otherwise before: the bank compares them with those for which it redeemed it. */

@@ -4,7 +4,7 @@
  */
 import { MixmintError } from '../../kit/errors.ts'
 import type { Saga } from '../../kit/saga.ts'
-import type { CenterProofFile, Retirement, Revocation, SignedStatement } from '../formats.ts'
+import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { signStatement } from '../statement.ts'
@@ -15,10 +15,12 @@ import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
+import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
 import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
+import { refundCoin } from './refund-coin.ts'
 import { settle } from './settle.ts'
 import { standingOf } from './standing.ts'
 
@@ -43,6 +45,19 @@ export class BankEngine {
     }
     this.#bank.meter.count('bank_request', { op: request.op, outcome: reply.is === 'refused' ? reply.code : reply.is })
     return reply
+  }
+
+  /** The bank is at work: for the daemon to say before the first request, and every BEAT. What is missing was an outage (outages.ts). */
+  * beat (): Saga<void> {
+    yield * beat(this.#bank)
+  }
+
+  /** The keysets whose coins can still be refunded, outages counted: they have to stay in the directory. */
+  * refundable (keysets: readonly SignedKeyset[]): Saga<SignedKeyset[]> {
+    const now = yield * this.#bank.clock.now()
+    const left: SignedKeyset[] = []
+    for (const signed of keysets) if (now < (yield * refundEnd(signed.keyset, now))) left.push(signed)
+    return left
   }
 
   /** For the operator: credit an account, once for each reference. Results in its balance. See operator.ts. */
@@ -108,6 +123,7 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'refund-coin': return refundCoin(this.#bank, request)
       case 'accuse': return accuse(this.#bank, request)
       case 'contest': return contest(this.#bank, request)
     }

@@ -20,21 +20,22 @@ export const PaidOut = record({ account: hash, amount })
 /** The blind signatures of an answer, in the order of the outputs. */
 export const Signatures = record({ signatures: list(bytes(256), MAX_OUTPUTS) })
 
-/** `contract` is what the coin paid for, or what it was reclaimed from. */
-export const Spent = record({ by: oneOf('settle', 'reclaim'), contract: hash })
+/** `contract` is what the coin paid for, or what it was reclaimed or refunded from (empty: from none). */
+export const Spent = record({ by: oneOf('settle', 'reclaim', 'refund'), contract: maybeBytes(32) })
+
+/** `request` is H(what the owner signed): the one reclaim or refund that this answer belongs to. */
+export const GivenBack = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
 
 /** `d` and `signature` of the spend, and the votes for it as they were counted. */
 export const Certificate = record({ d: hash, signature: bytes(64), votes: list(Vote, MAX_KEEPERS) })
-
-/** `request` is H(reclaimMessage): the one reclaim that this answer belongs to. */
-export const Reclaimed = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })
 export const Deposited = record({ token: hash, time: uint() })
 
-/** `request` is H(refundMessage): the one refund that this answer belongs to. */
-export const Refunded = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
+export const Alive = record({ time: uint() })
+/** When it was last heard of before. */
+export const Outage = record({ from: uint() })
 
 /** An amount in coins of one keyset. */
 export const Part = record({ keyset: hash, amount })

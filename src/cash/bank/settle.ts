@@ -44,7 +44,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const token = tokenFor(bank, registry, contract, id, asked)
   if (contract.kind === 'pay') yield * checkInvoice(contract, id)
 
-  const faults = yield * markSpent(bank, inputs, inputFaults(bank, registry, id, request, asked))
+  const faults = yield * markSpent(bank, inputs, yield * inputFaults(bank, registry, id, request, asked))
   if (faults.includes('coin-spent')) {
     // Perhaps by this very contract, since it was looked for.
     const meanwhile = yield * decisionOn(id)
@@ -102,17 +102,19 @@ function invoiceSettled (): MixmintError {
 }
 
 /** What is wrong with each input by itself, as a code, or ''. */
-function inputFaults (bank: Bank, registry: Registry, id: Uint8Array, { contract, inputs }: SettleRequest, now: number): string[] {
+function * inputFaults (bank: Bank, registry: Registry, id: Uint8Array, { contract, inputs }: SettleRequest, now: number): Saga<string[]> {
   const { voidGrace, margin } = registry.parameters
-  return inputs.map(input => {
+  const faults: string[] = []
+  for (const input of inputs) {
     try {
-      const { keyset } = checkInput(bank, registry, id, input, now)
-      return contract.settleBy + voidGrace + margin < keyset.redeemUntil ? '' : 'keyset-ends-too-soon'
+      const { keyset } = yield * checkInput(bank, registry, id, input, now)
+      faults.push(contract.settleBy + voidGrace + margin < keyset.redeemUntil ? '' : 'keyset-ends-too-soon')
     } catch (error) {
-      if (isMixmintError(error) && error.fault === 'peer') return error.code
-      throw error
+      if (!isMixmintError(error) || error.fault !== 'peer') throw error
+      faults.push(error.code)
     }
-  })
+  }
+  return faults
 }
 
 /** A certified contract is served whenever it comes; votes are gathered only for one that could still be made today. */
