@@ -104,7 +104,7 @@ export const money: readonly Target[] = [
     { fault: { is: 'twice', ring: economy.known.ring.id, center: economy.centers[0].id, coin: new Uint8Array(32), first: BALLOT, second: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset },
     { fault: { is: 'foreign', ring: economy.known.ring.id, center: economy.centers[0].id, coin: spends[0][0].coin, vote: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset }
   ]),
-  conversation('bank-conflict', BankConflict, [
+  conversation<BankConflict>('bank-conflict', BankConflict, [
     { is: 'keysets', first: economy.signedKeyset, second: economy.signedKeyset }, { is: 'dayKeys', first: economy.listing.dayKeys[0], second: economy.listing.dayKeys[1] }
   ]),
   conversation('retirement', Retirement, [retire(suite, 'fuzz', economy.centers[0].voteKey)]),
