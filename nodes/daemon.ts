@@ -57,7 +57,7 @@ export async function runDaemon (dir: string, supervised: boolean): Promise<void
     const role = await Promise.race([started, told.then(() => null)])
     if (role === null) return
     const status = async (): Promise<Json> => ({ role: config.role, suite: suite.name, ...await role.status(), equivocations: role.evidence.proofs.length, counters: counters.all() })
-    const control = await serveControl(dir, { ...role.operations, evidence: evidenceOperation(role.evidence), status })
+    const control = await serveControl(dir, { ...role.operations, evidence: evidenceOperation(role.evidence, daemon.ports), status })
     log.info('serving', { suite: suite.name })
     process.stdout.write(`${READY} ${config.role}\n`)
     await told

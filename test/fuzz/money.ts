@@ -4,10 +4,11 @@ import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
 import { invoiceHash } from '@mixmint/core/cash/contract'
 import { checkBundle } from '@mixmint/core/cash/bundle'
-import { BankListing, CenterListing, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters } from '@mixmint/core/cash/formats'
+import { BankConflict, BankListing, CenterListing, CenterProofFile, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, Retirement } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { Receipt, verifyReceipt } from '@mixmint/core/cash/receipt'
 import { signSpend } from '@mixmint/core/cash/spend'
+import { retire } from '@mixmint/core/cash/center-proof'
 import { readListing, writeListing } from '@mixmint/mixnet/service/listing'
 import { armor, unarmor, uriOf } from '../../nodes/armor.ts'
 import { joinParts, parts } from '../../nodes/qr.ts'
@@ -59,6 +60,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
 
 const { town: there, shop, bundle, receipts, bank, merchant } = await town()
 const { economy } = there.desk
+const BALLOT = { d: new Uint8Array(32), signature: new Uint8Array(64) }
 const spends = [1, 2].map(() => {
   const { coin, key } = economy.mint(8)
   return [signSpend(suite, key, coin, new Uint8Array(32).fill(1)), signSpend(suite, key, coin, new Uint8Array(32).fill(2))].map(({ spend }) => spend)
@@ -101,6 +103,14 @@ export const money: readonly Target[] = [
   conversation('center-listing', CenterListing, [{ center: economy.centers[0].id }]),
   conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
   conversation('money-parameters', MoneyParameters, [MONEY]),
+  conversation('center-proof', CenterProofFile, [
+    { fault: { is: 'twice', ring: economy.known.ring.id, center: economy.centers[0].id, coin: new Uint8Array(32), first: BALLOT, second: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset },
+    { fault: { is: 'foreign', ring: economy.known.ring.id, center: economy.centers[0].id, coin: spends[0][0].coin, vote: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset }
+  ]),
+  conversation<BankConflict>('bank-conflict', BankConflict, [
+    { is: 'keysets', first: economy.signedKeyset, second: economy.signedKeyset }, { is: 'dayKeys', first: economy.listing.dayKeys[0], second: economy.listing.dayKeys[1] }
+  ]),
+  conversation('retirement', Retirement, [retire(suite, 'fuzz', economy.centers[0].voteKey)]),
   conversation('double-spend', DoubleSpendProofFile, [{ proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }]),
   // Whoever takes it has coins that are worth what it says; not one bit of a receipt can be another.
   conversation('bundle', CoinBundle, [bundle], value => {

@@ -7,7 +7,7 @@ import { Disk } from './disk.ts'
 import type { Center, Liar } from './parties.ts'
 
 function vote (center: Center, { spend }: CenterRequest): CenterReply {
-  return { is: 'vote', vote: signVote(suite, center.voteKey, center.id, center.world.economy.known.ring.id, coinId(suite, spend.coin), spend.d) }
+  return { is: 'vote', vote: signVote(suite, center.voteKey, center.id, center.world.economy.registry.keyset(spend.coin.keyset).ring.id, coinId(suite, spend.coin), spend.d) }
 }
 
 export const LIARS = {
