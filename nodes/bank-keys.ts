@@ -95,14 +95,18 @@ export class BankKeys {
     this.#shelf = shelf
   }
 
-  /** Every keyset that has not reached refundUntil, in the order in which they issue. */
-  keysets (now: Millis): SignedKeyset[] {
-    return this.#keysets.filter(k => now < k.signed.keyset.refundUntil + LISTED_ON).map(k => k.signed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
+  /**
+   * Every keyset that has not reached refundUntil, in the order in which they issue.
+   * @param kept rings whose keysets are listed for longer, ids in hexadecimal
+   */
+  keysets (now: Millis, kept: ReadonlySet<string> = new Set()): SignedKeyset[] {
+    const isListed = ({ keyset }: SignedKeyset): boolean => now < keyset.refundUntil + LISTED_ON || kept.has(toHex(keyset.ringId))
+    return this.#keysets.map(({ signed }) => signed).filter(isListed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
   }
 
   /** The rings that these name. */
-  rings (now: Millis): Ring[] {
-    const named = new Set(this.keysets(now).map(({ keyset }) => toHex(keyset.ringId)))
+  rings (now: Millis, kept: ReadonlySet<string> = new Set()): Ring[] {
+    const named = new Set(this.keysets(now, kept).map(({ keyset }) => toHex(keyset.ringId)))
     return [...this.#rings].filter(([id]) => named.has(id)).map(([, ring]) => ring)
   }
 

@@ -2,9 +2,9 @@
  * The conversations of money: requests and replies of centers, banks and merchants, one codec each. They travel in the
  * frames of mixnet/wire/rpc.ts (direct) or of mixnet/session (anonymous); the engines answer them.
  */
-import { bytes, list, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
+import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
+  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
   Vote, Withdrawal
 } from './formats.ts'
 
@@ -29,7 +29,10 @@ export const CenterReply = variants('is', {
 })
 export type CenterReply = Of<typeof CenterReply>
 
-/** How one input stands after its keepers were asked. `first` is set for conflict, `code` for refused, else ''. */
+/**
+ * How one input stands after its keepers were asked. `code` is set for refused, else ''. `first` is another spend of the coin:
+ * for conflict, the one that came first; for refused under coin-spent, the one that it was redeemed for, if it is another.
+ */
 export const InputState = record({
   coin: hash, state: oneOf('certified', 'unavailable', 'conflict', 'refused'), first: nullable(Spend), code: text(64)
 })
@@ -54,7 +57,13 @@ export const BankRequest = variants('op', {
   reclaim: record({ contract: Contract, input: Input, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   deposit: record({ presentations: list(Presentation, 1024, 1) }),
   /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
-  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature })
+  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** A coin without a certificate, after its redeemUntil, for fresh outputs: see refundCoinMessage. `promisedTo`: D of the contract that it was signed over to, or empty. */
+  'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** A center convicted itself: whoever holds the proof hands it in, and the directory will carry it. */
+  accuse: record({ fault: CenterFault }),
+  /** Votes for a spend of a coin that was spent otherwise before: the bank compares them with those for which it redeemed it. */
+  contest: record({ input: Input })
 })
 export type BankRequest = Of<typeof BankRequest>
 
@@ -69,6 +78,7 @@ export const BankReply = variants('is', {
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   outcome: Settlement,
   deposited: record({ results: list(DepositResult, 1024) }),
+  accused: record({}),
   refused
 })
 export type BankReply = Of<typeof BankReply>
