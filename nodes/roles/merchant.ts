@@ -124,6 +124,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         return { ...sums, results }
       },
       settle: async () => await run(engine.settlePending()),
+      repay: async input => {
+        const { order } = await run(engine.repay(whole(input, 'number'), input.amount === undefined ? undefined : whole(input, 'amount')))
+        return { order }
+      },
       risks: async () => {
         const { atRisk, losses } = await run(engine.risks())
         return { atRisk, losses: losses.map(({ how, amount, code, time }) => ({ how, amount, code, time: new Date(time).toISOString() })) }

@@ -89,7 +89,11 @@ export const MerchantRequest = variants('op', {
   order: record({ item: text(64) }),
   pay: record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) }),
   present: record({ presentation: Presentation }),
-  status: record({ invoice: hash })
+  status: record({ invoice: hash }),
+  /** Whether there is something to be had back of an order that was paid. */
+  repayable: record({ invoice: hash }),
+  /** Have it back as coins: signed by the key that `repayable` names, see repayMessage. */
+  repay: record({ invoice: hash, outputs: list(Output, MAX_OUTPUTS, 1), signature })
 })
 export type MerchantRequest = Of<typeof MerchantRequest>
 
@@ -101,6 +105,10 @@ export const MerchantReply = variants('is', {
   /** Not paid yet: these coins have no certificate; the payer may sign others to the same contract. */
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   unpaid: record({}),
+  /** `payer`: the owner key of the token that paid, or the key of one of the coins. */
+  repayable: record({ amount: uint(), payer: hash }),
+  /** The bank's blind signatures, in the order of the outputs. */
+  repaid: record({ signatures: blindSignatures }),
   refused
 })
 export type MerchantReply = Of<typeof MerchantReply>

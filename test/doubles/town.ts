@@ -220,6 +220,10 @@ export class Person extends Machine {
         expect(open.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
         break
       }
+      case 'repay':
+        this.town.claimOutputs(request.outputs, `repay ${toHex(request.invoice)}`)
+        expect(open.some(one => one.kind === 'repay' && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
+        break
       case 'refund-coin': {
         const coin = coinId(suite, request.coin)
         this.town.claimOutputs(request.outputs, toHex(coin))
@@ -302,9 +306,9 @@ export class Town {
     }
     expect(books.outstanding + books.tokens).toBe(worth + undeposited)
     for (const shop of this.shops) {
-      const { accepted, deposited, settled, pending, refused } = await shop.run(shop.engine.takings())
+      const { accepted, deposited, settled, pending, refused, repaid } = await shop.run(shop.engine.takings())
       expect(accepted).toBe(deposited + settled + pending + refused)
-      expect(await this.accountOf(shop)).toBe(deposited + settled)
+      expect(await this.accountOf(shop)).toBe(deposited + settled - repaid)
     }
   }
 

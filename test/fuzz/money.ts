@@ -2,6 +2,7 @@
 import { equal } from '@mixmint/core/kit/bytes'
 import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
+import { invoiceHash } from '@mixmint/core/cash/contract'
 import { checkBundle } from '@mixmint/core/cash/bundle'
 import { BankListing, CenterListing, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
@@ -36,6 +37,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin'], ['catalogue', 'order', 'pay', 'present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
+  const withdrawn = requests.find(({ op }) => op === 'withdraw') as BankRequest & { op: 'withdraw' }
   const [input] = settled.inputs
   const more: BankRequest[] = [
     { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
@@ -45,7 +47,8 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
   const asked = [...requests.filter(({ op }) => toBank.includes(op)) as BankRequest[], ...more.filter(request => !('outputs' in request) || request.outputs.length > 0)]
-  const ordered: MerchantRequest[] = [...requests.filter(({ op }) => toShop.includes(op)) as MerchantRequest[], { op: 'catalogue' }, { op: 'order', item: 'bread' }, { op: 'status', invoice: new Uint8Array(32) }]
+  const ordered: MerchantRequest[] = [...requests.filter(({ op }) => toShop.includes(op)) as MerchantRequest[], { op: 'catalogue' }, { op: 'order', item: 'bread' }, { op: 'status', invoice: new Uint8Array(32) },
+    { op: 'repayable', invoice: invoiceHash(suite, invoice.invoice) }, { op: 'repay', invoice: invoiceHash(suite, invoice.invoice), outputs: withdrawn.withdrawal.outputs.slice(0, 1), signature: new Uint8Array(64) }]
   const { bundle } = await ann.run(ann.engine.give(5, { memo: 'for you', until: town.desk.economy.clock.now() + 1000 }))
   return {
     town, shop, bundle, receipts: await ann.run(ann.engine.receipts()),

@@ -30,10 +30,10 @@ export function * refundCoin (bank: Bank, { coin, promisedTo, outputs, signature
   const before = yield * givenBack(claim)
   if (before !== null) return before
 
+  yield * mustBeKnown(bank, { of: [coin, ...outputs] })
   const registry = bank.registry()
   const known = checkCoinOurs(bank, registry, coin)
   const { keyset } = known
-  yield * mustBeKnown(bank, { of: [coin, ...outputs] })
   const time = yield * bank.clock.now()
   if (time < (yield * redeemEnd(keyset, time))) {
     throw new MixmintError('refund-too-early', 'peer', 'certificates for coins of this keyset still count: ask again after its redeemUntil', { retry: true })

@@ -13,6 +13,7 @@ import { convictions } from './evidence.ts'
 import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import { promiseRepay, repay, repayable } from './repay.ts'
 import { settlementOf, settlePending } from './settle.ts'
 import { acceptToken, type Accepted } from './tokens.ts'
 import { exposure, losses, type Loss } from './trust.ts'
@@ -44,6 +45,8 @@ export class MerchantEngine {
       case 'order': return { is: 'invoice', signed: yield * order(merchant, request.item) }
       case 'pay': return (yield * pay(merchant, request.contract, request.inputs)).reply
       case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
+      case 'repayable': return { is: 'repayable', ...yield * repayable(request.invoice) }
+      case 'repay': return { is: 'repaid', signatures: yield * repay(merchant, request) }
       case 'status': {
         const state = yield * standing(request.invoice)
         return state.is === 'open' ? { is: 'unpaid' } : { is: 'paid', signed: state.signed, settlement: yield * settlementOf(state.by) }
@@ -109,6 +112,11 @@ export class MerchantEngine {
   /** The sums for the books. */
   * takings (): Saga<Takings> {
     return yield * takings()
+  }
+
+  /** Give back an order, or this much of it: its payer asks for it, and has it as coins. See repay.ts. */
+  * repay (number: number, amount?: number): Saga<OrderLine> {
+    return yield * promiseRepay(number, amount)
   }
 
   /** How many accepted tokens are to be deposited. */

@@ -23,6 +23,7 @@ import { refresh, type RefreshOptions } from './refresh.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
 import type { Receipt } from '../receipt.ts'
 import { receipts } from './receipts.ts'
+import { collectRepay, repayOne } from './repay.ts'
 import { exchange } from './settle.ts'
 import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
@@ -132,6 +133,11 @@ export class WalletEngine {
     return yield * payWithCoins(this.#wallet, invoice)
   }
 
+  /** What the payee of an order gives back of it. See repay.ts. */
+  * collectRepay (invoice: SignedInvoice): Saga<HistoryEntry, WalletEffect> {
+    return this.#entry(yield * collectRepay(this.#wallet, invoice))
+  }
+
   /** For what was paid: see receipts.ts. */
   * receipts (): Saga<Receipt[]> {
     return yield * receipts()
@@ -200,9 +206,10 @@ export class WalletEngine {
   * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'exchange', 'receive', 'take-back', 'give', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'repay', 'exchange', 'receive', 'take-back', 'give', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
+      else if (begun.record.kind === 'repay') results.push(yield * this.#attempt(begun, repayOne(this.#wallet, { ...begun, record: begun.record })))
       else if (begun.record.kind === 'give') results.push(yield * this.#attempt(begun, resumeGive(this.#wallet, { ...begun, record: begun.record })))
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
     }

@@ -66,6 +66,10 @@ export const Operation = variants('kind', {
   refund: record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldToken, outputs: list(Output, MAX_OUTPUTS, 1), places
   }),
+  /** What a payee gives back of an order that we paid, as coins. `signature` by a key that paid it. */
+  repay: record({
+    started: millis, state: oneOf('open', 'done', 'refused'), invoice: SignedInvoice, outputs: list(Output, MAX_OUTPUTS, 1), places, signature: bytes(64)
+  }),
   /** Coins given away; over when of each it is known whether it was received or came back. */
   give: record({ started: millis, state: oneOf('open', 'done'), bundle: CoinBundle })
 })
@@ -75,6 +79,7 @@ export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
 export type CoinRefundOperation = Operation & { kind: 'refund-coin' }
 export type RefundOperation = Operation & { kind: 'refund' }
+export type RepayOperation = Operation & { kind: 'repay' }
 export type GiveOperation = Operation & { kind: 'give' }
 
 /** Paid by the contract of an operation (`serial` empty), or by a token (`operation` 0). */
