@@ -3,13 +3,13 @@
  * (RFC 7914; N 2^16, r 8, p 1). Who copies the disk, or finds a backup, has to guess the passphrase at 64 MiB a guess.
  */
 import { randomBytes, scryptSync } from 'node:crypto'
-import { basename } from 'node:path'
 import { fromHex, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { seal, unseal } from './aead.ts'
 
 const LOCKED = /^mixmint-locked-1:([0-9a-f]{32}):([A-Za-z0-9_-]+)$/
 const N = 2 ** 16
+const ABOUT = utf8('mixmint key file')
 
 export function isLocked (content: string): boolean {
   return LOCKED.test(content.trim())
@@ -26,16 +26,16 @@ export class Passphrase {
     this.#text = text.normalize('NFC')
   }
 
-  lock (file: string, content: string): string {
+  lock (content: string): string {
     const [salt = toHex(randomBytes(16))] = this.#keys.keys()
-    return `mixmint-locked-1:${salt}:${Buffer.from(seal(this.#keyOf(salt), utf8(basename(file)), utf8(content))).toString('base64url')}\n`
+    return `mixmint-locked-1:${salt}:${Buffer.from(seal(this.#keyOf(salt), ABOUT, utf8(content))).toString('base64url')}\n`
   }
 
   /** @throws passphrase-wrong (operator) */
   unlock (file: string, content: string): string {
     const [, salt, sealed] = LOCKED.exec(content.trim()) ?? []
-    const opened = salt === undefined ? null : unseal(this.#keyOf(salt), utf8(basename(file)), Buffer.from(sealed, 'base64url'))
-    if (opened === null) throw new MixmintError('passphrase-wrong', 'operator', `the passphrase does not unlock ${file}, or the file is damaged or bears another's name`)
+    const opened = salt === undefined ? null : unseal(this.#keyOf(salt), ABOUT, Buffer.from(sealed, 'base64url'))
+    if (opened === null) throw new MixmintError('passphrase-wrong', 'operator', `the passphrase does not unlock ${file}, or the file is damaged`)
     return new TextDecoder().decode(opened)
   }
 

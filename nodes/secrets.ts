@@ -15,7 +15,7 @@ export function createSecret (file: string, content: string, passphrase: Passphr
   makeFolder(dirname(file))
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
   try {
-    writeSynced(temporary, passphrase?.lock(file, content) ?? content)
+    writeSynced(temporary, passphrase?.lock(content) ?? content)
     linkSync(temporary, file)
     syncFolder(dirname(file))
     return true
@@ -30,7 +30,7 @@ export function createSecret (file: string, content: string, passphrase: Passphr
 /** Another form of the secret in a file that is there: the old one or the new one stands in it, whenever this is stopped. */
 export function replaceSecret (file: string, content: string, passphrase: Passphrase | null): void {
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
-  writeSynced(temporary, passphrase?.lock(file, content) ?? content)
+  writeSynced(temporary, passphrase?.lock(content) ?? content)
   renameSync(temporary, file)
   syncFolder(dirname(file))
 }

@@ -51,6 +51,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
   })
+  if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
+  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
+  await mark()
+  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
   // What was missed until now, it was down.
   await run(engine.beat())
   const beats = setInterval(() => {
@@ -58,10 +62,6 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   }, BEAT)
   // The first must be there, or there is nothing to list.
   await prepare(ports.clock.now(), await run(engine.revocations()))
-  if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
-  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
-  await mark()
-  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {

@@ -50,6 +50,11 @@ class Machine {
     this.town = town
   }
 
+  /** Its power fails: what was not synced is gone, and what was under way says nothing more. */
+  protected losePower (): void {
+    if (this.store instanceof MemoryStore) this.store = this.store.crash()
+  }
+
   async run<T> (saga: Saga<T, Asking>, hooks: Pick<Machine, 'before' | 'after'> = this): Promise<T> {
     const around = async <R>(name: string, effect: () => Promise<R> | R): Promise<R> => {
       await hooks.before(name)
@@ -118,8 +123,9 @@ export class Shop extends Machine {
     this.engine = new MerchantEngine(this.options)
   }
 
-  /** A new engine on what the store holds. */
+  /** A new engine on what the store holds after a loss of power. */
   restart (): void {
+    this.losePower()
     this.engine = new MerchantEngine(this.options)
   }
 

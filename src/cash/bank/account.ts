@@ -38,7 +38,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
   checkOurs(bank, withdrawal)
   const registry = bank.registry()
   const hashes = checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
-  yield * mustBeKnown(bank, { outputs })
+  yield * mustBeKnown(bank, { of: outputs })
   const time = yield * bank.clock.now()
   checkOutputDates(registry, outputs, time)
   const amount = total(outputs)

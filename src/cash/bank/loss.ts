@@ -9,7 +9,7 @@ import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import { batch, get, type Saga } from '../../kit/saga.ts'
-import type { Coin, Contract, Output } from '../formats.ts'
+import type { Contract, Input } from '../formats.ts'
 import { dayOf } from '../keyset.ts'
 import { stored } from '../stored.ts'
 import { LOSS } from './keys.ts'
@@ -34,8 +34,9 @@ export function * declareLoss (bank: Bank, time: Millis): Saga<void> {
 
 /** What a request moves, or asks about. */
 interface Concerned {
-  readonly inputs?: ReadonlyArray<{ readonly spend: { readonly coin: Coin } }>
-  readonly outputs?: readonly Output[]
+  readonly inputs?: readonly Input[]
+  /** Coins to be, or coins by themselves. */
+  readonly of?: ReadonlyArray<{ readonly keyset: Uint8Array }>
   /** One that is not decided, as far as the bank knows. */
   readonly undecided?: Contract
   /** Of a token. */
@@ -43,11 +44,11 @@ interface Concerned {
 }
 
 /** For what has no answer yet. @throws closed-after-loss (peer) */
-export function * mustBeKnown (bank: Bank, { inputs = [], outputs = [], undecided, day }: Concerned): Saga<void> {
+export function * mustBeKnown (bank: Bank, { inputs = [], of = [], undecided, day }: Concerned): Saga<void> {
   const loss = yield * lossTime()
   if (loss === 0) return
   const registry = bank.registry()
-  const keysets = [...inputs.map(({ spend }) => spend.coin.keyset), ...outputs.map(({ keyset }) => keyset)]
+  const keysets = [...inputs.map(({ spend }) => spend.coin.keyset), ...of.map(({ keyset }) => keyset)]
   const old = keysets.some(id => (registry.find(id)?.keyset.issueFrom ?? loss) < loss)
   // It may have been settled before the loss; made later, it could be settled until so much later.
   const decided = undecided !== undefined && undecided.settleBy <= loss + registry.parameters.settleMaximum + registry.parameters.clockSkew

@@ -37,7 +37,7 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   if (before !== null) return before
 
   checkOurs(bank, contract)
-  yield * mustBeKnown(bank, { inputs: [input], outputs })
+  yield * mustBeKnown(bank, { inputs: [input], of: outputs })
   if ((yield * decisionOn(id)) === null) {
     throw new MixmintError('contract-open', 'peer', 'the contract is open: its coins come back when it is void, or settled without them', { retry: true })
   }

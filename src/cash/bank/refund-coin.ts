@@ -10,9 +10,9 @@ import type { BankReply, BankRequest } from '../messages.ts'
 import { refundCoinMessage } from '../reclaim.ts'
 import { checkFresh, giveBack, givenBack } from './give-back.ts'
 import { checkCoinOurs } from './inputs.ts'
+import { mustBeKnown } from './loss.ts'
 import { redeemEnd, refundEnd } from './outages.ts'
 import { parts, type Bank, type BankEffect } from './parts.ts'
-import { mustBeKnown } from './loss.ts'
 import { claimOn } from './reclaim.ts'
 import { Spent } from './records.ts'
 
@@ -30,7 +30,7 @@ export function * refundCoin (bank: Bank, { coin, promisedTo, outputs, signature
   const before = yield * givenBack(claim)
   if (before !== null) return before
 
-  yield * mustBeKnown(bank, { inputs: [{ spend: { coin } }], outputs })
+  yield * mustBeKnown(bank, { of: [coin, ...outputs] })
   const registry = bank.registry()
   const known = checkCoinOurs(bank, registry, coin)
   const { keyset } = known

@@ -33,7 +33,7 @@ export function * refund (bank: Bank, { token: { token }, outputs, signature }: 
   if (before !== null) return before
 
   checkOurs(bank, token)
-  yield * mustBeKnown(bank, { outputs, day: token.day })
+  yield * mustBeKnown(bank, { of: outputs, day: token.day })
   const issued = yield * get(tokenAt(serial))
   // What was issued is known by itself: the day key may be gone by now.
   if (issued === null || !equal(stored(IssuedToken, issued).token, hash)) throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')

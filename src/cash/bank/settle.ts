@@ -37,7 +37,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const registry = bank.registry()
   const hashes = checkContract(bank.suite, registry, contract)
   checkPayee(bank, id, request)
-  yield * mustBeKnown(bank, { inputs, outputs: contract.outputs })
+  yield * mustBeKnown(bank, { inputs, of: contract.outputs })
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
   }
