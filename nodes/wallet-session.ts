@@ -130,12 +130,12 @@ export class WalletSession {
   }
 
   async run<T> (saga: Saga<T, WalletEffect>): Promise<T> {
-    return await this.runWith(saga, async effect => await this.#perform(effect))
+    return await drive(saga, this.#ports, async effect => await this.#perform(effect))
   }
 
-  /** With another carrier for what the wallet asks. */
-  async runWith<T> (saga: Saga<T, WalletEffect>, perform: (effect: WalletEffect) => Promise<unknown>): Promise<T> {
-    return await drive(saga, this.#ports, perform)
+  /** With another carrier for what the wallet asks; `ask` is this session's own. */
+  async runWith<T> (saga: Saga<T, WalletEffect>, perform: (effect: WalletEffect, ask: () => Promise<unknown>) => Promise<unknown>): Promise<T> {
+    return await drive(saga, this.#ports, async effect => await perform(effect, async () => await this.#perform(effect)))
   }
 
   /** One question to a merchant that is outside the engine's rules (its catalogue, an order). */
@@ -168,7 +168,7 @@ export class WalletSession {
   async #perform (effect: WalletEffect): Promise<BankReply | MerchantReply> {
     if (effect.do === 'ask-merchant') return await this.askMerchant(effect.payee, effect.request)
     const request = encode(BankRequest, effect.request)
-    if (effect.via === 'mixnet') return decode(BankReply, await this.#ask(this.bank, BANK_PROTOCOL, request))
+    if (effect.via !== 'direct') return decode(BankReply, await this.#ask(this.bank, BANK_PROTOCOL, request))
     return decode(BankReply, await this.participant.ask(this.participant.service(this.bank), BANK_PROTOCOL, request, { timeout: REQUEST_PATIENCE }))
   }
 

@@ -215,11 +215,12 @@ async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith): 
   }
 }
 
-/** Begin to pay, with a file as the messenger: what the wallet would tell the merchant is the offer, and no answer comes. */
+/** Begin to pay, with a file as the messenger: what the wallet would tell the merchant is the offer, and no answer comes. The bank keeps its copy first. */
 async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<Offer> {
   let offer: Offer | null = null
   try {
-    await open.runWith(open.engine.payWithCoins(signed), async effect => {
+    await open.runWith(open.engine.payWithCoins(signed), async (effect, ask) => {
+      if (effect.do === 'ask-bank' && effect.request.op === 'file') return await ask()
       if (effect.do === 'ask-merchant' && effect.request.op === 'pay') {
         const { contract, inputs } = effect.request
         offer = { contract, inputs }

@@ -2,11 +2,18 @@
  * The conversations of money: requests and replies of centers, banks and merchants, one codec each. They travel in the
  * frames of mixnet/wire/rpc.ts (direct) or of mixnet/session (anonymous); the engines answer them.
  */
-import { bytes, list, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
+import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
+  Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
   Vote, Withdrawal
 } from './formats.ts'
+
+/** Outputs in one question about what was signed. */
+export const MAX_RESTORED = 128
+/** Copies of contracts have one of these lengths, so that they tell little of what is in them. Bytes. */
+export const COPY_SIZES = [2048, 8192, 65536]
+const MAX_COPY = 65536
+const MAX_ANNOUNCEMENT = 64
 
 const hash = bytes(32)
 const signature = bytes(64)
@@ -19,12 +26,17 @@ export const CENTER_PROTOCOL = '/mixmint/center/1.0.0'
 export const BANK_PROTOCOL = '/mixmint/bank/1.0.0'
 export const MERCHANT_PROTOCOL = '/mixmint/merchant/1.0.0'
 
-export const CenterRequest = variants('op', { spend: record({ spend: Spend }) })
+export const CenterRequest = variants('op', {
+  spend: record({ spend: Spend }),
+  /** Which spend of this coin is recorded, to its owner: signed by the coin, see lookMessage. */
+  look: record({ coin: Coin, signature })
+})
 export type CenterRequest = Of<typeof CenterRequest>
 export const CenterReply = variants('is', {
   vote: record({ vote: Vote }),
   /** The spend of this coin that came first, under another d. */
   conflict: record({ first: Spend }),
+  recorded: record({ spend: nullable(Spend) }),
   refused
 })
 export type CenterReply = Of<typeof CenterReply>
@@ -54,7 +66,16 @@ export const BankRequest = variants('op', {
   reclaim: record({ contract: Contract, input: Input, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   deposit: record({ presentations: list(Presentation, 1024, 1) }),
   /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
-  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature })
+  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** The signatures that were given for these outputs, to whoever shows them: they are of use to their owner only. */
+  restore: record({ outputs: list(Output, MAX_RESTORED, 1) }),
+  /** Keep this encrypted copy of a contract under this coin, which signs it: see fileMessage. Written once. */
+  file: record({ coin: Coin, box: bytes({ max: MAX_COPY }), signature }),
+  /** How this coin stands, and the copy that was filed under it, to its owner: signed by the coin, see lookMessage. */
+  look: record({ coin: Coin, signature }),
+  /** Keep this encrypted generation of a wallet under this handle, vouched for by a coin or an account: see announceMessage. Written once. */
+  announce: record({ handle: hash, box: bytes({ min: 1, max: MAX_ANNOUNCEMENT }), by: nullable(Coin), account: maybeBytes(32), signature }),
+  announced: record({ handle: hash })
 })
 export type BankRequest = Of<typeof BankRequest>
 
@@ -69,6 +90,14 @@ export const BankReply = variants('is', {
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   outcome: Settlement,
   deposited: record({ results: list(DepositResult, 1024) }),
+  /** One for each output, in their order; empty: it was not signed. */
+  restored: record({ signatures: list(maybeBytes(256), MAX_RESTORED) }),
+  /** It is on the bank's disk. */
+  filed: record({}),
+  /** `spent`: redeemed at the bank. `copy` is empty if there is none. Else `heard` keepers were asked: `recorded` is what one of them showed. */
+  looked: record({ spent: bool, copy: bytes({ max: MAX_COPY }), recorded: nullable(Spend), heard: uint(MAX_KEEPERS) }),
+  /** Empty: nothing was announced under this handle. */
+  announced: record({ box: bytes({ max: MAX_ANNOUNCEMENT }) }),
   refused
 })
 export type BankReply = Of<typeof BankReply>

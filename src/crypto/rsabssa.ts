@@ -23,17 +23,25 @@ export interface Blinded {
  * @throws bad-argument (caller) when the key, the salt or r has a wrong form, or r has no inverse
  */
 export function blind (suite: Suite, publicKey: RsaPublicKey, message: Uint8Array, salt: Uint8Array, r: Uint8Array): Blinded {
+  const inverse = invert(toNumber(r), modulusOf(publicKey))
+  const blinded = blindedMessage(suite, publicKey, message, salt, r)
+  if (inverse === null) throw badFactor()
+  return { blinded, inverse: toBytes(inverse, publicKey.n.length) }
+}
+
+/** What the signer sees, alone: to recognise what it has signed. Errors as of `blind`. */
+export function blindedMessage (suite: Suite, publicKey: RsaPublicKey, message: Uint8Array, salt: Uint8Array, r: Uint8Array): Uint8Array {
   const n = modulusOf(publicKey)
   if (salt.length !== 0) wantLength('salt (where it is not empty)', salt, 48)
-  const inverse = invert(toNumber(r), n)
   const masked = suite.rsaPublicRaw(publicKey, r)
-  if (masked === null || inverse === null) throw new MixmintError('bad-argument', 'caller', 'blinding factor: a number below the modulus, as long as it and with an inverse, wanted')
+  if (masked === null) throw badFactor()
   const encoded = toNumber(encodePss(suite.sha384, message, salt, n.toString(2).length - 1))
   // RFC 9474 also asks that this have no factor in common with n. Whoever meets such a message has factored n.
-  return {
-    blinded: toBytes(encoded * toNumber(masked) % n, publicKey.n.length),
-    inverse: toBytes(inverse, publicKey.n.length)
-  }
+  return toBytes(encoded * toNumber(masked) % n, publicKey.n.length)
+}
+
+function badFactor (): MixmintError {
+  return new MixmintError('bad-argument', 'caller', 'blinding factor: a number below the modulus, as long as it and with an inverse, wanted')
 }
 
 /**

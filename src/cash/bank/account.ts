@@ -79,7 +79,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
     const clash = yield * commit([
       insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
       debit,
-      ...outputSteps(hashes, id),
+      ...outputSteps(hashes, signatures, id),
       journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] })
     ])
     if (clash === null) return { is: 'signatures', signatures }

@@ -13,6 +13,7 @@ import { deposit } from './deposit.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
 import { refund } from './refund.ts'
+import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
 
 /** One for each (bank, unit) and its store; it remembers nothing that the store does not hold. */
@@ -63,6 +64,11 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'restore': return restore(this.#bank, request)
+      case 'file': return file(this.#bank, request)
+      case 'look': return look(this.#bank, request)
+      case 'announce': return announce(this.#bank, request)
+      case 'announced': return announced(request)
     }
   }
 }

@@ -11,11 +11,14 @@
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
  * | `spent` ‖ coinId | Spent | the coin is redeemed, and for what |
- * | `output` ‖ H(output) | id of withdrawal, contract, coin or token | this blinded message is signed |
+ * | `output` ‖ H(output) | SignedOutput | this blinded message is signed, by which movement, and the signature |
  * | `reclaimed` ‖ coinId | Reclaimed | the answer to the reclaim of this coin |
  * | `token` ‖ serial | IssuedToken | this very token was issued |
  * | `deposit` ‖ serial | Deposited | the token was credited to its payee, or refunded to its owner |
  * | `refunded` ‖ serial | Refunded | the answer to the refund of this token |
+ * | `copy` ‖ coinId | bytes | the encrypted copy of a contract that the owner of this coin filed |
+ * | `announced` ‖ handle | bytes | an encrypted derivation generation of some wallet |
+ * | `announcer` ‖ coinId or account | u64 | announcements that it vouched for; changed by swap |
  * | `journal` ‖ u64 time ‖ id | JournalEntry | one movement of money, for the books |
  * | `steady-clock` | | cash/steady-clock.ts |
  */
@@ -38,6 +41,9 @@ export const contractAt = prefixed('contract')
 export const invoiceAt = prefixed('invoice')
 export const spentAt = prefixed('spent')
 export const outputAt = prefixed('output')
+export const copyAt = prefixed('copy')
+export const announcedAt = prefixed('announced')
+export const announcerAt = prefixed('announcer')
 export const reclaimedAt = prefixed('reclaimed')
 export const tokenAt = prefixed('token')
 export const depositAt = prefixed('deposit')

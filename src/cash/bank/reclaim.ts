@@ -50,7 +50,7 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   const clash = yield * commit([
     insert('coin', spentAt(name), encode(Spent, { by: 'reclaim', contract: id })),
     insert('coin', reclaimedAt(name), encode(Reclaimed, { request, signatures })),
-    ...outputSteps(hashes, name),
+    ...outputSteps(hashes, signatures, name),
     journalStep(time, name, { kind: 'reclaim', amount: 0, issued: parts(outputs), redeemed: parts([coin]) })
   ])
   if (clash === null) return { is: 'signatures', signatures }

@@ -13,6 +13,9 @@ export const Credited = record({ account: hash, amount })
 /** The blind signatures of an answer, in the order of the outputs. */
 export const Signatures = record({ signatures: list(bytes(256), MAX_OUTPUTS) })
 
+/** `movement`: the id of the withdrawal, contract, coin or token that it belongs to. */
+export const SignedOutput = record({ movement: hash, signature: bytes(256) })
+
 /** `contract` is what the coin paid for, or what it was reclaimed from. */
 export const Spent = record({ by: oneOf('settle', 'reclaim'), contract: hash })
 

@@ -45,7 +45,7 @@ export function * refund (bank: Bank, { token: { token }, outputs, signature }: 
   const clash = yield * commit([
     insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time })),
     insert('deposit', refundedAt(serial), encode(Refunded, { request, signatures })),
-    ...outputSteps(hashes, hash),
+    ...outputSteps(hashes, signatures, hash),
     journalStep(time, serial, { kind: 'refund', amount: token.amount, issued: parts(outputs), redeemed: [] })
   ])
   if (clash === null) return { is: 'signatures', signatures }

@@ -131,7 +131,7 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
     ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
-    ...outputSteps(outputs, id),
+    ...outputSteps(outputs, settlement.signatures, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)]),
     journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) })
   ]

@@ -12,12 +12,14 @@ import { choose, latestSettleBy } from './contracts.ts'
 import { balance, entryOf, history, type Balance, type HistoryEntry } from './history.ts'
 import { beginReclaims, reclaimOne } from './leftovers.ts'
 import { contractOperation, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
-import type { Wallet, WalletEffect, WalletOptions } from './parts.ts'
+import type { Wallet, WalletEffect } from './parts.ts'
 import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
+import { restore, type RestoreOptions } from './restore.ts'
+import type { Restored } from './restore-finish.ts'
 import { exchange } from './settle.ts'
 import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
@@ -33,8 +35,8 @@ export interface Recovered {
 export class WalletEngine {
   readonly #wallet: Wallet
 
-  constructor (options: WalletOptions) {
-    this.#wallet = { ...options, generation: options.generation ?? 0 }
+  constructor (wallet: Wallet) {
+    this.#wallet = wallet
   }
 
   /** The key that names the wallet's account: 32 bytes, for the operator to credit. */
@@ -92,9 +94,9 @@ export class WalletEngine {
     return yield * payWithToken(this.#wallet, invoice)
   }
 
-  /** Over the mixnet. See payments.ts. */
-  * payWithCoins (invoice: SignedInvoice): Saga<Payment, WalletEffect> {
-    return yield * payWithCoins(this.#wallet, invoice)
+  /** Over the mixnet. See payments.ts. @param options.waived pay, too, while the bank does not answer: see copies.ts */
+  * payWithCoins (invoice: SignedInvoice, options: { waived?: boolean } = {}): Saga<Payment, WalletEffect> {
+    return yield * payWithCoins(this.#wallet, invoice, options.waived === true)
   }
 
   /** Ask the bank how the contract of an operation stands, and take in what it brings. */
@@ -166,6 +168,15 @@ export class WalletEngine {
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
     return [...results, ...(yield * this.#takeBack(presented)).results]
+  }
+
+  /**
+   * The wallet of these words, on a new machine: see restore.ts. Then everything that was in flight is carried on with.
+   * @throws restore-incomplete (peer, retry); the same call goes on
+   */
+  * restore (options: RestoreOptions): Saga<{ restored: Restored, recovered: Recovered[] }, WalletEffect> {
+    const restored = yield * restore(this.#wallet, options)
+    return { restored, recovered: yield * this.recover() }
   }
 
   #entry (begun: Begun): HistoryEntry {

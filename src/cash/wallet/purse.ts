@@ -10,7 +10,7 @@ import { coinSecrets } from '../derive.ts'
 import { signSpend } from '../spend.ts'
 import { stored } from '../stored.ts'
 import { coinAt, COINS, spentAt } from './keys.ts'
-import type { Fresh } from './outputs.ts'
+import { batchOf, noteAnswered, type Fresh } from './outputs.ts'
 import type { Wallet } from './parts.ts'
 import { OwnedCoin, type Promised } from './records.ts'
 
@@ -63,9 +63,10 @@ export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming', 
 
 /** The steps that put fresh coins into the purse. */
 export function putIn (wallet: Wallet, fresh: readonly Fresh[]): Op[] {
-  return fresh.map(({ coin, place }) => ({
-    op: 'insert', key: coinAt(coinId(wallet.suite, coin)), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 })
-  }))
+  return fresh.flatMap(({ coin, place }): Op[] => [
+    { op: 'insert', key: coinAt(coinId(wallet.suite, coin)), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 }) },
+    noteAnswered(place.generation, batchOf(place))
+  ])
 }
 
 /** The steps that mark a coin of an operation as left over, or as spent. */

@@ -9,6 +9,7 @@ import { contractId } from '../contract.ts'
 import { coinSecrets } from '../derive.ts'
 import { voidMessage } from '../reclaim.ts'
 import { askOutcome, conclude } from './conclude.ts'
+import { ensureFiled } from './copies.ts'
 import { isOpen, type Begun } from './operations.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import type { ContractOperation, Promised } from './records.ts'
@@ -52,9 +53,10 @@ function * outcomeOr (wallet: Wallet, begun: Contracted, error: MixmintError): S
 function * endOverdue (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
   const asked = yield * askOutcome(wallet, begun)
   if (!isOpen(asked)) return asked
-  for (const promised of begun.record.coins) {
-    const reply = yield * askBank('mixnet', voidRequest(wallet, begun.record, promised))
-    if (reply.is === 'outcome') return yield * conclude(wallet, begun, reply)
+  const filed = yield * ensureFiled(wallet, begun)
+  for (const promised of filed.record.coins) {
+    const reply = yield * askBank('mixnet', voidRequest(wallet, filed.record, promised))
+    if (reply.is === 'outcome') return yield * conclude(wallet, filed, reply)
     if (reply.is !== 'short') throw badReply('bank')
   }
   throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back', { retry: true })
