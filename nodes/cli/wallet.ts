@@ -1,6 +1,5 @@
 /** `mixmint wallet …`: a person's own money. Each command is one session on the network. */
 import type { Command } from 'commander'
-import { writeFileSync } from 'node:fs'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
@@ -11,7 +10,8 @@ import type { Json } from '../control.ts'
 import type { WalletSession } from '../wallet-session.ts'
 import { amount, folderOf, withNet, type NetOptions } from './options.ts'
 import { report, table } from './output.ts'
-import { readText } from './tools.ts'
+import { addHandover } from './handover.ts'
+import { textIn, writeText } from './texts.ts'
 
 interface Result { readonly human: string, readonly json: Json }
 type PayWith = 'token' | 'coins'
@@ -23,18 +23,21 @@ export function addWallet (program: Command): void {
   const local = async (action: () => Promise<Result>): Promise<void> => { await report(options().json === true, action) }
   /** An action within a session; the result says how long it took. */
   const session = async (action: (session: WalletSession) => Promise<Result>): Promise<void> => {
-    await local(async () => {
-      const { WalletSession } = await import('../wallet-session.ts')
-      const open = await WalletSession.open(options().net, folder())
-      const started = performance.now()
-      try {
+    let open: WalletSession | null = null
+    try {
+      await local(async () => {
+        const { WalletSession } = await import('../wallet-session.ts')
+        open = await WalletSession.open(options().net, folder())
+        const started = performance.now()
         const { human, json } = await action(open)
         const milliseconds = Math.round(performance.now() - started)
         return { human, json: { ...(json as Record<string, Json>), milliseconds, session: open.peer, gateway: open.guard } }
-      } finally {
-        await open.close()
-      }
-    })
+      })
+      // After the result is printed: nobody waits for it, and what does not come to its end is gone on with another time.
+      await (open as WalletSession | null)?.refreshSome()
+    } finally {
+      await (open as WalletSession | null)?.close()
+    }
   }
 
   wallet.command('init').description('make a wallet; its twelve words are all that is needed to own its money')
@@ -57,7 +60,7 @@ export function addWallet (program: Command): void {
         const balance = await open.run(open.engine.balance())
         const atBank: Record<string, number> = account === true ? { account: await open.run(open.engine.accountBalance()) } : {}
         const json = { ...balance, ...atBank, unit: open.unit }
-        const lines = [['coins', balance.available], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
+        const lines = [['coins', balance.available], ['of these to be refreshed', balance.ageing], ['given, perhaps not received', balance.given], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
           ['too near their end', balance.ended], ['tokens', balance.tokens], ...Object.entries(atBank).map(([name, value]) => [`${name} at the bank`, value])]
         return { json, human: table(lines.filter(([name, value]) => value !== 0 || name === 'coins').map(([name, value]) => [String(name), Number(value), open.unit])) }
       })
@@ -77,12 +80,14 @@ export function addWallet (program: Command): void {
       await session(async open => {
         const coins = wanted === undefined ? await open.run(open.engine.coins()) : (await open.run(open.engine.plan(wanted))).coins
         const registry = open.participant.registry()
-        const shown = coins.map(({ id, coin, value, state }) => ({
-          coin: toHex(id), value, state, keepers: registry.keyset(coin.keyset).ring.keepers(id, coin.signature).map(keeper => toHex(keeper.id))
-        }))
+        const shown = coins.map(({ id, coin, value, state }) => {
+          const known = registry.find(coin.keyset)
+          const keepers = known?.ring.keepers(id, coin.signature).map(keeper => toHex(keeper.id)) ?? []
+          return { coin: toHex(id), value, state, until: known === undefined ? '' : new Date(known.keyset.spendUntil).toISOString(), keepers }
+        })
         return {
           json: { coins: shown },
-          human: table([['VALUE', 'STATE', 'COIN', 'KEEPERS'], ...shown.map(c => [c.value, c.state, `${c.coin.slice(0, 12)}…`, c.keepers.map(k => k.slice(0, 8)).join(' ')])])
+          human: table([['VALUE', 'STATE', 'UNTIL', 'COIN', 'KEEPERS'], ...shown.map(c => [c.value, c.state, c.until.slice(0, 10), `${c.coin.slice(0, 12)}…`, c.keepers.map(k => k.slice(0, 8)).join(' ')])])
         }
       })
     })
@@ -128,7 +133,7 @@ export function addWallet (program: Command): void {
       })
     })
   wallet.command('pay').description('pay an invoice, over the mixnet; again after an interruption: the same payment goes on')
-    .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, or a file that holds it')
+    .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, its URI, or a file that holds it')
     .option('--with <what>', 'token or coins', 'token')
     .action(async (text: string, { with: what }: { with: string }) => {
       await session(async open => await pay(open, readInvoice(text), payWith(what)))
@@ -171,12 +176,21 @@ export function addWallet (program: Command): void {
         return { json: { file: out, coins: offer.inputs.length }, human: `written to ${out}; \`mixmint wallet recover\` learns what became of it` }
       })
     })
+  addHandover(wallet, session)
   wallet.command('exchange').description('fresh coins of these values for others, over the mixnet')
     .argument('<values...>', 'values of coins, such as 1 2 4 8', (value: string, all: number[] = []) => [...all, amount(value)])
     .action(async (values: number[]) => {
       await session(async open => {
         const entry = await open.run(open.engine.exchange(values))
         return { json: entryJson(entry), human: `exchanged ${entry.amount} ${open.unit}` }
+      })
+    })
+  wallet.command('refresh').description('exchange coins that end for fresh ones; every command does a few whose time has come')
+    .option('--early', 'all coins of keysets that issue no more, whether or not their time has come: the bank may see that they are of one wallet')
+    .action(async ({ early }: { early?: boolean }) => {
+      await session(async open => {
+        const results = await open.run(open.engine.refresh({ early: early === true, pause: 5_000 }))
+        return { json: { results: results.map(recoveredJson) }, human: results.length === 0 ? 'nothing to refresh now' : table(results.map(recoveredRow)) }
       })
     })
   wallet.command('history').description('everything this wallet has done')
@@ -234,17 +248,8 @@ async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<O
   return offer
 }
 
-/** @throws cannot-write (operator): the payment is kept in the wallet, and the same command writes the same text */
-function writeText (file: string, text: string): void {
-  try {
-    writeFileSync(file, `${text}\n`, { mode: 0o600 })
-  } catch (cause) {
-    throw new MixmintError('cannot-write', 'operator', `cannot write ${file}; the payment is kept: give another --out for the same one`, { cause })
-  }
-}
-
 function readInvoice (text: string): SignedInvoice {
-  return unarmorAs('invoice', text.startsWith('mixmint-') ? text : readText(text))
+  return unarmorAs('invoice', textIn([text]))
 }
 
 function payWith (what: string): PayWith {

@@ -15,8 +15,10 @@ import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
 import { Service } from '../service.ts'
+import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
+const MINUTE = 60_000
 /** Payments that wait for the bank are tried again this often. */
 const SETTLE_EVERY = 15_000
 
@@ -25,7 +27,8 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key')))
   const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
 
-  const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, ports, async effect => {
+  const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
+  const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     const { participant } = service
     if (effect.do === 'ask-center') return await participant.askCenter(effect)
     return decode(BankReply, await participant.ask(participant.service(config.bank), BANK_PROTOCOL, encode(BankRequest, effect.request)))
@@ -76,7 +79,11 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
 
   return {
     operations: {
-      invoice: async input => ({ invoice: armor('invoice', await run(engine.invoice(word(input, 'order'), whole(input, 'amount')))) }),
+      invoice: async input => {
+        const minutes = input.minutes === undefined ? 0 : whole(input, 'minutes')
+        const signed = await run(engine.invoice(word(input, 'order'), whole(input, 'amount'), minutes === 0 ? undefined : minutes * MINUTE))
+        return { invoice: armor('invoice', signed), order: signed.invoice.order, settleBy: new Date(signed.invoice.settleBy).toISOString() }
+      },
       orders: async () => ({
         orders: (await run(engine.orders())).map(({ order, amount, paid, time }) => ({
           order, amount, state: paid === null ? 'open' : `paid (${paid})`, paidAt: time === 0 ? null : new Date(time).toISOString()
@@ -92,11 +99,12 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       proofs: async () => ({ proofs: await proofs() }),
       payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
-    status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant), ...service.mixer.status() }),
+    status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       clearInterval(settling)
       await service.stop()
+      await money.close()
     }
   }
 }

@@ -48,6 +48,12 @@ export function generationSlot (suite: Suite, seed: Uint8Array, bank: Uint8Array
   return { handle: derive(suite, seed, 'generation-handle', ...place), key: derive(suite, seed, 'generation-key', ...place) }
 }
 
+/** Where in the time that there is for it a coin is refreshed: from 0 to below 1, by no rule that anybody else could see. */
+export function refreshPoint (suite: Suite, seed: Uint8Array, coin: Uint8Array): number {
+  const bytes = derive(suite, seed, 'refresh', coin)
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32
+}
+
 function derive (suite: Suite, seed: Uint8Array, what: string, ...place: readonly Uint8Array[]): Uint8Array {
   return suite.hkdfSha256(seed, new Uint8Array(0), tagged(`derive-${what}`, ...place), 32)
 }

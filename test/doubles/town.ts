@@ -40,6 +40,8 @@ type Asking = AskCenter | ShopAsksBank | AskBank | AskMerchant
 class Machine {
   readonly town: Town
   store: Store = new MemoryStore()
+  /** How far its clock is ahead, ms. */
+  skew = 0
   /** Called before each effect, and after each, with its name: to count, to step in between, or to stop for ever. */
   before: (effect: string) => Promise<void> | void = () => {}
   after: (effect: string) => Promise<void> | void = () => {}
@@ -48,16 +50,16 @@ class Machine {
     this.town = town
   }
 
-  async run<T> (saga: Saga<T, Asking>): Promise<T> {
+  async run<T> (saga: Saga<T, Asking>, hooks: Pick<Machine, 'before' | 'after'> = this): Promise<T> {
     const around = async <R>(name: string, effect: () => Promise<R> | R): Promise<R> => {
-      await this.before(name)
+      await hooks.before(name)
       const result = await effect()
-      await this.after(name)
+      await hooks.after(name)
       return result
     }
     const { clock, rng } = this.town.desk.economy
     return await drive<T, Asking>(saga, {
-      clock, rng, wait: clock.wait,
+      clock: { now: () => clock.now() + this.skew }, rng, wait: clock.wait,
       store: {
         get: async key => await around('get', () => this.store.get(key)),
         scan: async range => await around('scan', () => this.store.scan(range)),
@@ -77,11 +79,11 @@ class Machine {
       if (here) { stopped = true; resolve(false) }
       if (stopped) await new Promise(() => {})
     }
-    this.before = async () => { await halt(when === 'before' && begun++ === effect) }
-    this.after = async () => { await halt(when === 'after' && ended++ === effect) }
-    const finished = await Promise.race([this.run(saga).then(() => true), stop])
-    this.before = this.after = () => {}
-    return finished
+    // Whatever ran beside it stops with it, for ever.
+    return await Promise.race([this.run(saga, {
+      before: async () => { await halt(when === 'before' && begun++ === effect) },
+      after: async () => { await halt(when === 'after' && ended++ === effect) }
+    }).then(() => true), stop])
   }
 
   protected async perform (_effect: Asking): Promise<unknown> {
@@ -167,8 +169,8 @@ export class Person extends Machine {
 
   /** Everything it owns, wherever it is. */
   async worth (): Promise<number> {
-    const { available, promised, leftOver, ended, tokens } = await this.run(this.engine.balance())
-    return available + promised + leftOver + ended + tokens
+    const { available, given, promised, leftOver, ended, tokens } = await this.run(this.engine.balance())
+    return available + given + promised + leftOver + ended + tokens
   }
 
   protected override async perform (effect: Asking): Promise<unknown> {
@@ -190,16 +192,16 @@ export class Person extends Machine {
   }
 
   async #check (request: BankRequest | MerchantRequest): Promise<void> {
-    const open = await this.#openOperations()
+    const open = await this.#operations('open')
     switch (request.op) {
       case 'withdraw':
         this.town.claimOutputs(request.withdrawal.outputs, toHex(encode(Withdrawal, request.withdrawal)))
-        expect(open.some(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), encode(Withdrawal, request.withdrawal)))).toBe(true)
+        expect([...open, ...await this.#operations('done')].some(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), encode(Withdrawal, request.withdrawal)))).toBe(true)
         break
       case 'settle': case 'pay': {
         const id = contractId(suite, request.contract)
         this.town.claimOutputs(request.contract.outputs, toHex(id))
-        this.town.claimCoins(request.inputs)
+        this.town.claimCoins(request.inputs, this.engine.account)
         if (request.op === 'pay') this.town.claimInvoice(request.contract)
         const begun = open.find(one => one.kind === 'contract' && equal(contractId(suite, one.contract), id))
         const onDisk = begun?.kind === 'contract' ? begun.coins.map(({ input }) => toHex(input.spend.signature)) : []
@@ -223,8 +225,8 @@ export class Person extends Machine {
     }
   }
 
-  async #openOperations (): Promise<Operation[]> {
-    return (await this.store.scan({ prefix: utf8('open'), limit: 1000 })).map(({ value }) => stored(Operation, value))
+  async #operations (which: 'open' | 'done'): Promise<Operation[]> {
+    return (await this.store.scan({ prefix: utf8(which), limit: 1000 })).map(({ value }) => stored(Operation, value))
   }
 }
 
@@ -320,8 +322,9 @@ export class Town {
     for (const { blinded } of outputs) this.#claim(this.#outputs, toHex(blinded), operation)
   }
 
-  claimCoins (inputs: readonly Input[]): void {
-    for (const { spend } of inputs) this.#claim(this.#coins, toHex(coinId(suite, spend.coin)), toHex(spend.d))
+  /** @param who has them: of coins handed over, their giver may sign them over too */
+  claimCoins (inputs: readonly Input[], who: Uint8Array): void {
+    for (const { spend } of inputs) this.#claim(this.#coins, `${toHex(who)} ${toHex(coinId(suite, spend.coin))}`, toHex(spend.d))
   }
 
   claimInvoice (contract: Contract): void {

@@ -1,12 +1,14 @@
 /**
- * The bank's store, key by key. No prefix begins another. Every value but the accounts', their credits' and the clock's is
- * written once, with insert-if-absent, in one batch with all that belongs to the same movement.
+ * The bank's store, key by key. No prefix begins another. Every value but the accounts', their standings', their credits' and the clock's
+ * is written once, with insert-if-absent, in one batch with all that belongs to the same movement.
  *
  * | key | value (records.ts) | says |
  * |---|---|---|
  * | `account` ‖ account key | Account | what the account holds; changed by swap |
  * | `credit` ‖ H(reference) | Credited | the operator's deposit under this reference was made |
- * | `all-credits` | Account | what came in through the operator, in all; changed by swap |
+ * | `paid-out` ‖ H(reference) | PaidOut | the operator paid this out under this reference |
+ * | `standing` ‖ account key | Standing | the account is open by name, frozen or closed; changed by swap |
+ * | `all-credits` | AllCredits | what came in through the operator, in all; changed by swap |
  * | `withdrawal` ‖ withdrawal id | Signatures | the answer to this withdrawal |
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
@@ -36,6 +38,8 @@ export const ALL_CREDITS = utf8('all-credits')
 
 export const accountAt = prefixed('account')
 export const creditAt = prefixed('credit')
+export const paidOutAt = prefixed('paid-out')
+export const standingAt = prefixed('standing')
 export const withdrawalAt = prefixed('withdrawal')
 export const contractAt = prefixed('contract')
 export const invoiceAt = prefixed('invoice')

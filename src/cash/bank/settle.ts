@@ -63,7 +63,8 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const steps = movement(bank, contract, id, inputs, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
-    const clash = yield * commit([...steps, ...credit])
+    const journal = journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) }, credit[0])
+    const clash = yield * commit([...steps, ...credit, journal])
     if (clash === null) return answer(settlement)
     switch (clash.clash) {
       case 'account': break
@@ -122,18 +123,16 @@ function checkPassingDates (bank: Bank, registry: Registry, contract: Contract, 
   }
 }
 
-/** All that changes when the contract settles, but for the payee's account. D comes first: its clash says who won. */
+/** All that changes when the contract settles, but for the payee's account and the journal. D comes first: its clash says who won. */
 function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: readonly Input[], outputs: readonly Uint8Array[], settlement: Settlement): Step[] {
   const { suite } = bank
-  const { time } = settlement.outcome.outcome
   const spent = encode(Spent, { by: 'settle', contract: id })
   return [
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
     ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
     ...outputSteps(outputs, settlement.signatures, id),
-    ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)]),
-    journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) })
+    ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]
 }
 

@@ -11,12 +11,13 @@ import { batch, type Saga } from '../../kit/saga.ts'
 import type { Suite } from '../../crypto/suite.ts'
 import { fileMessage } from '../bank-requests.ts'
 import { coinId } from '../coin.ts'
-import { coinSecrets, copyKey } from '../derive.ts'
+import { copyKey } from '../derive.ts'
 import { Contract, MAX_INPUTS, MAX_OUTPUTS, SignedInvoice } from '../formats.ts'
 import { COPY_SIZES } from '../messages.ts'
 import { busy, rewrite, type Begun } from './operations.ts'
 import { batchOf, noteAnswered } from './outputs.ts'
 import { askBank, badReply, Unanswered, type Wallet, type WalletEffect } from './parts.ts'
+import { derivedKey } from './purse.ts'
 import { ROUNDS, type ContractOperation } from './records.ts'
 
 /** All that it takes to write the operation anew from the seed and the coins: blinded outputs and spends derive from it. */
@@ -46,7 +47,9 @@ export function * ensureFiled (wallet: Wallet, begun: Begun<ContractOperation>):
   const { coins, filed, waived, places } = begun.record
   if (filed === coins.length) return begun
   const { input: { spend: { coin } }, place } = coins[filed]
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  // A coin that came in a bundle derives from nothing that a restore knows: no copy would be found.
+  if (place === null) return begun
+  const key = derivedKey(wallet, coin, place)
   const id = coinId(suite, coin)
   const box = sealCopy(suite, copyKey(suite, seed, id), copyOf(begun.record))
   try {
@@ -79,7 +82,7 @@ function copyOf ({ contract, started, places, coins, invoice }: ContractOperatio
     keyset: contract.outputs.length === 0 ? new Uint8Array(0) : contract.outputs[0].keyset,
     generation: places.length === 0 ? 0 : places[0].generation, batch: places.length === 0 ? 0 : batchOf(places[0]),
     values: contract.outputs.map(({ value }) => value), keysets,
-    coins: coins.map(({ input: { spend: { coin } }, place, active }) => ({ keyset: indexOf(coin.keyset), value: coin.value, ...place, active })),
+    coins: coins.flatMap(({ input: { spend: { coin } }, place, active }) => place === null ? [] : [{ keyset: indexOf(coin.keyset), value: coin.value, ...place, active }]),
     invoice
   }
 }

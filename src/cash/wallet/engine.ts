@@ -5,21 +5,25 @@
 import { MixmintError } from '../../kit/errors.ts'
 import { now, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
-import type { Presentation, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
-import { accountBalance, accountOf, sendWithdrawal, withdraw } from './account.ts'
+import type { CoinBundle, Presentation, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
+import { accountBalance, accountOf, doubtful, resolveDoubt, sendWithdrawal, withdraw } from './account.ts'
 import { askOutcome } from './conclude.ts'
 import { choose, latestSettleBy } from './contracts.ts'
 import { balance, entryOf, history, type Balance, type HistoryEntry } from './history.ts'
+import { give, given, receive, resumeGive, takeBack, type Given, type Handover } from './handover.ts'
 import { beginReclaims, reclaimOne } from './leftovers.ts'
-import { contractOperation, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
+import { contractOperation, doneOperations, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
 import type { Wallet, WalletEffect } from './parts.ts'
 import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
+import { refresh, type RefreshOptions } from './refresh.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
 import { restore, type RestoreOptions } from './restore.ts'
 import type { Restored } from './restore-finish.ts'
+import type { Receipt } from '../receipt.ts'
+import { receipts } from './receipts.ts'
 import { exchange } from './settle.ts'
 import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
@@ -74,6 +78,36 @@ export class WalletEngine {
     return this.#entry(yield * exchange(this.#wallet, values))
   }
 
+  /** Coins to hand to somebody: a bundle that is on disk before it is shown. See handover.ts. */
+  * give (amount: number, { memo = '', until }: { memo?: string, until: number }): Saga<Given, WalletEffect> {
+    const { sequence } = yield * give(this.#wallet, amount, memo, until)
+    return yield * given(this.#wallet, sequence)
+  }
+
+  /** What was given, and how it stands as far as this wallet knows. */
+  * given (): Saga<Given[]> {
+    const all = [...yield * doneOperations(), ...yield * openOperations()].filter(({ record }) => record.kind === 'give')
+    const list: Given[] = []
+    for (const { sequence } of all.sort((a, b) => a.sequence - b.sequence)) list.push(yield * given(this.#wallet, sequence))
+    return list
+  }
+
+  /** Over the mixnet, at once. See handover.ts. */
+  * receive (bundle: CoinBundle, options: { late?: boolean } = {}): Saga<Handover, WalletEffect> {
+    return yield * receive(this.#wallet, bundle, options.late)
+  }
+
+  /** What was given under this number and not received. See handover.ts. */
+  * takeBack (sequence: number, options: { early?: boolean } = {}): Saga<Given, WalletEffect> {
+    return yield * takeBack(this.#wallet, sequence, options.early)
+  }
+
+  /** Coins that end are exchanged for fresh ones, each at its own time: call it whenever the wallet runs. See refresh.ts. */
+  * refresh (options: RefreshOptions = {}): Saga<Recovered[], WalletEffect> {
+    const results = yield * refresh(this.#wallet, options)
+    return results.map(({ begun, error }) => ({ entry: begun === null ? null : this.#entry(begun), error }))
+  }
+
   /** See tokens.ts. */
   * buyToken (payee: Uint8Array, amount: number, options: { till?: Uint8Array } = {}): Saga<SignedToken, WalletEffect> {
     return yield * buyToken(this.#wallet, payee, amount, options.till)
@@ -97,6 +131,11 @@ export class WalletEngine {
   /** Over the mixnet. See payments.ts. @param options.waived pay, too, while the bank does not answer: see copies.ts */
   * payWithCoins (invoice: SignedInvoice, options: { waived?: boolean } = {}): Saga<Payment, WalletEffect> {
     return yield * payWithCoins(this.#wallet, invoice, options.waived === true)
+  }
+
+  /** For what was paid: see receipts.ts. */
+  * receipts (): Saga<Receipt[]> {
+    return yield * receipts()
   }
 
   /** Ask the bank how the contract of an operation stands, and take in what it brings. */
@@ -161,10 +200,15 @@ export class WalletEngine {
   * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'exchange', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'exchange', 'receive', 'take-back', 'give', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
+      else if (begun.record.kind === 'give') results.push(yield * this.#attempt(begun, resumeGive(this.#wallet, { ...begun, record: begun.record })))
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
+    }
+    for (const begun of yield * doubtful(this.#wallet)) {
+      const { entry, error } = yield * this.#attempt(begun, resolveDoubt(this.#wallet, begun))
+      if (error !== null || entry?.state === 'done') results.push({ entry, error })
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
     return [...results, ...(yield * this.#takeBack(presented)).results]

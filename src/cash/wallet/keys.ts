@@ -11,7 +11,9 @@
  * | `done` ‖ u64 sequence | Operation | over; for the history, and for the coins it left over |
  * | `coin` ‖ coinId | OwnedCoin | a coin of ours that is not known to be spent |
  * | `spent` ‖ coinId | OwnedCoin | one that is, and in which operation |
+ * | `secret` ‖ coinId | 32 bytes | the key of a coin that came in a bundle |
  * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
+ * | `doubt` ‖ u64 sequence | 1 | this withdrawal was refused, and could still come true (account.ts) |
  * | `token` ‖ serial | HeldToken | a token that we bought |
  * | `restoring` | Restoring (restore-state.ts) | a restore is under way, or is over |
  * | `restore-asked` ‖ u32 generation ‖ u64 batch | u8 | the bank was asked for this batch, and has answered: 1 well, 2 with something that is no signature |
@@ -25,6 +27,7 @@ export const OPEN = utf8('open')
 export const DONE = utf8('done')
 export const COINS = utf8('coin')
 export const TOKENS = utf8('token')
+export const DOUBTS = utf8('doubt')
 
 export const GENERATION = utf8('generation')
 
@@ -36,6 +39,7 @@ export const COPIED = utf8('restore-copy')
 const BATCHES = utf8('batch')
 const ANSWERED = utf8('answered')
 const SPENT = utf8('spent')
+const SECRETS = utf8('secret')
 const INVOICES = utf8('invoice')
 
 export function batchAt (generation: number): Uint8Array {
@@ -58,6 +62,10 @@ export function doneAt (sequence: number): Uint8Array {
   return concat(DONE, u64(sequence))
 }
 
+export function doubtAt (sequence: number): Uint8Array {
+  return concat(DOUBTS, u64(sequence))
+}
+
 /** The number at the end of a key of `open` or `done`, or the value of a counter. */
 export function numberIn (bytes: Uint8Array): number {
   return Number(new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8).getBigUint64(0))
@@ -69,6 +77,10 @@ export function coinAt (coin: Uint8Array): Uint8Array {
 
 export function spentAt (coin: Uint8Array): Uint8Array {
   return concat(SPENT, coin)
+}
+
+export function secretAt (coin: Uint8Array): Uint8Array {
+  return concat(SECRETS, coin)
 }
 
 export function invoiceAt (invoice: Uint8Array): Uint8Array {

@@ -8,15 +8,14 @@ import type { Op } from '../../kit/ports.ts'
 import { batch, get, now, type Saga } from '../../kit/saga.ts'
 import { coinId, coinMessage } from '../coin.ts'
 import { contractId } from '../contract.ts'
-import { coinSecrets } from '../derive.ts'
 import type { BankReply } from '../messages.ts'
 import { reclaimMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
 import { spentAt } from './keys.ts'
 import { contractOperation, finish, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
-import { lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
+import { keyOf, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type ReclaimOperation } from './records.ts'
 import { split } from './selection.ts'
 
@@ -53,17 +52,17 @@ function coinMessageOf ({ keyset, value, publicKey }: OwnedCoin['coin']): Uint8A
  *   stopped issuing: then the coin is left over again, for fresh outputs
  */
 export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaiming, WalletEffect> {
-  const { suite, seed } = wallet
+  const { suite } = wallet
   const { contract, input, place, outputs, places, from } = begun.record
   const { coin } = input.spend
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  const key = yield * keyOf(wallet, { coin, place })
   const signature = suite.ed25519Sign(key, reclaimMessage(suite, coinId(suite, coin), contractId(suite, contract), outputs))
   let reply: Exclude<BankReply, { is: 'refused' }>
   try {
     reply = yield * askBank('mixnet', { op: 'reclaim', contract, input, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'coin-spent')) return yield * wasSpent(wallet, begun)
-    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
+    if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
     throw error
   }
   if (reply.is === 'short') {

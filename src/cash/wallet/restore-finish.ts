@@ -94,7 +94,7 @@ function * keepContract (wallet: Wallet, { id, copy, outcome, token }: Contracte
     }
     const record: ContractOperation = {
       kind: 'contract', started: copy.started, state, contract, places: placesOf(copy.generation, copy.batch, copy.values), coins,
-      invoice: copy.invoice, paid: null, outcome, filed: coins.length, waived: false
+      invoice: copy.invoice, paid: null, outcome, claim: new Uint8Array(0), filed: coins.length, waived: false
     }
     ops.push({ op: 'insert', key: state === 'open' ? openAt(sequence) : doneAt(sequence), value: encode<Operation>(Operation, record) })
     if (copy.invoice !== null) ops.push({ op: 'put', key: invoiceAt(contract.invoice), value: encode(InvoiceUse, { operation: sequence, serial: new Uint8Array(0) }) })
