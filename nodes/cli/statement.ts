@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { report, table } from './output.ts'
-import { readText } from './tools.ts'
+import { readText } from './texts.ts'
 
 export function addStatement (program: Command): void {
   const statement = program.command('statement').description('statements of banks: what they issued and redeemed')
