@@ -3,7 +3,7 @@ const WIDTH = 24
 
 export class ProgressBar {
   readonly #what: string
-  readonly #total: number
+  #total: number
   readonly #quiet: boolean
   #done = 0
 
@@ -17,6 +17,12 @@ export class ProgressBar {
   tick (name: string): void {
     this.#done += 1
     this.#draw(name)
+  }
+
+  set (done: number, total: number): void {
+    this.#done = done
+    this.#total = Math.max(1, total)
+    this.#draw('')
   }
 
   end (): void {

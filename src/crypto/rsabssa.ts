@@ -64,13 +64,22 @@ export function finalize (suite: Suite, publicKey: RsaPublicKey, message: Uint8A
  * mod n, which is uniform up to 2⁻¹²⁸; counted on in the case, never met, that a candidate has no inverse.
  */
 export function blindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
+  for (let counter = 0; ; counter++) {
+    const r = candidate(suite, publicKey, seed, counter)
+    if (invert(toNumber(r), modulusOf(publicKey)) !== null) return r
+  }
+}
+
+/** The same, without looking whether it has an inverse, which takes most of the time: to recognise what was blinded before. */
+export function likelyBlindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
+  return candidate(suite, publicKey, seed, 0)
+}
+
+function candidate (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array, counter: number): Uint8Array {
   const n = modulusOf(publicKey)
   wantLength('seed of a blinding factor', seed, 32)
-  for (let counter = 0; ; counter++) {
-    const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(counter)), publicKey.n.length + 16)
-    const r = toNumber(wide) % n
-    if (invert(r, n) !== null) return toBytes(r, publicKey.n.length)
-  }
+  const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(counter)), publicKey.n.length + 16)
+  return toBytes(toNumber(wide) % n, publicKey.n.length)
 }
 
 function modulusOf (key: RsaPublicKey): bigint {

@@ -20,7 +20,7 @@ import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
 import { refresh, type RefreshOptions } from './refresh.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
-import { restore, type RestoreOptions } from './restore.ts'
+import { expectRestore, restore, type RestoreOptions } from './restore.ts'
 import type { Restored } from './restore-finish.ts'
 import type { Receipt } from '../receipt.ts'
 import { receipts } from './receipts.ts'
@@ -212,6 +212,11 @@ export class WalletEngine {
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
     return [...results, ...(yield * this.#takeBack(presented)).results]
+  }
+
+  /** From now on nothing is derived here before a restore has come to its end: for a machine that was given the words of another. */
+  * expectRestore (): Saga<void> {
+    yield * expectRestore()
   }
 
   /**

@@ -69,6 +69,11 @@ export function * restore (wallet: Wallet, options: RestoreOptions): Saga<Restor
   return yield * finishRestore(wallet, state)
 }
 
+/** See engine.ts. */
+export function * expectRestore (): Saga<void> {
+  if ((yield * restoring()) === null) yield * begin(null)
+}
+
 /** The generation is drawn once, and on disk, before anything is asked. */
 function * begin (before: Restoring | null): Saga<Restoring> {
   const generations = before === null ? [0] : [...before.generations, before.generation]
