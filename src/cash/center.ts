@@ -14,7 +14,8 @@ import { coinId } from './coin.ts'
 import { Spend } from './formats.ts'
 import type { CenterReply, CenterRequest } from './messages.ts'
 import { refusal } from './refusal.ts'
-import type { KnownKeyset, Registry } from './registry.ts'
+import type { KnownKeyset } from './known-keyset.ts'
+import type { Registry } from './registry.ts'
 import { signVote, verifySpend } from './spend.ts'
 import { verifyLook } from './recorded.ts'
 import { SteadyClock } from './steady-clock.ts'
@@ -28,7 +29,8 @@ export interface CenterOptions {
   readonly suite: Suite
   /** This center's id on the rings. */
   readonly id: Uint8Array
-  readonly voteKey: Ed25519KeyPair
+  /** Those of the rings that it serves: an old ring keeps the key it was made with until its coins end. */
+  readonly voteKeys: readonly Ed25519KeyPair[]
   /** What the directory says now. */
   readonly registry: () => Registry
   readonly meter: Meter
@@ -38,17 +40,17 @@ export interface CenterOptions {
 export class CenterEngine {
   readonly #suite: Suite
   readonly #id: Uint8Array
-  readonly #voteKey: Ed25519KeyPair
+  readonly #voteKeys: readonly Ed25519KeyPair[]
   readonly #registry: () => Registry
   readonly #meter: Meter
   readonly #clock: SteadyClock
   /** Keysets whose mark was looked up, in hex, and whether it stood. A mark never goes away. */
   readonly #closed = new Map<string, boolean>()
 
-  constructor ({ suite, id, voteKey, registry, meter }: CenterOptions) {
+  constructor ({ suite, id, voteKeys, registry, meter }: CenterOptions) {
     this.#suite = suite
     this.#id = id
-    this.#voteKey = voteKey
+    this.#voteKeys = voteKeys
     this.#registry = registry
     this.#meter = meter
     this.#clock = new SteadyClock(meter)
@@ -76,7 +78,7 @@ export class CenterEngine {
     const known = this.#registry().keyset(spend.coin.keyset)
     known.keyFor(spend.coin.value)
     const coin = coinId(this.#suite, spend.coin)
-    this.#checkKeeper(known, coin, spend.coin.signature)
+    const voteKey = this.#voteKeyFor(known, coin, spend.coin.signature)
     const now = yield * this.#clock.now()
     if (now >= known.keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'the keyset of this coin has ended; its bank may still refund it')
 
@@ -86,41 +88,41 @@ export class CenterEngine {
     if (before !== null) {
       // Byte for byte what was verified when it was stored: the vote for it is given already, and repeated for nothing.
       if (!equal(before, value)) verifySpend(this.#suite, known, spend)
-      return this.#answer(known, coin, spend, value, before)
+      return this.#answer(known, coin, spend, value, before, voteKey)
     }
     if (yield * this.#isClosed(known, now)) throw new MixmintError('keyset-closed', 'peer', 'coins of this keyset can no longer be spent')
     verifySpend(this.#suite, known, spend)
     const result = yield * batch([{ op: 'insert', key, value }])
-    return this.#answer(known, coin, spend, value, result.done ? value : result.found)
+    return this.#answer(known, coin, spend, value, result.done ? value : result.found, voteKey)
   }
 
   /** The coin's first spend is durable: a vote for it, or it as one half of the proof against another. */
-  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, found: Uint8Array | null): CenterReply {
+  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, found: Uint8Array | null, voteKey: Ed25519KeyPair): CenterReply {
     if (found === null) throw new MixmintError('internal', 'us', 'the store refused to insert a key that it does not hold')
     if (!equal(found, value)) {
       const first = stored(Spend, found)
       if (!equal(first.d, spend.d)) return { is: 'conflict', first }
     }
-    return { is: 'vote', vote: signVote(this.#suite, this.#voteKey, this.#id, known.ring.id, coin, spend.d) }
+    return { is: 'vote', vote: signVote(this.#suite, voteKey, this.#id, known.ring.id, coin, spend.d) }
   }
 
   /** Which spend is recorded, at any time: to the coin's owner, who comes back without knowing it. */
   * #look ({ coin, signature }: CenterRequest & { op: 'look' }): Saga<CenterReply> {
     const known = this.#registry().keyset(coin.keyset)
     const id = coinId(this.#suite, coin)
-    this.#checkKeeper(known, id, coin.signature)
+    this.#voteKeyFor(known, id, coin.signature)
     verifyLook(this.#suite, known, coin, signature)
     const value = yield * get(concat(SPEND, id))
     return { is: 'recorded', spend: value === null ? null : stored(Spend, value) }
   }
 
-  #checkKeeper (known: KnownKeyset, coin: Uint8Array, signature: Uint8Array): void {
-    const keepers = known.ring.keepers(coin, signature)
-    const here = keepers.find(keeper => equal(keeper.id, this.#id))
+  /** @throws not-a-keeper (peer), ring-vote-key (operator) */
+  #voteKeyFor (known: KnownKeyset, coin: Uint8Array, signature: Uint8Array): Ed25519KeyPair {
+    const here = known.ring.keepers(coin, signature).find(keeper => equal(keeper.id, this.#id))
     if (here === undefined) throw new MixmintError('not-a-keeper', 'peer', 'this center does not keep this coin; ask its keepers on the ring')
-    if (!equal(here.voteKey, this.#voteKey.publicKey)) {
-      throw new MixmintError('ring-vote-key', 'operator', 'the ring lists another vote key for this center: restore the key that the bank was told')
-    }
+    const voteKey = this.#voteKeys.find(({ publicKey }) => equal(publicKey, here.voteKey))
+    if (voteKey !== undefined) return voteKey
+    throw new MixmintError('ring-vote-key', 'operator', 'the ring lists another vote key for this center: restore the key that the bank was told')
   }
 
   /** Has the keyset been closed? Closes it, durably, at the first look after spendUntil. */

@@ -4,7 +4,7 @@
  */
 import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
+  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
   Vote, Withdrawal
 } from './formats.ts'
 
@@ -41,7 +41,10 @@ export const CenterReply = variants('is', {
 })
 export type CenterReply = Of<typeof CenterReply>
 
-/** How one input stands after its keepers were asked. `first` is set for conflict, `code` for refused, else ''. */
+/**
+ * How one input stands after its keepers were asked. `code` is set for refused, else ''. `first` is another spend of the coin:
+ * for conflict, the one that came first; for refused under coin-spent, the one that it was redeemed for, if it is another.
+ */
 export const InputState = record({
   coin: hash, state: oneOf('certified', 'unavailable', 'conflict', 'refused'), first: nullable(Spend), code: text(64)
 })
@@ -75,7 +78,13 @@ export const BankRequest = variants('op', {
   look: record({ coin: Coin, signature }),
   /** Keep this encrypted generation of a wallet under this handle, vouched for by a coin or an account: see announceMessage. Written once. */
   announce: record({ handle: hash, box: bytes({ min: 1, max: MAX_ANNOUNCEMENT }), by: nullable(Coin), account: maybeBytes(32), signature }),
-  announced: record({ handle: hash })
+  announced: record({ handle: hash }),
+  /** A coin without a certificate, after its redeemUntil, for fresh outputs: see refundCoinMessage. `promisedTo`: D of the contract that it was signed over to, or empty. */
+  'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** A center convicted itself: whoever holds the proof hands it in, and the directory will carry it. */
+  accuse: record({ fault: CenterFault }),
+  /** Votes for a spend of a coin that was spent otherwise before: the bank compares them with those for which it redeemed it. */
+  contest: record({ input: Input })
 })
 export type BankRequest = Of<typeof BankRequest>
 
@@ -98,6 +107,7 @@ export const BankReply = variants('is', {
   looked: record({ spent: bool, copy: bytes({ max: MAX_COPY }), recorded: nullable(Spend), heard: uint(MAX_KEEPERS) }),
   /** Empty: nothing was announced under this handle. */
   announced: record({ box: bytes({ max: MAX_ANNOUNCEMENT }) }),
+  accused: record({}),
   refused
 })
 export type BankReply = Of<typeof BankReply>

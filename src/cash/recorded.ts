@@ -11,7 +11,8 @@ import type { AskCenter } from './certify.ts'
 import { coinId, verifyCoin } from './coin.ts'
 import type { Coin, Spend } from './formats.ts'
 import type { CenterReply } from './messages.ts'
-import type { CoinKeys, Registry } from './registry.ts'
+import type { CoinKeys } from './known-keyset.ts'
+import type { Registry } from './registry.ts'
 import { verifySpend } from './spend.ts'
 
 /** Is this a coin of the keyset, and does its owner ask? @throws unknown-denomination, bad-coin, bad-coin-signature (peer) */

@@ -15,7 +15,7 @@ import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, invoiceHash, withdrawalId } from '@mixmint/core/cash/contract'
 import type { Contract, Input, Output, Presentation, TokenTerms, Withdrawal } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, type Settlement } from '@mixmint/core/cash/messages'
-import { reclaimMessage, voidMessage } from '@mixmint/core/cash/reclaim'
+import { reclaimMessage, refundCoinMessage, voidMessage } from '@mixmint/core/cash/reclaim'
 import type { Registry } from '@mixmint/core/cash/registry'
 import { signSpend } from '@mixmint/core/cash/spend'
 import { present } from '@mixmint/core/cash/token'
@@ -170,7 +170,7 @@ export class BankDesk {
   /** Spends of these coins to this contract, with their certificates. */
   async certified (contract: Contract, coins: OwnedCoin[]): Promise<Input[]> {
     const id = contractId(suite, contract)
-    const { inputs, states } = await this.economy.run(certify(suite, this.registry, this.economy.meter, coins.map(({ coin, key }) => signSpend(suite, key, coin, id))))
+    const { inputs, states } = await this.economy.run(certify({ suite, registry: this.registry, meter: this.economy.meter }, coins.map(({ coin, key }) => signSpend(suite, key, coin, id))))
     for (const { state } of states) expect(state).toBe('certified')
     return inputs
   }
@@ -193,6 +193,10 @@ export class BankDesk {
       op: 'reclaim', contract, input: signSpend(suite, key, coin, id), outputs,
       signature: suite.ed25519Sign(key, reclaimMessage(suite, coinId(suite, coin), id, outputs))
     }
+  }
+
+  refundingCoin ({ coin, key }: OwnedCoin, outputs: Output[], promisedTo: Uint8Array = new Uint8Array(0)): Op<'refund-coin'> {
+    return { op: 'refund-coin', coin, promisedTo, outputs, signature: suite.ed25519Sign(key, refundCoinMessage(suite, coinId(suite, coin), promisedTo, outputs)) }
   }
 
   toVoidTime (contract: Contract): void {

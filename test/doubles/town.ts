@@ -214,6 +214,12 @@ export class Person extends Machine {
         expect(open.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
         break
       }
+      case 'refund-coin': {
+        const coin = coinId(suite, request.coin)
+        this.town.claimOutputs(request.outputs, toHex(coin))
+        expect(open.some(one => one.kind === 'refund-coin' && equal(coinId(suite, one.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
+        break
+      }
       case 'refund':
         this.town.claimOutputs(request.outputs, toHex(request.token.token.serial))
         expect(open.some(one => one.kind === 'refund' && equal(one.was.token.token.serial, request.token.token.serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)

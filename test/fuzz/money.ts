@@ -36,7 +36,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   await again.run(again.engine.restore({ pace: 0 }))
   // Of the questions of a restore one of each kind.
   const requests = [...ann.requests, ...['restore', 'look', 'announce', 'announced'].map(op => again.requests.find(request => request.op === op) as BankRequest)]
-  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'restore', 'file', 'look', 'announce', 'announced'], ['catalogue', 'order', 'pay', 'present', 'status']]
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'restore', 'file', 'look', 'announce', 'announced'], ['catalogue', 'order', 'pay', 'present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
   const [input] = settled.inputs
@@ -44,6 +44,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
     { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
     { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] },
     { op: 'refund', token: presented.presentation.token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
+    { op: 'refund-coin', coin: input.spend.coin, promisedTo: new Uint8Array(32), outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
   const asked = [...requests.filter(({ op }) => toBank.includes(op)) as BankRequest[], ...more.filter(request => !('outputs' in request) || request.outputs.length > 0)]

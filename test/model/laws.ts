@@ -123,6 +123,12 @@ export class Laws implements Witness {
         needs(begun.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
         break
       }
+      case 'refund-coin': {
+        const coin = coinId(suite, request.coin)
+        if (honest) this.#outputs(request.outputs, toHex(coin))
+        needs(begun.some(one => one.kind === 'refund-coin' && equal(coinId(suite, one.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        break
+      }
       case 'refund': {
         const { serial } = request.token.token
         if (honest) this.#outputs(request.outputs, toHex(serial))

@@ -23,7 +23,7 @@ const terms: KeysetTerms = {
   unit: 'cent', denominations: 1, ring: () => ring, periods: { issue: 10 * DAY, spend: 10 * DAY, redeem: 10 * DAY, refund: 10 * DAY, ahead: 3 * DAY }
 }
 const open = (): BankKeys => BankKeys.open(suite, NETWORK, dir, ring)
-const listing = (keys: BankKeys, now: number): BankListing => ({ bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now) })
+const listing = (keys: BankKeys, now: number): BankListing => ({ bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now), revocations: [] })
 
 test('over months each listing stands beside the one before; a change of ring comes with the next keyset, and old rings stay', async () => {
   let keys = open()

@@ -4,20 +4,23 @@
  */
 import { MixmintError } from '../../kit/errors.ts'
 import type { Saga } from '../../kit/saga.ts'
-import type { SignedStatement } from '../formats.ts'
+import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { signStatement } from '../statement.ts'
 import { SteadyClock } from '../steady-clock.ts'
+import { accuse, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
 import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
+import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
 import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
+import { refundCoin } from './refund-coin.ts'
 import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
 import { standingOf } from './standing.ts'
@@ -43,6 +46,19 @@ export class BankEngine {
     }
     this.#bank.meter.count('bank_request', { op: request.op, outcome: reply.is === 'refused' ? reply.code : reply.is })
     return reply
+  }
+
+  /** The bank is at work: for the daemon to say before the first request, and every BEAT. What is missing was an outage (outages.ts). */
+  * beat (): Saga<void> {
+    yield * beat(this.#bank)
+  }
+
+  /** The keysets whose coins can still be refunded, outages counted: they have to stay in the directory. */
+  * refundable (keysets: readonly SignedKeyset[]): Saga<SignedKeyset[]> {
+    const now = yield * this.#bank.clock.now()
+    const left: SignedKeyset[] = []
+    for (const signed of keysets) if (now < (yield * refundEnd(signed.keyset, now))) left.push(signed)
+    return left
   }
 
   /** For the operator: credit an account, once for each reference. Results in its balance. See operator.ts. */
@@ -83,6 +99,21 @@ export class BankEngine {
     return yield * books(this.#bank)
   }
 
+  /** For the operator: a center gave up a vote key of its own. */
+  * takeRetirement (retirement: Retirement): Saga<void> {
+    yield * takeRetirement(this.#bank, retirement)
+  }
+
+  /** For the directory: the vote keys that are revoked, and why. */
+  * revocations (): Saga<Revocation[]> {
+    return yield * revocations()
+  }
+
+  /** What convicts centers, for anybody to check. */
+  * centerProofs (): Saga<CenterProofFile[]> {
+    return yield * centerProofs(this.#bank)
+  }
+
   #perform (request: BankRequest): Saga<BankReply, BankEffect> {
     switch (request.op) {
       case 'balance': return balance(this.#bank, request)
@@ -98,6 +129,9 @@ export class BankEngine {
       case 'look': return look(this.#bank, request)
       case 'announce': return announce(this.#bank, request)
       case 'announced': return announced(request)
+      case 'refund-coin': return refundCoin(this.#bank, request)
+      case 'accuse': return accuse(this.#bank, request)
+      case 'contest': return contest(this.#bank, request)
     }
   }
 }

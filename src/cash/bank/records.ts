@@ -1,6 +1,6 @@
 /** The values of the bank's store (keys.ts says where each stands). */
 import { bytes, list, maybeBytes, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
-import { MAX_INPUTS, MAX_OUTPUTS } from '../formats.ts'
+import { MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Vote } from '../formats.ts'
 
 const hash = bytes(32)
 const amount = uint()
@@ -23,18 +23,22 @@ export const Signatures = record({ signatures: list(bytes(256), MAX_OUTPUTS) })
 /** `movement`: the id of the withdrawal, contract, coin or token that it belongs to. */
 export const SignedOutput = record({ movement: hash, signature: bytes(256) })
 
-/** `contract` is what the coin paid for, or what it was reclaimed from. */
-export const Spent = record({ by: oneOf('settle', 'reclaim'), contract: hash })
+/** `contract` is what the coin paid for, or what it was reclaimed or refunded from (empty: from none). */
+export const Spent = record({ by: oneOf('settle', 'reclaim', 'refund'), contract: maybeBytes(32) })
 
-/** `request` is H(reclaimMessage): the one reclaim that this answer belongs to. */
-export const Reclaimed = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
+/** `request` is H(what the owner signed): the one reclaim or refund that this answer belongs to. */
+export const GivenBack = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
+
+/** `d` and `signature` of the spend, and the votes for it as they were counted. */
+export const Certificate = record({ d: hash, signature: bytes(64), votes: list(Vote, MAX_KEEPERS) })
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })
 export const Deposited = record({ token: hash, time: uint() })
 
-/** `request` is H(refundMessage): the one refund that this answer belongs to. */
-export const Refunded = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
+export const Alive = record({ time: uint() })
+/** When it was last heard of before. */
+export const Outage = record({ from: uint() })
 
 /** An amount in coins of one keyset. */
 export const Part = record({ keyset: hash, amount })

@@ -10,8 +10,9 @@ import type { Contract, Input, SignedToken } from '../formats.ts'
 import type { BankReply, BankRequest, Settlement } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import { tokenHash } from '../token.ts'
+import { certificateStep } from './accusations.ts'
 import { decide, decisionOn, mustBeDecided } from './decision.ts'
-import { areCertified, checkInput, inputStates, markSpent } from './inputs.ts'
+import { areCertified, checkInput, judge, markSpent } from './inputs.ts'
 import { tokenFor } from './issue-token.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
@@ -43,14 +44,14 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const token = tokenFor(bank, registry, contract, id, asked)
   if (contract.kind === 'pay') yield * checkInvoice(contract, id)
 
-  const faults = yield * markSpent(bank, inputs, inputFaults(bank, registry, id, request, asked))
+  const faults = yield * markSpent(bank, inputs, yield * inputFaults(bank, registry, id, request, asked))
   if (faults.includes('coin-spent')) {
     // Perhaps by this very contract, since it was looked for.
     const meanwhile = yield * decisionOn(id)
     if (meanwhile !== null) return answer(meanwhile)
   }
   checkPassingDates(bank, registry, contract, inputs.filter((_, i) => faults[i] === ''), asked)
-  const states = yield * inputStates(bank, registry, inputs, faults)
+  const { states, inputs: certified } = yield * judge(bank, registry, inputs, faults)
   if (states.some(state => state.state !== 'certified')) return { is: 'short', inputs: states }
 
   // The keepers may have taken their time.
@@ -60,7 +61,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     signatures: yield * signOutputs(contract.outputs),
     token
   }
-  const steps = movement(bank, contract, id, inputs, hashes, settlement)
+  const steps = movement(bank, contract, id, certified, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
     const journal = journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) }, credit[0])
@@ -71,7 +72,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
       case 'contract': return answer(yield * mustBeDecided(id))
       case 'invoice': throw invoiceSettled()
       case 'output': throw outputUsed()
-      case 'coin': return { is: 'short', inputs: yield * inputStates(bank, registry, inputs, yield * markSpent(bank, inputs, faults)) }
+      case 'coin': return { is: 'short', inputs: (yield * judge(bank, registry, certified, yield * markSpent(bank, inputs, faults))).states }
       default: throw new MixmintError('internal', 'us', `a settlement clashed on its ${clash.clash}`)
     }
   }
@@ -101,17 +102,19 @@ function invoiceSettled (): MixmintError {
 }
 
 /** What is wrong with each input by itself, as a code, or ''. */
-function inputFaults (bank: Bank, registry: Registry, id: Uint8Array, { contract, inputs }: SettleRequest, now: number): string[] {
+function * inputFaults (bank: Bank, registry: Registry, id: Uint8Array, { contract, inputs }: SettleRequest, now: number): Saga<string[]> {
   const { voidGrace, margin } = registry.parameters
-  return inputs.map(input => {
+  const faults: string[] = []
+  for (const input of inputs) {
     try {
-      const { keyset } = checkInput(bank, registry, id, input, now)
-      return contract.settleBy + voidGrace + margin < keyset.redeemUntil ? '' : 'keyset-ends-too-soon'
+      const { keyset } = yield * checkInput(bank, registry, id, input, now)
+      faults.push(contract.settleBy + voidGrace + margin < keyset.redeemUntil ? '' : 'keyset-ends-too-soon')
     } catch (error) {
-      if (isMixmintError(error) && error.fault === 'peer') return error.code
-      throw error
+      if (!isMixmintError(error) || error.fault !== 'peer') throw error
+      faults.push(error.code)
     }
-  })
+  }
+  return faults
 }
 
 /** A certified contract is served whenever it comes; votes are gathered only for one that could still be made today. */
@@ -130,7 +133,7 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
   return [
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
-    ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
+    ...inputs.flatMap(input => [insert('coin', spentAt(coinId(suite, input.spend.coin)), spent), certificateStep(bank, input)]),
     ...outputSteps(outputs, settlement.signatures, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]

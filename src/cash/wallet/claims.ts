@@ -98,6 +98,6 @@ export function * fateOf (bundle: Uint8Array, coin: Uint8Array): Saga<Fate> {
   const spent = yield * get(spentAt(coin))
   if (spent === null) return 'unknown'
   const { record } = yield * operation(stored(OwnedCoin, spent).operation)
-  const isOurs = record.kind === 'contract' ? record.state === 'settled' && equal(record.claim, bundle) : record.kind === 'reclaim' && record.state === 'done'
+  const isOurs = record.kind === 'contract' ? record.state === 'settled' && equal(record.claim, bundle) : ['reclaim', 'refund-coin'].includes(record.kind) && record.state === 'done'
   return isOurs ? 'ours' : 'theirs'
 }

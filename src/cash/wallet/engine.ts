@@ -9,6 +9,7 @@ import type { CoinBundle, Presentation, SignedInvoice, SignedPaid, SignedToken }
 import { accountBalance, accountOf, doubtful, resolveDoubt, sendWithdrawal, withdraw } from './account.ts'
 import { askOutcome } from './conclude.ts'
 import { choose, latestSettleBy } from './contracts.ts'
+import { beginCoinRefunds, refundCoinOne } from './frozen.ts'
 import { balance, entryOf, history, type Balance, type HistoryEntry } from './history.ts'
 import { give, given, receive, resumeGive, takeBack, type Given, type Handover } from './handover.ts'
 import { beginReclaims, reclaimOne } from './leftovers.ts'
@@ -154,7 +155,7 @@ export class WalletEngine {
   }
 
   /**
-   * Coins that decided contracts left over come back as fresh ones, and so do tokens that nobody turned in, those too that were
+   * Coins that decided contracts left over come back as fresh ones; so do those that can be certified no more, and tokens that nobody turned in, those too that were
    * handed over at a till (`recover` leaves these).
    * @returns what came back in all, and how each try went
    */
@@ -167,7 +168,7 @@ export class WalletEngine {
     // A second round when the first one found that other coins than thought are left over.
     for (let [round, before] = [0, -1]; round < 2 && before < results.length; round++) {
       before = results.length
-      for (const saga of [beginReclaims(this.#wallet), beginRefunds(this.#wallet, presented)]) {
+      for (const saga of [beginReclaims(this.#wallet), beginCoinRefunds(this.#wallet), beginRefunds(this.#wallet, presented)]) {
         const begun = yield * this.#attempt(null, saga)
         if (begun.error !== null) results.push(begun)
       }
@@ -175,6 +176,7 @@ export class WalletEngine {
       for (const begun of yield * openOperations()) {
         if (tried.includes(begun.sequence)) continue
         if (begun.record.kind === 'reclaim') results.push(yield * this.#attempt(begun, reclaimOne(this.#wallet, { ...begun, record: begun.record })))
+        if (begun.record.kind === 'refund-coin') results.push(yield * this.#attempt(begun, refundCoinOne(this.#wallet, { ...begun, record: begun.record })))
         if (begun.record.kind === 'refund') results.push(yield * this.#attempt(begun, refundOne(this.#wallet, { ...begun, record: begun.record })))
       }
     }

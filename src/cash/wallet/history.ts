@@ -20,7 +20,7 @@ export interface HistoryEntry {
   readonly started: Millis
   /** Of a payment: the order, as the invoice names it; of what was given: its memo; else ''. */
   readonly order: string
-  /** D, or null for a withdrawal. */
+  /** D, or null where there is none. */
   readonly contract: Uint8Array | null
 }
 
@@ -31,6 +31,8 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
       return { sequence, kind: 'withdraw', state: record.state, amount: total(record.withdrawal.outputs), started, order: '', contract: null }
     case 'reclaim':
       return { sequence, kind: 'reclaim', state: record.state, amount: total(record.outputs), started, order: '', contract: contractId(suite, record.contract) }
+    case 'refund-coin':
+      return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: record.promisedTo.length === 0 ? null : record.promisedTo }
     case 'refund':
       return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: null }
     case 'give':
@@ -60,7 +62,7 @@ export interface Balance {
   readonly given: number
   /** Coins promised to contracts that are not decided yet. */
   readonly promised: number
-  /** Coins that a decided contract left over, to be reclaimed. */
+  /** Coins that a decided contract left over, to be reclaimed, and those that are being refunded. */
   readonly leftOver: number
   /** Of these, coins of keysets that issue no more: `refresh` exchanges them before they end. */
   readonly ageing: number
@@ -77,7 +79,8 @@ export function * balance (wallet: Wallet): Saga<Balance> {
   const available = total(coins.filter(coin => isUsable(wallet, coin, time, time)))
   const held = (yield * tokens()).filter(({ state }) => state === 'held' || state === 'refunding')
   return {
-    available, ageing: total((yield * ageing(wallet)).map(({ coin }) => coin)), given: sumOf('given'), promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
+    available, ageing: total((yield * ageing(wallet)).map(({ coin }) => coin)), given: sumOf('given'), promised: sumOf('promised'),
+    leftOver: sumOf('left', 'reclaiming', 'refunding'), ended: sumOf('available') - available,
     tokens: total(held.map(({ token }) => ({ value: token.token.amount })))
   }
 }

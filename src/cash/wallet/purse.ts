@@ -7,10 +7,10 @@ import type { Ed25519KeyPair } from '../../crypto/suite.ts'
 import { coinId } from '../coin.ts'
 import { total } from '../contract.ts'
 import { coinSecrets } from '../derive.ts'
+import type { Coin } from '../formats.ts'
 import { signSpend } from '../spend.ts'
 import { stored } from '../stored.ts'
 import { coinAt, COINS, secretAt, spentAt } from './keys.ts'
-import type { Coin } from '../formats.ts'
 import { batchOf, noteAnswered, type Fresh } from './outputs.ts'
 import type { Wallet } from './parts.ts'
 import { OwnedCoin, type Place, type Promised } from './records.ts'
@@ -37,6 +37,13 @@ export function isUsable (wallet: Wallet, { state, coin }: Kept, now: Millis, se
   const { margin, voidGrace } = registry.parameters
   const known = registry.find(coin.keyset)
   return known !== undefined && now + margin < known.keyset.spendUntil && settleBy + voidGrace + margin < known.keyset.redeemUntil
+}
+
+/** Is the time over in which a certificate for this coin counts, by any honest clock? Then nothing but a refund moves it. */
+export function isLapsed (wallet: Wallet, { keyset }: Coin, now: Millis): boolean {
+  const registry = wallet.registry()
+  const known = registry.find(keyset)
+  return known !== undefined && now - registry.parameters.clockSkew >= known.keyset.redeemUntil
 }
 
 /** When a coin ends; 0 when the directory lists its keyset no more. */
@@ -77,7 +84,7 @@ export function promise (wallet: Wallet, { coin, place }: OwnedCoin, contract: U
 }
 
 /** The steps that lock coins for an operation; they fail when one was taken meanwhile. */
-export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming' | 'given', operation: number): Op[] {
+export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming' | 'refunding' | 'given', operation: number): Op[] {
   return coins.map(({ id, coin, place, bytes }) => ({ op: 'swap', key: coinAt(id), was: bytes, value: encode(OwnedCoin, { coin, place, state, operation }) }))
 }
 
@@ -89,8 +96,8 @@ export function putIn (wallet: Wallet, fresh: readonly Fresh[]): Op[] {
   ])
 }
 
-/** The steps that mark a coin of an operation as left over, or as spent. */
-export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'left' | 'spent', operation: number): Op[] {
+/** The steps that mark a coin of an operation as spent, or as not spent: left over by it, or as it was before. */
+export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'available' | 'promised' | 'left' | 'spent', operation: number): Op[] {
   const id = coinId(wallet.suite, coin)
   const value = encode(OwnedCoin, { coin, place, state, operation })
   return state === 'spent'

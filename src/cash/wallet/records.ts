@@ -14,11 +14,11 @@ const places = list(Place, MAX_OUTPUTS)
 
 /**
  * `available`; `given` away in a bundle, and not known to be received; `promised` to the contract of an open operation, which
- * may take it at any time; `left` over by one that is decided; `reclaiming`; `spent`. `operation` is the one that gave,
- * promised, left, reclaims or spent it, else 0. `place` is null for a coin that came in a bundle: it has a key of its own.
+ * may take it at any time; `left` over by one that is decided; `reclaiming`; `refunding`; `spent`. `operation` is the one that gave,
+ * promised, left, reclaims, refunds or spent it, else 0. `place` is null for a coin that came in a bundle: it has a key of its own.
  */
 export const OwnedCoin = record({
-  coin: Coin, place: nullable(Place), state: oneOf('available', 'given', 'promised', 'left', 'reclaiming', 'spent'), operation: sequence
+  coin: Coin, place: nullable(Place), state: oneOf('available', 'given', 'promised', 'left', 'reclaiming', 'refunding', 'spent'), operation: sequence
 })
 export type OwnedCoin = Of<typeof OwnedCoin>
 
@@ -59,6 +59,11 @@ export const Operation = variants('kind', {
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), contract: Contract, from: sequence, input: Input, place: nullable(Place),
     outputs: list(Output, MAX_OUTPUTS, 1), places
   }),
+  /** One coin that cannot be certified any more, promised to the contract D of operation `from`, or to none (empty, 0). */
+  'refund-coin': record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), coin: Coin, place: nullable(Place), promisedTo: maybeBytes(32), from: sequence,
+    outputs: list(Output, MAX_OUTPUTS, 1), places
+  }),
   /** A token that nobody turned in, as it `was`. */
   refund: record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldToken, outputs: list(Output, MAX_OUTPUTS, 1), places
@@ -70,6 +75,7 @@ export type Operation = Of<typeof Operation>
 export type WithdrawOperation = Operation & { kind: 'withdraw' }
 export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
+export type CoinRefundOperation = Operation & { kind: 'refund-coin' }
 export type RefundOperation = Operation & { kind: 'refund' }
 export type GiveOperation = Operation & { kind: 'give' }
 

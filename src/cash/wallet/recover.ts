@@ -9,9 +9,10 @@ import { contractId } from '../contract.ts'
 import { voidMessage } from '../reclaim.ts'
 import { askOutcome, conclude } from './conclude.ts'
 import { ensureFiled } from './copies.ts'
-import { isOpen, type Begun } from './operations.ts'
+import { isBereft } from './frozen.ts'
+import { finish, isOpen, type Begun } from './operations.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
-import { keyOf } from './purse.ts'
+import { isLapsed, keyOf } from './purse.ts'
 import type { ContractOperation, Promised } from './records.ts'
 import { collect, settleWithBank } from './settle.ts'
 
@@ -61,17 +62,25 @@ function * outcomeOr (wallet: Wallet, begun: Contracted, error: MixmintError): S
   }
 }
 
-/** From settleBy + grace on whoever comes first decides: if the payee has not settled, we void. */
+/**
+ * From settleBy + grace on whoever comes first decides: if the payee has not settled, we void, with a coin whose certificates still
+ * count. A contract whose coins were all refunded is over without the bank's word.
+ */
 function * endOverdue (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
+  // Looked up before the bank is asked: what is refunded then was not settled before.
+  const bereft = yield * isBereft(wallet, begun.record)
   const asked = yield * askOutcome(wallet, begun)
   if (!isOpen(asked)) return asked
+  if (bereft) return yield * finish(begun, { ...begun.record, state: 'void' }, [])
+  const time = yield * now()
   const filed = yield * ensureFiled(wallet, begun)
   for (const promised of filed.record.coins) {
+    if (isLapsed(wallet, promised.input.spend.coin, time)) continue
     const reply = yield * askBank('mixnet', yield * voidRequest(wallet, filed.record, promised))
     if (reply.is === 'outcome') return yield * conclude(wallet, filed, reply)
     if (reply.is !== 'short') throw badReply('bank')
   }
-  throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back', { retry: true })
+  throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back; when their time is over, it has them refunded', { retry: true })
 }
 
 function * voidRequest (wallet: Wallet, { contract }: ContractOperation, { input, place }: Promised): Saga<Parameters<typeof askBank>[1]> {
