@@ -26,7 +26,7 @@ import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { AskBank as ShopAsksBank, MerchantOptions } from '@mixmint/core/cash/merchant/parts'
 import { stored } from '@mixmint/core/cash/stored'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
-import type { AskBank, AskMerchant, WalletOptions } from '@mixmint/core/cash/wallet/parts'
+import type { AskBank, AskMerchant, Wallet } from '@mixmint/core/cash/wallet/parts'
 import { Operation } from '@mixmint/core/cash/wallet/records'
 import { BankDesk } from './bank-desk.ts'
 import { keyNamed, NETWORK, suite, UNIT, type EconomyOptions } from './economy.ts'
@@ -160,7 +160,7 @@ export class Person extends Machine {
   readonly sent: string[] = []
   readonly requests: Array<BankRequest | MerchantRequest> = []
 
-  constructor (town: Town, name: string, options: Partial<WalletOptions> = {}) {
+  constructor (town: Town, name: string, options: Partial<Wallet> = {}) {
     super(town)
     this.seed = suite.hkdfSha256(utf8(name), NONE, NONE, 64)
     this.engine = new WalletEngine({
@@ -268,7 +268,7 @@ export class Town {
   }
 
   /** With this much in coins, withdrawn from an account. */
-  async person (name: string, amount = 0, options: Partial<WalletOptions> = {}): Promise<Person> {
+  async person (name: string, amount = 0, options: Partial<Wallet> = {}): Promise<Person> {
     const person = new Person(this, name, options)
     if (amount > 0) {
       await this.desk.run(this.desk.engine.credit(person.engine.account, amount, `for ${name}`))

@@ -34,8 +34,11 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   const invoice = await shop.invoice(7)
   await ann.run(ann.engine.buyToken(shop.key.publicKey, 7))
   await ann.run(ann.engine.payWithToken(invoice))
-  const requests = ann.requests
-  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin'], ['catalogue', 'order', 'pay', 'present', 'status']]
+  const again = await town.person('ann')
+  await again.run(again.engine.restore({ pace: 0 }))
+  // Of the questions of a restore one of each kind.
+  const requests = [...ann.requests, ...['restore', 'look', 'announce', 'announced'].map(op => again.requests.find(request => request.op === op) as BankRequest)]
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'restore', 'file', 'look', 'announce', 'announced'], ['catalogue', 'order', 'pay', 'present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
   const withdrawn = requests.find(({ op }) => op === 'withdraw') as BankRequest & { op: 'withdraw' }
@@ -65,9 +68,10 @@ const spends = [1, 2].map(() => {
   const { coin, key } = economy.mint(8)
   return [signSpend(suite, key, coin, new Uint8Array(32).fill(1)), signSpend(suite, key, coin, new Uint8Array(32).fill(2))].map(({ spend }) => spend)
 })
-const toCenters: CenterRequest[] = spends.flat().map(spend => ({ op: 'spend', spend }))
+const toCenters: CenterRequest[] = [...spends.flat().map((spend): CenterRequest => ({ op: 'spend', spend })), { op: 'look', coin: spends[0][0].coin, signature: new Uint8Array(64) }]
 const fromCenters: CenterReply[] = [
   { is: 'vote', vote: { center: economy.centers[0].id, signature: new Uint8Array(64) } }, { is: 'conflict', first: spends[0][0] },
+  { is: 'recorded', spend: null }, { is: 'recorded', spend: spends[0][0] },
   { is: 'refused', code: 'not-keeper', fault: 'caller', retry: false, message: 'ask another' }
 ]
 

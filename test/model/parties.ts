@@ -99,7 +99,7 @@ export class Center extends Machine<never> {
   }
 
   #tell (request: CenterRequest, value: CenterReply, reply: (value: CenterReply) => void): void {
-    if (value.is === 'vote') this.world.laws.voted(this.id, request.spend)
+    if (value.is === 'vote' && request.op === 'spend') this.world.laws.voted(this.id, request.spend)
     if (value.is === 'refused') this.world.laws.refused(this.name, value)
     reply(value)
   }
@@ -228,6 +228,12 @@ export class Person extends Machine<WalletEffect> {
   protected perform (effect: WalletEffect, done: Done): void {
     this.world.laws.walletSends(this, effect.request)
     if (effect.do === 'ask-bank') {
+      // Whoever copied a wallet does not let the bank keep copies of what it signs: they would stop it.
+      if (effect.request.op === 'file' && this.name !== this.owner) {
+        const life = this.life
+        this.schedule.after(1, () => { if (this.life === life) done({ value: { is: 'filed' } }) })
+        return
+      }
       this.world.askBank(this, effect.request, PATIENCE, done)
       return
     }

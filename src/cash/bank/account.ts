@@ -55,7 +55,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
       insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
       debit,
       standingStep(account, standing),
-      ...outputSteps(hashes, id),
+      ...outputSteps(hashes, signatures, id),
       journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] }, debit)
     ])
     if (clash === null) return { is: 'signatures', signatures }

@@ -23,6 +23,7 @@ import { reclaim } from './reclaim.ts'
 import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
 import { refundCoin } from './refund-coin.ts'
+import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
 import { standingOf } from './standing.ts'
 
@@ -130,6 +131,11 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'restore': return restore(this.#bank, request)
+      case 'file': return file(this.#bank, request)
+      case 'look': return look(this.#bank, request)
+      case 'announce': return announce(this.#bank, request)
+      case 'announced': return announced(request)
       case 'refund-coin': return refundCoin(this.#bank, request)
       case 'accuse': return accuse(this.#bank, request)
       case 'contest': return contest(this.#bank, request)

@@ -23,6 +23,9 @@ export const PaidOut = record({ account: hash, amount })
 /** The blind signatures of an answer, in the order of the outputs. */
 export const Signatures = record({ signatures: list(bytes(256), MAX_OUTPUTS) })
 
+/** `movement`: the id of the withdrawal, contract, coin or token that it belongs to. */
+export const SignedOutput = record({ movement: hash, signature: bytes(256) })
+
 /** `contract` is what the coin paid for, or what it was reclaimed or refunded from (empty: from none). */
 export const Spent = record({ by: oneOf('settle', 'reclaim', 'refund'), contract: maybeBytes(32) })
 

@@ -136,7 +136,7 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
     ...inputs.flatMap(input => [insert('coin', spentAt(coinId(suite, input.spend.coin)), spent), certificateStep(bank, input)]),
-    ...outputSteps(outputs, id),
+    ...outputSteps(outputs, settlement.signatures, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]
 }

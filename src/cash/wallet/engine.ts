@@ -14,13 +14,15 @@ import { balance, entryOf, history, type Balance, type HistoryEntry } from './hi
 import { give, given, receive, resumeGive, takeBack, type Given, type Handover } from './handover.ts'
 import { beginReclaims, reclaimOne } from './leftovers.ts'
 import { contractOperation, doneOperations, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
-import type { Wallet, WalletEffect, WalletOptions } from './parts.ts'
+import type { Wallet, WalletEffect } from './parts.ts'
 import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
 import { refresh, type RefreshOptions } from './refresh.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
+import { expectRestore, restore, type RestoreOptions } from './restore.ts'
+import type { Restored } from './restore-finish.ts'
 import type { Receipt } from '../receipt.ts'
 import { receipts } from './receipts.ts'
 import { collectRepay, repayOne } from './repay.ts'
@@ -39,8 +41,8 @@ export interface Recovered {
 export class WalletEngine {
   readonly #wallet: Wallet
 
-  constructor (options: WalletOptions) {
-    this.#wallet = { ...options, generation: options.generation ?? 0 }
+  constructor (wallet: Wallet) {
+    this.#wallet = wallet
   }
 
   /** The key that names the wallet's account: 32 bytes, for the operator to credit. */
@@ -128,9 +130,9 @@ export class WalletEngine {
     return yield * payWithToken(this.#wallet, invoice)
   }
 
-  /** Over the mixnet. See payments.ts. */
-  * payWithCoins (invoice: SignedInvoice): Saga<Payment, WalletEffect> {
-    return yield * payWithCoins(this.#wallet, invoice)
+  /** Over the mixnet. See payments.ts. @param options.waived pay, too, while the bank does not answer: see copies.ts */
+  * payWithCoins (invoice: SignedInvoice, options: { waived?: boolean } = {}): Saga<Payment, WalletEffect> {
+    return yield * payWithCoins(this.#wallet, invoice, options.waived === true)
   }
 
   /** What the payee of an order gives back of it. See repay.ts. */
@@ -219,6 +221,20 @@ export class WalletEngine {
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
     return [...results, ...(yield * this.#takeBack(presented)).results]
+  }
+
+  /** From now on nothing is derived here before a restore has come to its end: for a machine that was given the words of another. */
+  * expectRestore (): Saga<void> {
+    yield * expectRestore()
+  }
+
+  /**
+   * The wallet of these words, on a new machine: see restore.ts. Then everything that was in flight is carried on with.
+   * @throws restore-incomplete (peer, retry); the same call goes on
+   */
+  * restore (options: RestoreOptions): Saga<{ restored: Restored, recovered: Recovered[] }, WalletEffect> {
+    const restored = yield * restore(this.#wallet, options)
+    return { restored, recovered: yield * this.recover() }
   }
 
   #entry (begun: Begun): HistoryEntry {

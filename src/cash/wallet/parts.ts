@@ -7,12 +7,10 @@ import type { BankReply, BankRequest, MerchantReply, MerchantRequest } from '../
 import { errorOf } from '../refusal.ts'
 import type { Registry } from '../registry.ts'
 
-export interface WalletOptions {
+export interface Wallet {
   readonly suite: Suite
   /** The 64-byte BIP-39 seed. */
   readonly seed: Uint8Array
-  /** How often this seed was restored: a restored wallet derives under a fresh number, so that no counter serves twice. Default 0. */
-  readonly generation?: number
   readonly network: string
   /** The bank's key. */
   readonly bank: Uint8Array
@@ -22,15 +20,11 @@ export interface WalletOptions {
   readonly meter: Meter
 }
 
-export interface Wallet extends WalletOptions {
-  readonly generation: number
-}
-
 /** The effect: ask the bank. Results in its reply (BankReply); throws a MixmintError when there is none. */
 export interface AskBank {
   readonly do: 'ask-bank'
-  /** `direct` says who asks: for the account only. Everything about coins goes over the mixnet. */
-  readonly via: 'direct' | 'mixnet'
+  /** `direct` says who asks: for the account only. Everything about coins goes over the mixnet; `apart`: in a session that asks nothing else. */
+  readonly via: 'direct' | 'mixnet' | 'apart'
   readonly request: BankRequest
 }
 

@@ -50,7 +50,9 @@ export const Operation = variants('kind', {
    */
   contract: record({
     started: millis, state: oneOf('open', 'settled', 'void', 'lost'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
-    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), claim: maybeBytes(32)
+    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), claim: maybeBytes(32),
+    /** So many of the coins, from the first, are covered by copies that the bank keeps; `waived`: they may leave without. */
+    filed: uint(ROUNDS * MAX_INPUTS), waived: bool
   }),
   /** One coin that the contract of operation `from` left over. */
   reclaim: record({

@@ -35,7 +35,7 @@ export function * collectRepay (wallet: Wallet, signed: SignedInvoice): Saga<Rep
   const started = yield * now()
   const known = issuingKeyset(wallet, started)
   const values = split(reply.amount, valuesOf(known))
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, places } = yield * reserve(values)
   const outputs = makeOutputs(wallet, known, values, places)
   const { begun, op } = start<RepayOperation>(sequence, {
     kind: 'repay', started, state: 'open', invoice: signed, outputs, places, signature: suite.ed25519Sign(key, repayMessage(suite, invoice, outputs))
