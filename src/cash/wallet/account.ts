@@ -75,7 +75,7 @@ export function * sendWithdrawal (wallet: Wallet, begun: Begun<WithdrawOperation
     throw error
   }
   const fresh = signed(wallet, begun.record, reply)
-  return yield * finish(begun, { ...begun.record, state: 'done' }, putIn(wallet, fresh))
+  return yield * finish(begun, { ...begun.record, state: 'done' }, yield * putIn(wallet, fresh))
 }
 
 function request (wallet: Wallet, { withdrawal }: WithdrawOperation): BankRequest {
@@ -128,5 +128,5 @@ export function * resolveDoubt (wallet: Wallet, { sequence, record, bytes }: Beg
     return
   }
   const done = encode<Operation>(Operation, { ...record, state: 'done', code: '' })
-  yield * batch([{ op: 'swap', key: doneAt(sequence), was: bytes, value: done }, ...putIn(wallet, fresh), over])
+  yield * batch([{ op: 'swap', key: doneAt(sequence), was: bytes, value: done }, ...yield * putIn(wallet, fresh), over])
 }

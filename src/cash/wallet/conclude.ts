@@ -36,7 +36,7 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
   const ops = state === 'void'
     ? owned.flatMap(coin => mark(wallet, coin, 'left', sequence))
     : [
-        ...putIn(wallet, unblind(wallet, contract.outputs, places, settlement.signatures)),
+        ...yield * putIn(wallet, unblind(wallet, contract.outputs, places, settlement.signatures)),
         ...settlement.token === null ? [] : [keepToken(wallet, contract, settlement.token, time)],
         ...owned.flatMap(coin => mark(wallet, coin, coin.active ? 'spent' : 'left', sequence))
       ]

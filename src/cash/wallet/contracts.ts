@@ -62,7 +62,7 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
       : { coins: plan.coins, change: 0 }
     // In order of value, so that the place of an output does not tell change from what was wanted.
     const values = [...plan.values, ...split(chosen.change, valuesOf(known))].sort((a, b) => a - b)
-    const { sequence, generation, places } = yield * reserve(values)
+    const { sequence, generation, places } = yield * reserve(values, plan.waived !== true)
     const nonce = contractNonce(wallet.suite, wallet.seed, generation, sequence)
     const contract: Contract = {
       network: wallet.network, bank: wallet.bank, kind: plan.kind, payee: plan.payee, amount: plan.amount, unit: wallet.unit,

@@ -71,7 +71,7 @@ export function * refundCoinOne (wallet: Wallet, begun: Refunding): Saga<Refundi
   if (reply.is !== 'signatures') throw badReply('bank')
   const fresh = unblind(wallet, outputs, places, reply.signatures)
   wallet.meter.count('wallet_coin_refunded')
-  return yield * finish(begun, { ...record, state: 'done' }, [...putIn(wallet, fresh), ...gone])
+  return yield * finish(begun, { ...record, state: 'done' }, [...yield * putIn(wallet, fresh), ...gone])
 }
 
 function * asItWas (wallet: Wallet, { coin, place, from }: CoinRefundOperation): Saga<Op[]> {

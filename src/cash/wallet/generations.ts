@@ -14,6 +14,9 @@ import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import type { Found } from './restore-state.ts'
 
 const NONE = new Uint8Array(0)
+/** A bank that answers every question could keep a restore asking: more than so many there are not, nor so many in a row that are not ours. */
+const MOST = 4096
+const FOREIGN = 64
 type Pause = () => Saga<void>
 
 /** From 1 on: 0 is that of the first wallet. */
@@ -28,11 +31,14 @@ export function * drawGeneration (): Saga<number> {
 /** Those that were announced, in their order. */
 export function * announcedGenerations (wallet: Wallet, pause: Pause): Saga<number[], WalletEffect> {
   const numbers: number[] = []
-  for (let index = 0; ; index++) {
+  let foreign = 0
+  for (let index = 0; index < MOST && foreign < FOREIGN; index++) {
     const number = yield * announcedAs(wallet, index, pause)
     if (number === null) return numbers
+    foreign = number === 0 ? foreign + 1 : 0
     numbers.push(number)
   }
+  return numbers
 }
 
 /** Null: nothing is there. What does not open is not ours, and is passed over as 0, which is looked at anyway. */
@@ -77,7 +83,7 @@ export function * announceByAccount (wallet: Wallet, generation: number): Saga<v
 /** Under the first handle that is free. */
 function * announce (wallet: Wallet, generation: number, pause: Pause, request: (handle: Uint8Array, box: Uint8Array) => BankRequest): Saga<void, WalletEffect> {
   const { suite, seed, bank, unit } = wallet
-  for (let index = 0; ; index++) {
+  for (let index = 0; index < MOST; index++) {
     const before = yield * announcedAs(wallet, index, pause)
     if (before === generation) return
     if (before !== null) continue
@@ -93,4 +99,5 @@ function * announce (wallet: Wallet, generation: number, pause: Pause, request: 
     }
     throw badReply('bank')
   }
+  throw badReply('bank')
 }

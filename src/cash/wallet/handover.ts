@@ -22,7 +22,7 @@ import { OwnedCoin, ROUNDS, type GiveOperation } from './records.ts'
 import { exactly, fewest, select } from './selection.ts'
 import { exchange } from './settle.ts'
 
-/** Claims that are under way at one time. */
+/** Claims that are begun, and under way, at one time: of more a restore might not find the outputs. */
 const AT_ONCE = 8
 
 /** How the coins of a bundle stand, in the unit's smallest coin. */
@@ -102,7 +102,9 @@ export function * receive (wallet: Wallet, bundle: CoinBundle, late = false): Sa
     if (fresh.length === 0) break
     const time = yield * now()
     checkDates(wallet, fresh, bundle, time, late)
-    if (yield * beginClaims(wallet, id, fresh.map(one => ({ ...one, place: null, was: null })))) break
+    const some = fresh.slice(0, AT_ONCE)
+    const isBegun = yield * beginClaims(wallet, id, some.map(one => ({ ...one, place: null, was: null })))
+    if (isBegun && fresh.length > some.length) yield * carryOut(wallet, id, handed)
   }
   return yield * carryOut(wallet, id, handed)
 }
@@ -157,7 +159,10 @@ export function * takeBack (wallet: Wallet, sequence: number, early = false): Sa
     if (claims.length > 0 && !early && time < from) {
       throw new MixmintError('too-early', 'caller', `somebody may be receiving these coins until ${new Date(from).toISOString()}, and if both try at once, they may be nobody's for a long time: wait, or agree with whoever has them and add \`--now\``)
     }
-    if (claims.length > 0) yield * beginClaims(wallet, id, claims)
+    for (let at = 0; at < claims.length; at += AT_ONCE) {
+      yield * beginClaims(wallet, id, claims.slice(at, at + AT_ONCE))
+      if (at + AT_ONCE < claims.length) yield * carryOut(wallet, id, handed)
+    }
   }
   return { sequence, bundle, started: begun.record.started, ...yield * endGive(begun, yield * carryOut(wallet, id, handed)) }
 }

@@ -21,10 +21,10 @@ import { OwnedCoin, type ReclaimOperation } from './records.ts'
 
 type Reclaiming = Begun<ReclaimOperation>
 
-/** Begin an operation for every coin that is left over. */
+/** Begin an operation for every coin that is left over by a contract that is known; of others the refund is waited for (frozen.ts). */
 export function * beginReclaims (wallet: Wallet): Saga<void> {
   const time = yield * now()
-  for (const kept of yield * ownCoins()) if (kept.state === 'left' && !isLapsed(wallet, kept.coin, time)) yield * beginReclaim(wallet, kept)
+  for (const kept of yield * ownCoins()) if (kept.state === 'left' && kept.operation !== 0 && !isLapsed(wallet, kept.coin, time)) yield * beginReclaim(wallet, kept)
 }
 
 function * beginReclaim (wallet: Wallet, kept: Kept): Saga<void> {
@@ -75,7 +75,7 @@ export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaimin
   if (reply.is !== 'signatures') throw badReply('bank')
   const fresh = unblind(wallet, outputs, places, reply.signatures)
   wallet.meter.count('wallet_reclaimed')
-  return yield * finish(begun, { ...begun.record, state: 'done' }, [...putIn(wallet, fresh), ...mark(wallet, { coin, place }, 'spent', begun.sequence)])
+  return yield * finish(begun, { ...begun.record, state: 'done' }, [...yield * putIn(wallet, fresh), ...mark(wallet, { coin, place }, 'spent', begun.sequence)])
 }
 
 function * wasSpent (wallet: Wallet, begun: Reclaiming): Saga<Reclaiming> {

@@ -73,9 +73,10 @@ export interface Reserved {
 /**
  * A fresh operation number and a fresh place for each value; durable when this returns, whatever becomes of them. All places
  * of an operation are of one batch, so that a restore can ask for what belongs together, and for nothing else at once.
+ * @param isCopied a copy is filed before anything leaves, by which a restore finds this batch however far on it is
  * @throws restore-under-way, too-many-coins (caller); too-many-unanswered (peer, retry)
  */
-export function * reserve (values: readonly number[]): Saga<Reserved> {
+export function * reserve (values: readonly number[], isCopied = false): Saga<Reserved> {
   if (values.length > MAX_OUTPUTS) throw new MixmintError('too-many-coins', 'caller', `this would take ${values.length} fresh coins, more than ${MAX_OUTPUTS} at once: do it in smaller parts`)
   if (yield * isRestoring()) throw new MixmintError('restore-under-way', 'caller', 'this wallet is being restored: let `restore` come to its end first')
   const generation = yield * generationNow()
@@ -87,7 +88,7 @@ export function * reserve (values: readonly number[]): Saga<Reserved> {
     if (values.length > 0) {
       const was = yield * get(batchAt(generation))
       batchNumber = next(was) + 1
-      yield * checkGap(generation, batchNumber)
+      if (!isCopied) yield * checkGap(generation, batchNumber)
       ops.push({ op: 'swap', key: batchAt(generation), was, value: u64(batchNumber) })
     }
     const result = yield * batch(ops)

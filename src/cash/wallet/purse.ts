@@ -46,6 +46,12 @@ export function isLapsed (wallet: Wallet, { keyset }: Coin, now: Millis): boolea
   return known !== undefined && now - registry.parameters.clockSkew >= known.keyset.redeemUntil
 }
 
+/** A coin that a restore found and knows too little of: left over, by nothing that is known. */
+export function isAdrift (bytes: Uint8Array): boolean {
+  const { state, operation } = stored(OwnedCoin, bytes)
+  return state === 'left' && operation === 0
+}
+
 /** When a coin ends; 0 when the directory lists its keyset no more. */
 export function spendUntil (wallet: Wallet, { coin }: Kept): Millis {
   return wallet.registry().find(coin.keyset)?.keyset.spendUntil ?? 0
@@ -88,12 +94,19 @@ export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming' |
   return coins.map(({ id, coin, place, bytes }) => ({ op: 'swap', key: coinAt(id), was: bytes, value: encode(OwnedCoin, { coin, place, state, operation }) }))
 }
 
-/** The steps that put fresh coins into the purse. */
-export function putIn (wallet: Wallet, fresh: readonly Fresh[]): Op[] {
-  return fresh.flatMap(({ coin, place }): Op[] => [
-    { op: 'insert', key: coinAt(coinId(wallet.suite, coin)), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 }) },
-    noteAnswered(place.generation, batchOf(place))
-  ])
+/**
+ * The steps that put fresh coins into the purse; not those that are known: a restore has found them before the answer came, and they
+ * may be spent by now.
+ */
+export function * putIn (wallet: Wallet, fresh: readonly Fresh[]): Saga<Op[]> {
+  const ops: Op[] = []
+  for (const { coin, place } of fresh) {
+    const id = coinId(wallet.suite, coin)
+    const known = (yield * get(coinAt(id))) ?? (yield * get(spentAt(id)))
+    if (known === null) ops.push({ op: 'insert', key: coinAt(id), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 }) })
+    ops.push(noteAnswered(place.generation, batchOf(place)))
+  }
+  return ops
 }
 
 /** The steps that mark a coin of an operation as spent, or as not spent: left over by it, or as it was before. */

@@ -64,5 +64,5 @@ export function * refundOne (wallet: Wallet, begun: Refunding): Saga<Refunding, 
   if (reply.is !== 'signatures') throw badReply('bank')
   const fresh = unblind(wallet, outputs, places, reply.signatures)
   wallet.meter.count('wallet_refunded')
-  return yield * finish(begun, { ...begun.record, state: 'done' }, [...putIn(wallet, fresh), changeToken(refunding, { ...was, state: 'refunded' })])
+  return yield * finish(begun, { ...begun.record, state: 'done' }, [...yield * putIn(wallet, fresh), changeToken(refunding, { ...was, state: 'refunded' })])
 }

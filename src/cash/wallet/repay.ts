@@ -72,5 +72,5 @@ export function * repayOne (wallet: Wallet, begun: Repaying): Saga<Repaying, Wal
   if (reply.is !== 'repaid') throw badReply('merchant')
   const fresh = unblind(wallet, outputs, places, reply.signatures)
   wallet.meter.count('wallet_repaid')
-  return yield * finish(begun, { ...begun.record, state: 'done' }, putIn(wallet, fresh))
+  return yield * finish(begun, { ...begun.record, state: 'done' }, yield * putIn(wallet, fresh))
 }

@@ -10,8 +10,8 @@ import { ASKED, coinAt, COPIED, doneAt, FOUND, GENERATION, invoiceAt, numberIn, 
 import { doneOperations, isContract, openOperations } from './operations.ts'
 import { placesOf } from './outputs.ts'
 import type { Wallet } from './parts.ts'
-import { promise } from './purse.ts'
-import { HeldToken, InvoiceUse, Operation, OwnedCoin, type ContractOperation, type Promised } from './records.ts'
+import { isAdrift, promise } from './purse.ts'
+import { HeldToken, InvoiceUse, Operation, OwnedCoin, type ContractOperation, type Place, type Promised } from './records.ts'
 import { coinsOf, readCopied, rebuilt, type Contracted } from './restore-questions.ts'
 import { Copied, Found, Restoring } from './restore-state.ts'
 
@@ -23,7 +23,7 @@ export interface Restored {
   readonly inFlight: number
   /** Coins that decided contracts left over, to be reclaimed. */
   readonly leftOver: number
-  /** Coins that were signed over to something of which there is no copy. If nobody settles that, their bank may refund them. */
+  /** Coins that were signed over to something of which there is no copy, or of which too few keepers say how they stand: refunded in time. */
   readonly unknown: number
   /** Tokens that were bought; whether they were used, their payees know. */
   readonly tokens: number
@@ -39,13 +39,16 @@ export function * finishRestore (wallet: Wallet, state: Restoring): Saga<Restore
   // Coins of contracts; and outputs of open ones, which come when these are settled, and not before.
   const taken = new Set<string>()
   const awaited = new Set<string>()
+  const awaitAll = (places: readonly Place[]): void => { for (const { generation, counter } of places) awaited.add(`${generation}/${counter}`) }
+  // What this wallet has begun itself it completes itself.
+  for (const { record } of yield * openOperations()) if ('places' in record) awaitAll(record.places)
   for (const contracted of copies) {
     const { copy, outcome } = contracted
     const ours = coinsOf(wallet, copy).filter(({ id }) => found.has(toHex(id)))
     const unspent = ours.filter(({ id }) => found.get(toHex(id))?.state !== 'spent')
     for (const { id } of ours) taken.add(toHex(id))
     const isOpen = outcome?.outcome.state === 'open'
-    if (isOpen) for (const { generation, counter } of placesOf(copy.generation, copy.batch, copy.values)) awaited.add(`${generation}/${counter}`)
+    if (isOpen) awaitAll(placesOf(copy.generation, copy.batch, copy.values))
     const worth = unspent.reduce((sum, { id }) => sum + (found.get(toHex(id))?.coin.value ?? 0), 0)
     if (isOpen) sums.inFlight += worth
     else sums.leftOver += worth
@@ -54,15 +57,15 @@ export function * finishRestore (wallet: Wallet, state: Restoring): Saga<Restore
   }
   for (const [name, { coin, place, state }] of found) {
     if (state === 'spent' || taken.has(name) || awaited.has(`${place.generation}/${place.counter}`)) continue
-    if (state === 'recorded') {
-      sums.unknown += coin.value
-      continue
-    }
-    sums.available += coin.value
+    const isFree = state === 'free'
+    if (isFree) sums.available += coin.value
+    else sums.unknown += coin.value
     const id = fromHex(name)
     if ((yield * get(spentAt(id))) !== null) continue
+    const was = yield * get(coinAt(id))
     // There already: then it was put there by an earlier run.
-    yield * batch([{ op: 'insert', key: coinAt(id), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 }) }])
+    if (was !== null && !isAdrift(was)) continue
+    yield * batch([{ op: 'swap', key: coinAt(id), was, value: encode(OwnedCoin, { coin, place, state: isFree ? 'available' : 'left', operation: 0 }) }])
   }
   const asked = yield * scanAll(ASKED)
   const bad = asked.filter(({ value }) => value[0] === 2).length

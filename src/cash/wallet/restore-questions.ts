@@ -3,7 +3,7 @@ import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import type { Op } from '../../kit/ports.ts'
-import { batch, get, type Saga } from '../../kit/saga.ts'
+import { batch, get, now, type Saga } from '../../kit/saga.ts'
 import { lookMessage } from '../bank-requests.ts'
 import { coinId, coinMessage } from '../coin.ts'
 import { contractId } from '../contract.ts'
@@ -17,6 +17,7 @@ import { openCopy, type Copy } from './copies.ts'
 import { askedAt, coinAt, copiedAt, foundAt, spentAt } from './keys.ts'
 import { makeOutputs, outputAt, placeOf, placesOf, unblind, valuesOf, type Fresh } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
+import { isAdrift, isLapsed } from './purse.ts'
 import type { Place } from './records.ts'
 import { Copied, Found } from './restore-state.ts'
 
@@ -64,7 +65,8 @@ export function * askBatch (wallet: Wallet, generation: number, number: number, 
   for (const { coin, place } of found) {
     const id = coinId(wallet.suite, coin)
     // What this wallet has already, it knows better.
-    const known = (yield * get(coinAt(id))) ?? (yield * get(spentAt(id))) ?? (yield * get(foundAt(id)))
+    const held = yield * get(coinAt(id))
+    const known = (held === null || isAdrift(held) ? null : held) ?? (yield * get(spentAt(id))) ?? (yield * get(foundAt(id)))
     if (known === null) ops.push({ op: 'put', key: foundAt(id), value: encode(Found, { coin, place, state: 'found' }) })
   }
   yield * batch(ops)
@@ -100,7 +102,8 @@ export function * lookAt (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<vo
   }
   const { recorded } = reply
   if (recorded !== null) checkRecorded(suite, wallet.registry(), coin, recorded)
-  const isSettled = reply.spent || recorded !== null || reply.heard >= enoughKeepers(wallet.registry(), coin)
+  // When certificates for it count no more, no keeper has a say.
+  const isSettled = reply.spent || recorded !== null || reply.heard >= enoughKeepers(wallet.registry(), coin) || isLapsed(wallet, coin, yield * now())
   const state = reply.spent ? 'spent' : recorded !== null ? 'recorded' : isSettled ? 'free' : 'found'
   ops.push({ op: 'put', key: foundAt(id), value: encode(Found, { coin, place, state }) })
   // A copy that a later one of the same contract replaces: the one with more coins is kept.

@@ -46,6 +46,7 @@ type Task =
 /**
  * Begin a restore, or go on with one. When it results, the purse holds what is unspent; `recover` then completes what was in
  * flight.
+ * Coins of which too few keepers say how they stand are kept for the bank's refund, or the next restore.
  * @throws restore-incomplete (peer, retry): some questions were not answered; nothing is lost, the same call goes on
  */
 export function * restore (wallet: Wallet, options: RestoreOptions): Saga<Restored, WalletEffect> {
@@ -62,6 +63,8 @@ export function * restore (wallet: Wallet, options: RestoreOptions): Saga<Restor
     if (tasks.length === 0) break
     const answered = yield * asking.all(wallet, tasks)
     failures = answered > 0 ? 0 : failures + 1
+    // How they stand is not known, as with those that are recorded: a later restore looks at them again.
+    if (failures >= TRIES && tasks.every(task => task.is === 'coin' && asking.isSilent(task.id))) break
     if (failures >= TRIES) throw new MixmintError('restore-incomplete', 'peer', 'some questions of this restore find no answer now: run it again later, it goes on where it is', { retry: true })
   }
   // A wallet that never had a coin has none to vouch for it: then its account does, before its first withdrawal.
@@ -129,12 +132,18 @@ class Asking {
   readonly pause = (): Saga<void> => this.#pause(1)
   readonly #pace: Millis
   readonly #onProgress: (progress: Progress) => void
+  readonly #silent = new Set<string>()
   #done = 0
   #total = 0
 
   constructor ({ pace, onProgress = () => {} }: RestoreOptions) {
     this.#pace = pace
     this.#onProgress = onProgress
+  }
+
+  /** Has the bank answered of this coin, and too few of its keepers? */
+  isSilent (id: Uint8Array): boolean {
+    return this.#silent.has(toHex(id))
   }
 
   /** Lanes that each wait LANES times as long make one Poisson stream. */
@@ -158,6 +167,7 @@ class Asking {
         } catch (error) {
           if (!isMixmintError(error) || error.fault === 'us' || error.fault === 'operator') failures.push(error)
           else wallet.meter.count('wallet_restore_unanswered', { code: error.code })
+          if (task.is === 'coin') this.#silent[isMixmintError(error, 'keepers-silent') ? 'add' : 'delete'](toHex(task.id))
           this.#total -= 1
         }
         this.#tell()

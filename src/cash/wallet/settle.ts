@@ -131,8 +131,10 @@ function * substitute (wallet: Wallet, open: Contracted, states: readonly InputS
 function * replace (wallet: Wallet, open: Contracted, missing: readonly Promised[], others: readonly Kept[]): Saga<Contracted | null> {
   const { contract, coins } = open.record
   const id = contractId(wallet.suite, contract)
+  // The next copy, with all of them, is filed under the first of the others: what was sent before, the bank may have kept.
   const { begun, op } = rewrite(open, {
     ...open.record,
+    filed: coins.length,
     coins: [...coins.map(promised => missing.includes(promised) ? { ...promised, active: false } : promised), ...others.map(coin => promise(wallet, coin, id))]
   })
   const result = yield * batch([op, ...lock(others, 'promised', open.sequence)])
