@@ -68,7 +68,7 @@ test('at a gateway: wallets flow on, new ones come in from other addresses, ever
   // The forwarders of this test have two each, and 6 wallets.
   expect(most).toBeLessThan(512 + 768 + 50)
   expect(memory).toBeLessThan(300 << 20)
-  expect(Math.max(...times)).toBeLessThan(10_000)
+  expect(Math.max(...times)).toBeLessThan(30_000)
   expect(whole).toBeGreaterThan(0)
   await until(() => refused(meter) + meter.of('handshakes_unfinished') + upgraded >= connected)
   expect(gateway.links.counts()).toMatchObject({ attached: 6, away: 0, queued: 0 })
@@ -99,7 +99,7 @@ test('at a listener for nodes: nodes come in, from their own addresses and from 
     }
   }
   const { connected } = await raging.end()
-  expect(Math.max(...times)).toBeLessThan(10_000)
+  expect(Math.max(...times)).toBeLessThan(30_000)
   expect(meter.of('connections_refused', { reason: 'stranger' })).toBeGreaterThan(0)
   process.stderr.write(`storm at a node: ${connected} connections, slowest way in ${Math.round(Math.max(...times))} ms\n`)
 }, 120_000)
