@@ -5,13 +5,13 @@
 import { decode, encode, record, list, type Codec, type Of } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { EquivocationProof } from '@mixmint/mixnet/directory/statement'
-import { Contract, DoubleSpendProofFile, Input, MAX_INPUTS, Presentation, SignedInvoice } from '@mixmint/core/cash/formats'
+import { Contract, DoubleSpendProofFile, Input, MAX_INPUTS, Presentation, SealedPayment, SignedInvoice } from '@mixmint/core/cash/formats'
 
 /** Coins signed over to a payee, who takes them to their keepers. */
 const Offer = record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) })
 export type Offer = Of<typeof Offer>
 
-const KINDS = { invoice: SignedInvoice, token: Presentation, coins: Offer, proof: DoubleSpendProofFile, equivocation: EquivocationProof } as const
+const KINDS = { invoice: SignedInvoice, token: Presentation, sealed: SealedPayment, coins: Offer, proof: DoubleSpendProofFile, equivocation: EquivocationProof } as const
 export type Kind = keyof typeof KINDS
 export type Armored = { [K in Kind]: { readonly kind: K, readonly value: Of<(typeof KINDS)[K]> } }[Kind]
 
@@ -21,7 +21,7 @@ export function armor<K extends Kind> (kind: K, value: Of<(typeof KINDS)[K]>): s
 
 /** @throws bad-text (caller) when it is not such a text; bad-encoding (peer) when its content is not what it says */
 export function unarmor (text: string): Armored {
-  const match = /^mixmint-(invoice|token|coins|proof|equivocation)-1:([A-Za-z0-9_-]+)$/.exec(text.trim())
+  const match = /^mixmint-(invoice|token|sealed|coins|proof|equivocation)-1:([A-Za-z0-9_-]+)$/.exec(text.trim())
   if (match === null) throw new MixmintError('bad-text', 'caller', 'this is no mixmint invoice, payment or proof: such a text begins with mixmint-invoice-1: or the like')
   const kind = match[1] as Kind
   const bytes = Buffer.from(match[2], 'base64url')

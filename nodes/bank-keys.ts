@@ -2,10 +2,8 @@
  * The bank's keys on disk: its identity, its blind-signing keys (one file a keyset), its day keys (derived from the
  * identity's secret and the day, so that there is no file to lose between days).
  */
-import { generateKeyPair } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { fromHex, toHex, u32 } from '@mixmint/core/kit/bytes'
 import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -13,6 +11,7 @@ import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/
 import { SignedKeyset, type Keyset, type Ring, type SignedDayKey } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
 import { ringId } from '@mixmint/core/cash/ring'
+import { generateRsa } from './rsa-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
 
 const DAY = 86_400_000
@@ -61,9 +60,7 @@ export class BankKeys {
     const { unit, now, days } = terms
     if (this.#keysets.some(({ signed: { keyset } }) => keyset.unit === unit && keyset.issueFrom <= now && now < keyset.issueUntil)) return
     const generated = await Promise.all(Array.from({ length: terms.denominations }, async (_, i) => {
-      const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048, publicExponent: 65537 })
-      const n = new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).n ?? '', 'base64url'))
-      return { value: 2 ** i, n, pkcs8: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })) }
+      return { value: 2 ** i, ...await generateRsa() }
     }))
     // Not before the one before it has ended: authorities list no two that issue at one time.
     const ended = this.#keysets.filter(k => k.signed.keyset.unit === unit && k.signed.keyset.issueUntil <= now).map(k => k.signed.keyset.issueUntil)

@@ -52,6 +52,8 @@ export interface NodeConfig {
   readonly denominations: number
   readonly ringFile: string
   readonly keysetDays: number
+  /** A bank has keys for sealed tokens of today and of so many days ahead; 0: it makes no sealed tokens. */
+  readonly sealedDays: number
   readonly bank: Uint8Array
   readonly name: string
   readonly till: string
@@ -70,7 +72,7 @@ const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint' },
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', sealedDays: 'uint' },
   center: {},
   merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
 }
@@ -133,6 +135,7 @@ export function readNode (dir: string): NodeConfig {
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
     keysetDays: uint(file, own, 'keysetDays', 30),
+    sealedDays: uint(file, own, 'sealedDays', 7),
     bank,
     name: text(file, own, 'name', ''),
     till: text(file, own, 'till', ''),

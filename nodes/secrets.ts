@@ -1,5 +1,5 @@
 /** Secret files: made once, complete or not at all, readable by their owner only. */
-import { closeSync, existsSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
@@ -72,6 +72,25 @@ export function readSecret (file: string): string | null {
     throw new MixmintError('key-file-open', 'operator', `${file} can be read by others: run \`chmod 600 ${file}\`, and replace the key if they may have`)
   }
   return readFileSync(file, 'utf8')
+}
+
+/** Overwrite a file where it lies, and remove it; what that does not reach, see THREATS.md, *Keys*. One that is not there is no error. */
+export function removeSecret (file: string): void {
+  let fd: number
+  try {
+    fd = openSync(file, 'r+')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  try {
+    writeFileSync(fd, Buffer.alloc(fstatSync(fd).size))
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+  unlinkSync(file)
+  syncFolder(dirname(file))
 }
 
 /** 32 random bytes kept as hexadecimal. @throws key-file-broken, key-file-open (operator) */

@@ -1,40 +1,48 @@
 /** The daemon of a bank. */
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
-import { drive, type Saga } from '@mixmint/core/kit/saga'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing } from '@mixmint/core/cash/formats'
+import { dayOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
 import { BankKeys } from '../bank-keys.ts'
 import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
+import { BankSealedKeys } from '../sealed-keys.ts'
 import { Service } from '../service.ts'
 import { connectionKinds } from './connections.ts'
 
+/** Keys for the days ahead are looked after this often, ms, and made with such a pause before each. */
+const SEALED_EVERY = 60_000
+const SEALED_PAUSE = 2_000
+
 export async function startBank (daemon: Daemon): Promise<Role> {
-  const { config, suite, ports, counters } = daemon
+  const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
   const ring = readRing(config.ringFile)
   const keys = BankKeys.open(suite, network, config.dir)
   await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now: ports.clock.now() })
 
+  const sealed = new BankSealedKeys(suite, keys.identity, { network, unit: config.unit, dir: config.dir })
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, ports, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
-    return keys.blindSign(effect.keyset, effect.value, effect.blinded)
+    return sealed.blindSign(effect.keyset, effect.value, effect.blinded) ?? keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
   const engine = new BankEngine({
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
-    registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
+    registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day), sealedKeys: id => sealed.find(id)
   })
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now })
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: [ring], dayKeys: keys.dayKeys(now) })
+      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: [ring], dayKeys: keys.dayKeys(now), sealedDays: sealed.days(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -48,6 +56,29 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       return encode(BankReply, await run(engine.handle(request)))
     }
   })
+  let stopping = false
+  let working: Promise<void> | null = null
+  /** Keys of sealed tokens for the days ahead, today's at once, the others one by one so that requests hardly notice. */
+  const makeSealed = async (): Promise<void> => {
+    for (;;) {
+      const now = ports.clock.now()
+      sealed.retire(now)
+      const day = config.sealedDays === 0 ? null : sealed.missing(now, config.sealedDays)
+      if (day === null || stopping) return
+      const pause = day === dayOf(now) ? 0 : SEALED_PAUSE
+      await sealed.make(day, config.denominations, service.participant.registry().parameters, async () => {
+        await ports.wait(stopping ? 0 : pause)
+        if (stopping) throw new MixmintError('stopping', 'us', 'the bank stops')
+      })
+    }
+  }
+  const tend = (): void => {
+    working ??= makeSealed()
+      .catch((error: unknown) => { if (!stopping) log.error('no keys for sealed tokens were made', { code: asMixmintError(error).code }) })
+      .finally(() => { working = null })
+  }
+  tend()
+  const tending = setInterval(tend, SEALED_EVERY)
   return {
     operations: {
       credit: async input => ({
@@ -62,6 +93,11 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     },
     status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
-    stop: async () => { await service.stop() }
+    stop: async () => {
+      stopping = true
+      clearInterval(tending)
+      await working
+      await service.stop()
+    }
   }
 }

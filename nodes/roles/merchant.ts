@@ -48,7 +48,12 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       return encode(MerchantReply, await run(engine.handle(request)))
     }
   })
+  const fetchKeys = (): void => {
+    run(engine.fetchSealedKeys()).catch((error: unknown) => { log.warn('the keys of sealed tokens wait for the bank', { code: asMixmintError(error).code }) })
+  }
+  fetchKeys()
   const settling = setInterval(() => {
+    fetchKeys()
     run(engine.settlePending()).catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
   }, SETTLE_EVERY)
 
@@ -60,6 +65,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     if (payment.kind === 'token') {
       const { signed, repeat } = await run(engine.accept(payment.value))
       return { state: 'paid', how: 'token', repeat, milliseconds: took(), ...(await orderOf(signed.paid.invoice)) }
+    }
+    if (payment.kind === 'sealed') {
+      const { signed, repeat } = await run(engine.acceptSealed(payment.value))
+      return { state: 'paid', how: 'sealed', repeat, milliseconds: took(), ...(await orderOf(signed.paid.invoice)) }
     }
     if (payment.kind !== 'coins') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${payment.kind}, but a payment is wanted: what \`mixmint wallet present\` or \`mixmint wallet offer\` wrote`)
     const { reply, repeat } = await run(engine.acceptCoins(payment.value.contract, payment.value.inputs))

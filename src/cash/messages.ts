@@ -4,12 +4,15 @@
  */
 import { bytes, list, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
-  Vote, Withdrawal
+  Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
+  SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, Spend, Vote, Withdrawal
 } from './formats.ts'
 
 const hash = bytes(32)
 const signature = bytes(64)
+/** The most keys of sealed tokens in one answer: about 300 bytes a value. */
+export const MAX_SEALED_KEYS = 8
+
 const blindSignatures = list(bytes(256), MAX_OUTPUTS)
 
 /** A typed refusal: `code`, `fault` and `retry` as in kit/errors.ts, `message` for people. */
@@ -54,7 +57,12 @@ export const BankRequest = variants('op', {
   reclaim: record({ contract: Contract, input: Input, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   deposit: record({ presentations: list(Presentation, 1024, 1) }),
   /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
-  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature })
+  refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** The keys of sealed tokens that have these hashes. */
+  'sealed-keys': record({ hashes: list(hash, MAX_SEALED_KEYS, 1) }),
+  'sealed-deposit': record({ presentations: list(SealedPresentation, 1024, 1) }),
+  /** As refund: see refundMessage, over the serial. */
+  'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature })
 })
 export type BankRequest = Of<typeof BankRequest>
 
@@ -69,6 +77,8 @@ export const BankReply = variants('is', {
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   outcome: Settlement,
   deposited: record({ results: list(DepositResult, 1024) }),
+  /** Those that the bank has, in any order. */
+  'sealed-keys': record({ keys: list(SignedSealedKeys, MAX_SEALED_KEYS) }),
   refused
 })
 export type BankReply = Of<typeof BankReply>
@@ -79,6 +89,7 @@ export const MerchantRequest = variants('op', {
   order: record({ item: text(64) }),
   pay: record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) }),
   present: record({ presentation: Presentation }),
+  'sealed-present': record({ payment: SealedPayment }),
   status: record({ invoice: hash })
 })
 export type MerchantRequest = Of<typeof MerchantRequest>

@@ -5,7 +5,7 @@
 import { toHex } from '../kit/bytes.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { RsaPublicKey, Suite } from '../crypto/suite.ts'
-import type { BankListing, DayKey, Keyset, MoneyParameters, Ring, SignedKeyset } from './formats.ts'
+import type { BankListing, DayKey, Keyset, MoneyParameters, Ring, SealedDay, SignedKeyset } from './formats.ts'
 import { verifyDayKey, verifyKeyset } from './keyset.ts'
 import { RingMap } from './ring.ts'
 
@@ -23,8 +23,8 @@ export interface KnownKeyset extends CoinKeys {
   readonly ring: RingMap
 }
 
-/** The keys of a keyset whose id and signature were checked (keyset.ts). */
-export function coinKeys (id: Uint8Array, keyset: Keyset): CoinKeys {
+/** The keys of a keyset, or of a day's sealed tokens, whose id and signature were checked (keyset.ts, sealed-keys.ts). */
+export function coinKeys (id: Uint8Array, keyset: Pick<Keyset, 'denominations'>): CoinKeys {
   const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
   return {
     id,
@@ -41,6 +41,7 @@ export class Registry {
   readonly parameters: MoneyParameters
   readonly #keysets = new Map<string, KnownKeyset>()
   readonly #dayKeys = new Map<string, DayKey>()
+  readonly #sealedDays = new Map<string, SealedDay>()
   readonly #banks = new Set<string>()
 
   /**
@@ -66,6 +67,7 @@ export class Registry {
         verifyDayKey(suite, network, listing.bank, signed)
         this.#dayKeys.set(dayName(listing.bank, signed.dayKey.day), signed.dayKey)
       }
+      for (const sealed of listing.sealedDays) this.#sealedDays.set(`${dayName(listing.bank, sealed.day)}/${sealed.unit}`, sealed)
     }
   }
 
@@ -97,6 +99,21 @@ export class Registry {
       throw new MixmintError('unknown-day-key', 'peer', 'no token key of this bank for that day stands in the directory document')
     }
     return found
+  }
+
+  /** Which sealed tokens this bank issues on that day. @throws unknown-sealed-keys (peer) */
+  sealedDay (bank: Uint8Array, unit: string, day: number): SealedDay {
+    const found = this.#sealedDays.get(`${dayName(bank, day)}/${unit}`)
+    if (found === undefined) {
+      throw new MixmintError('unknown-sealed-keys', 'peer', 'no keys for sealed tokens of this bank for that day stand in the directory document')
+    }
+    return found
+  }
+
+  /** Those of all days that the document lists. */
+  sealedDays (bank: Uint8Array, unit: string): SealedDay[] {
+    const prefix = `${toHex(bank)}/`
+    return [...this.#sealedDays].filter(([name, sealed]) => name.startsWith(prefix) && sealed.unit === unit).map(([, sealed]) => sealed)
   }
 
   hasBank (bank: Uint8Array): boolean {

@@ -48,7 +48,8 @@ export class BankDesk {
   /** A new engine on what the store holds. */
   restart (): BankEngine {
     this.engine = new BankEngine({
-      suite, network: NETWORK, bank: this.economy.bank, unit: UNIT, registry: () => this.registry, dayKey: day => this.dayKey(day), meter: this.economy.meter
+      suite, network: NETWORK, bank: this.economy.bank, unit: UNIT, registry: () => this.registry, dayKey: day => this.dayKey(day), sealedKeys: this.economy.sealedKeys,
+      meter: this.economy.meter
     })
     return this.engine
   }

@@ -2,7 +2,7 @@
 import { equal } from '@mixmint/core/kit/bytes'
 import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
-import { BankListing, CenterListing, DoubleSpendProofFile, MerchantListing, MoneyParameters } from '@mixmint/core/cash/formats'
+import { BankListing, CenterListing, DoubleSpendProofFile, MerchantListing, MoneyParameters, SignedSealedKeys } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { signSpend } from '@mixmint/core/cash/spend'
 import { readListing, writeListing } from '@mixmint/mixnet/service/listing'
@@ -29,15 +29,20 @@ async function town (): Promise<{ town: Town, shop: Shop, bank: [BankRequest[], 
   const invoice = await shop.invoice(7)
   await ann.run(ann.engine.buyToken(shop.key.publicKey, 7))
   await ann.run(ann.engine.payWithToken(invoice))
+  await shop.run(shop.engine.fetchSealedKeys())
+  await ann.run(ann.engine.buySealed(shop.key.publicKey, 3))
+  await ann.run(ann.engine.payWithSealed(await shop.invoice(3)))
   const requests = ann.requests
-  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund'], ['catalogue', 'order', 'pay', 'present', 'status']]
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'sealed-keys'], ['catalogue', 'order', 'pay', 'present', 'sealed-present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
   const [input] = settled.inputs
+  const { payment: { presentations } } = requests.find(({ op }) => op === 'sealed-present') as MerchantRequest & { op: 'sealed-present' }
   const more: BankRequest[] = [
     { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
     { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] },
     { op: 'refund', token: presented.presentation.token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
+    { op: 'sealed-deposit', presentations }, { op: 'sealed-refund', token: presentations[0].token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
   const asked = [...requests.filter(({ op }) => toBank.includes(op)) as BankRequest[], ...more.filter(request => !('outputs' in request) || request.outputs.length > 0)]
@@ -90,6 +95,7 @@ export const money: readonly Target[] = [
   conversation('center-reply', CenterReply, fromCenters),
   // What a service has in the directory.
   conversation('bank-listing', BankListing, [economy.listing]),
+  conversation('sealed-keys', SignedSealedKeys, [economy.sealed(0).signed]),
   conversation('center-listing', CenterListing, [{ center: economy.centers[0].id }]),
   conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
   conversation('money-parameters', MoneyParameters, [MONEY]),

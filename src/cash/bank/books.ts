@@ -99,13 +99,14 @@ function post (journal: Journal, { kind, amount, issued, redeemed }: JournalEntr
     case 'credit': journal.credited += amount; journal.accounts += amount; break
     case 'withdraw': journal.accounts -= amount; break
     case 'pay': journal.accounts += amount; break
-    case 'token': journal.tokens += amount; break
+    case 'token':
+    case 'sealed': journal.tokens += amount; break
     case 'deposit': journal.tokens -= amount; journal.accounts += amount; break
     case 'refund': journal.tokens -= amount; break
     case 'exchange':
     case 'reclaim':
   }
-  const due = kind === 'withdraw' || kind === 'refund' ? amount : kind === 'pay' || kind === 'token' ? -amount : 0
+  const due = kind === 'withdraw' || kind === 'refund' ? amount : kind === 'pay' || kind === 'token' || kind === 'sealed' ? -amount : 0
   if (coins !== due) journal.uneven += 1
 }
 

@@ -13,6 +13,7 @@ import { deposit } from './deposit.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
 import { refund } from './refund.ts'
+import { sealedDeposit, sealedKeys, sealedRefund } from './sealed.ts'
 import { settle } from './settle.ts'
 
 /** One for each (bank, unit) and its store; it remembers nothing that the store does not hold. */
@@ -63,6 +64,9 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'sealed-keys': return sealedKeys(this.#bank, request)
+      case 'sealed-deposit': return sealedDeposit(this.#bank, request)
+      case 'sealed-refund': return sealedRefund(this.#bank, request)
     }
   }
 }

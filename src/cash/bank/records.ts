@@ -21,6 +21,7 @@ export const Reclaimed = record({ request: hash, signatures: list(bytes(256), MA
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })
+/** `token` is H(token); of a sealed token its serial, which is one already. */
 export const Deposited = record({ token: hash, time: uint() })
 
 /** `request` is H(refundMessage): the one refund that this answer belongs to. */
@@ -32,10 +33,10 @@ export type Part = Of<typeof Part>
 
 /**
  * One movement, in double entry. `amount` goes: credit: operator → account; withdraw: account → coins; pay: coins →
- * account; token: coins → token; deposit: token → account; refund: token → coins; exchange and reclaim: 0, coins → coins.
+ * account; token and sealed: coins → token; deposit: token → account; refund: token → coins; exchange and reclaim: 0, coins → coins.
  */
 export const JournalEntry = record({
-  kind: oneOf('credit', 'withdraw', 'pay', 'token', 'exchange', 'reclaim', 'deposit', 'refund'),
+  kind: oneOf('credit', 'withdraw', 'pay', 'token', 'sealed', 'exchange', 'reclaim', 'deposit', 'refund'),
   amount,
   issued: list(Part, MAX_OUTPUTS),
   redeemed: list(Part, MAX_INPUTS)

@@ -5,7 +5,7 @@ import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { settleMessage } from '../bank-requests.ts'
 import { coinId } from '../coin.ts'
-import { checkContract, checkContractDates, checkLastingDates, contractId, signOutcome, total, worth } from '../contract.ts'
+import { checkContract, checkContractDates, checkLastingDates, coinOutputs, contractId, signOutcome, total, worth } from '../contract.ts'
 import type { Contract, Input, SignedToken } from '../formats.ts'
 import type { BankReply, BankRequest, Settlement } from '../messages.ts'
 import type { Registry } from '../registry.ts'
@@ -16,6 +16,7 @@ import { tokenFor } from './issue-token.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
 import { IssuedToken, Spent } from './records.ts'
+import { checkSealedKeys, sealedAmount, sealedKeysOf } from './sealed.ts'
 
 type SettleRequest = BankRequest & { op: 'settle' }
 
@@ -23,7 +24,7 @@ type SettleRequest = BankRequest & { op: 'settle' }
  * Results in the settlement, the same to every retry, whichever coins it shows; or in `short`, with how each input
  * stands, when not all of them are certified, unspent and fit for this contract: then nothing was taken.
  * @throws contract-void, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
- *   and those of checkContract, checkContractDates, tokenFor (peer)
+ *   and those of checkContract, checkContractDates, tokenFor, checkSealedKeys (peer)
  */
 export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, BankEffect> {
   const { contract, inputs } = request
@@ -33,13 +34,16 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
 
   checkOurs(bank, contract)
   const registry = bank.registry()
-  const hashes = checkContract(bank.suite, registry, contract)
+  const hashes = checkContract(bank.suite, registry, contract, bank.sealedKeys)
+  /** What is checked as coins to be. */
+  const ordinary: Contract = { ...contract, outputs: coinOutputs(contract, bank.sealedKeys) }
   checkPayee(bank, id, request)
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
   }
   const asked = yield * bank.clock.now()
-  checkLastingDates(registry, contract, asked)
+  checkLastingDates(registry, ordinary, asked)
+  checkSealedKeys(bank, registry, sealedKeysOf(bank, contract), asked)
   const token = tokenFor(bank, registry, contract, id, asked)
   if (contract.kind === 'pay') yield * checkInvoice(contract, id)
 
@@ -49,7 +53,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     const meanwhile = yield * decisionOn(id)
     if (meanwhile !== null) return answer(meanwhile)
   }
-  checkPassingDates(bank, registry, contract, inputs.filter((_, i) => faults[i] === ''), asked)
+  checkPassingDates(bank, registry, ordinary, inputs.filter((_, i) => faults[i] === ''), asked)
   const states = yield * inputStates(bank, registry, inputs, faults)
   if (states.some(state => state.state !== 'certified')) return { is: 'short', inputs: states }
 
@@ -133,7 +137,10 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
     ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
     ...outputSteps(outputs, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)]),
-    journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) })
+    journalStep(time, id, {
+      kind: contract.kind, amount: contract.amount + sealedAmount(bank, contract), issued: parts(coinOutputs(contract, bank.sealedKeys)),
+      redeemed: parts(inputs.map(input => input.spend.coin))
+    })
   ]
 }
 

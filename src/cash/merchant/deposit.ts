@@ -10,20 +10,12 @@ import type { BankReply, DepositResult } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { stored } from '../stored.ts'
 import { CREDITED, creditedAt, DUE, dueAt, REJECTED, rejectedAt, SETTLED, UNSETTLED } from './keys.ts'
-import type { AskBank, Merchant } from './parts.ts'
+import type { AskBank, Deposited, Merchant } from './parts.ts'
 import { Credited, Rejected, Settled, Unsettled } from './records.ts'
+import { depositSealed, sealedTakings, takeUpRejectedSealed } from './sealed-deposit.ts'
 
 /** The most tokens in one request to the bank. */
 const BATCH = 1024
-
-/** `already`: credited by an earlier deposit whose answer was lost. */
-export interface Deposited {
-  credited: number
-  already: number
-  refused: number
-  /** In the unit's smallest coin, of those credited now or already. */
-  amount: number
-}
 
 /**
  * Deposit accepted tokens, those that end first first. What has no result stays due: call again.
@@ -32,7 +24,10 @@ export interface Deposited {
  * @throws the bank's refusal of a whole request, and those of asking it; what was recorded before stays
  */
 export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER, again = false }: { limit?: number, again?: boolean } = {}): Saga<Deposited, AskBank> {
-  if (again) yield * takeUpRejected()
+  if (again) {
+    yield * takeUpRejected()
+    yield * takeUpRejectedSealed()
+  }
   const sum: Deposited = { credited: 0, already: 0, refused: 0, amount: 0 }
   let after: Uint8Array | undefined
   for (let left = limit; left > 0;) {
@@ -42,6 +37,7 @@ export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER
     after = page[page.length - 1].key
     left -= page.length
   }
+  yield * depositSealed(merchant, sum, limit - sum.credited - sum.already - sum.refused)
   return sum
 }
 
@@ -110,7 +106,8 @@ export function * takings (): Saga<Takings> {
   const sumOf = (state: string): number =>
     total(decided.filter(({ settlement }) => settlement.outcome.outcome.state === state).map(({ amount }) => ({ value: amount })))
   const settled = sumOf('settled')
-  const refused = rejected + sumOf('void')
-  const pending = due + unsettled
+  const sealed = yield * sealedTakings()
+  const refused = rejected + sealed.rejected + sumOf('void')
+  const pending = due + sealed.due + unsettled
   return { accepted: deposited + settled + pending + refused, deposited, settled, pending, refused }
 }

@@ -2,15 +2,17 @@
 import { decode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { scanAll, type Saga } from '../../kit/saga.ts'
-import { Presentation, type Contract, type Input, type SignedInvoice } from '../formats.ts'
+import { Presentation, type Contract, type Input, type SealedPayment, type SignedInvoice } from '../formats.ts'
 import type { MerchantReply, MerchantRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
+import { SealedKeyring } from '../sealed-keys.ts'
 import { SteadyClock } from '../steady-clock.ts'
 import { pay, type Taken } from './coins.ts'
-import { deposit, takings, type Deposited, type Takings } from './deposit.ts'
+import { deposit, takings, type Takings } from './deposit.ts'
 import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
-import type { AskBank, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import type { AskBank, Deposited, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import { acceptSealed, fetchSealedKeys } from './sealed.ts'
 import { settlementOf, settlePending } from './settle.ts'
 import { acceptToken, type Accepted } from './tokens.ts'
 
@@ -19,7 +21,7 @@ export class MerchantEngine {
   readonly #merchant: Merchant
 
   constructor (options: MerchantOptions) {
-    this.#merchant = { ...options, clock: new SteadyClock(options.meter) }
+    this.#merchant = { ...options, clock: new SteadyClock(options.meter), sealedKeys: new SealedKeyring(options) }
   }
 
   /** Answer a request; never throws. Counts `merchant_request` by operation and outcome. */
@@ -41,6 +43,7 @@ export class MerchantEngine {
       case 'order': return { is: 'invoice', signed: yield * order(merchant, request.item) }
       case 'pay': return (yield * pay(merchant, request.contract, request.inputs)).reply
       case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
+      case 'sealed-present': return { is: 'paid', signed: (yield * acceptSealed(merchant, request.payment)).signed, settlement: null }
       case 'status': {
         const state = yield * standing(request.invoice)
         return state.is === 'open' ? { is: 'unpaid' } : { is: 'paid', signed: state.signed, settlement: yield * settlementOf(state.by) }
@@ -63,10 +66,19 @@ export class MerchantEngine {
    * @throws bad-encoding, and those of acceptToken (peer)
    */
   * accept (payment: Presentation | Uint8Array): Saga<Accepted> {
-    const presentation = payment instanceof Uint8Array ? decode(Presentation, payment) : payment
+    return yield * this.#counted(acceptToken(this.#merchant, payment instanceof Uint8Array ? decode(Presentation, payment) : payment))
+  }
+
+  /** The till: take sealed tokens, with no network. Tells a repeated payment apart. @throws those of acceptSealed (peer) */
+  * acceptSealed (payment: SealedPayment): Saga<Accepted> {
+    return yield * this.#counted(acceptSealed(this.#merchant, payment))
+  }
+
+  /** Counts `till_token` by outcome. */
+  * #counted (accept: Saga<Accepted>): Saga<Accepted> {
     let outcome = 'accepted'
     try {
-      const accepted = yield * acceptToken(this.#merchant, presentation)
+      const accepted = yield * accept
       if (accepted.repeat) outcome = 'repeat'
       return accepted
     } catch (error) {
@@ -75,6 +87,11 @@ export class MerchantEngine {
     } finally {
       this.#merchant.meter.count('till_token', { outcome })
     }
+  }
+
+  /** See sealed.ts: fetch the keys of sealed tokens, while there is a network. Call after a start, and now and then. */
+  * fetchSealedKeys (): Saga<number, AskBank> {
+    return yield * fetchSealedKeys(this.#merchant)
   }
 
   /** The till: take coins that were handed over. Tells a repeated payment apart. @throws those of pay (peer) */

@@ -15,6 +15,7 @@ import { finish, type Begun } from './operations.ts'
 import { unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { mark, putIn } from './purse.ts'
+import { coinsAmong, keepSealed } from './sealed-outputs.ts'
 import { HeldToken, type ContractOperation } from './records.ts'
 
 /**
@@ -30,10 +31,13 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
   const { state } = checkSettlement(wallet.suite, contract, settlement)
   if (state === 'open') return begun
   const owned = coins.map(({ input, place, active }) => ({ coin: input.spend.coin, place, active }))
+  const fresh = coinsAmong(record)
+  const sealed = state === 'void' ? [] : yield * keepSealed(wallet, sequence, record, settlement.signatures)
   const ops = state === 'void'
     ? owned.flatMap(coin => mark(wallet, coin, 'left', sequence))
     : [
-        ...putIn(wallet, unblind(wallet, contract.outputs, places, settlement.signatures)),
+        ...putIn(wallet, unblind(wallet, contract.outputs.slice(0, fresh), places.slice(0, fresh), settlement.signatures.slice(0, fresh))),
+        ...sealed,
         ...settlement.token === null ? [] : [keepToken(wallet, contract, settlement.token)],
         ...owned.flatMap(coin => mark(wallet, coin, coin.active ? 'spent' : 'left', sequence))
       ]

@@ -8,6 +8,7 @@ import type { Millis, Op } from '../../kit/ports.ts'
 import { batch, now, type Saga } from '../../kit/saga.ts'
 import { contractId, invoiceHash, total } from '../contract.ts'
 import { contractNonce, tokenOwnerKey } from '../derive.ts'
+import type { KnownSealedKeys } from '../sealed-keys.ts'
 import type { Contract, Input, SignedInvoice, TokenTerms } from '../formats.ts'
 import { invoiceAt } from './keys.ts'
 import { start, type Begun } from './operations.ts'
@@ -15,6 +16,7 @@ import { issuingKeyset, makeOutputs, reserve, valuesOf } from './outputs.ts'
 import type { Wallet } from './parts.ts'
 import { insufficient, isUsable, lock, ownCoins, promise, type Kept } from './purse.ts'
 import { InvoiceUse, type ContractOperation } from './records.ts'
+import { makeSealed } from './sealed-outputs.ts'
 import { select, split } from './selection.ts'
 
 const NONE = new Uint8Array(0)
@@ -32,6 +34,8 @@ export interface Plan {
   readonly invoice: { readonly signed: SignedInvoice, readonly was: Uint8Array | null } | null
   /** For token. */
   readonly terms: Omit<TokenTerms, 'ownerKey'> | null
+  /** For sealed: the day's keys, and the values wanted. */
+  readonly sealed?: { readonly known: KnownSealedKeys, readonly values: readonly number[], readonly payee: Uint8Array, readonly till: Uint8Array }
 }
 
 /** Coarse, so that the times in a contract do not tell one wallet's clock from another's. */
@@ -52,21 +56,27 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
   for (;;) {
     const started = yield * now()
     const known = issuingKeyset(wallet, started, plan.settleBy)
-    const chosen = yield * choose(wallet, total(plan.values.map(value => ({ value })), plan.amount), plan.settleBy)
+    const { sealed } = plan
+    const wanted = [...plan.values, ...sealed?.values ?? []]
+    const chosen = yield * choose(wallet, total(wanted.map(value => ({ value })), plan.amount), plan.settleBy)
     // In order of value, so that the place of an output does not tell change from what was wanted.
     const values = [...plan.values, ...split(chosen.change, valuesOf(known))].sort((a, b) => a - b)
-    const { sequence, places } = yield * reserve(wallet, known.id, values)
+    const { sequence, places } = yield * reserve(wallet, known.id, values, sealed === undefined ? null : { keyset: sealed.known.id, values: sealed.values })
     const nonce = contractNonce(wallet.suite, wallet.seed, wallet.generation, sequence)
     const contract: Contract = {
       network: wallet.network, bank: wallet.bank, kind: plan.kind, payee: plan.payee, amount: plan.amount, unit: wallet.unit,
       invoice: plan.invoice === null ? NONE : invoiceHash(wallet.suite, plan.invoice.signed.invoice), nonce, settleBy: plan.settleBy,
       token: plan.terms === null ? null : { ...plan.terms, ownerKey: tokenOwnerKey(wallet.suite, wallet.seed, nonce).publicKey },
-      outputs: makeOutputs(wallet, known, values, places)
+      outputs: [
+        ...makeOutputs(wallet, known, values, places),
+        ...sealed === undefined ? [] : makeSealed(wallet, sealed.known, sealed.values, places.slice(values.length), sealed)
+      ]
     }
     const id = contractId(wallet.suite, contract)
     const { begun, op } = start<ContractOperation>(sequence, {
       kind: 'contract', started, state: 'open', contract, places, coins: chosen.coins.map(coin => promise(wallet, coin, id)),
-      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null
+      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null,
+      sealed: sealed === undefined ? null : { keys: sealed.known.id, payee: sealed.payee, till: sealed.till }
     })
     const claim = plan.invoice === null ? [] : [claimInvoice(contract.invoice, plan.invoice.was, { operation: sequence, serial: NONE })]
     const result = yield * batch([...claim, op, ...lock(chosen.coins, 'promised', sequence)])

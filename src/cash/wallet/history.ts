@@ -6,11 +6,13 @@ import { contractId, total } from '../contract.ts'
 import { doneOperations, openOperations, type Begun } from './operations.ts'
 import type { Wallet } from './parts.ts'
 import { isUsable, ownCoins } from './purse.ts'
+import { sealedTokens } from './sealed.ts'
+import { sealedIn } from './sealed-outputs.ts'
 import { tokens } from './tokens.ts'
 
 export interface HistoryEntry {
   readonly sequence: number
-  readonly kind: 'withdraw' | 'exchange' | 'token' | 'pay' | 'reclaim' | 'refund'
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund'
   /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund). */
   readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent'
   /** In the unit's smallest coin: what was withdrawn, paid, exchanged, reclaimed or refunded. */
@@ -30,12 +32,13 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
     case 'reclaim':
       return { sequence, kind: 'reclaim', state: record.state, amount: total(record.outputs), started, order: '', contract: contractId(suite, record.contract) }
     case 'refund':
+    case 'sealed-refund':
       return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: null }
     case 'contract': {
       const { contract, state, paid, invoice } = record
       return {
         sequence, kind: contract.kind, state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
-        amount: contract.kind === 'exchange' ? total(contract.outputs) : contract.amount, started,
+        amount: contract.kind === 'exchange' ? total(contract.outputs) : total(sealedIn(record), contract.amount), started,
         order: invoice?.invoice.order ?? '', contract: contractId(suite, contract)
       }
     }
@@ -67,9 +70,11 @@ export function * balance (wallet: Wallet): Saga<Balance> {
   const coins = yield * ownCoins()
   const sumOf = (...states: string[]): number => total(coins.filter(({ state }) => states.includes(state)))
   const available = total(coins.filter(coin => isUsable(wallet, coin, time, time)))
-  const held = (yield * tokens()).filter(({ state }) => state === 'held' || state === 'refunding')
+  const isHeld = ({ state }: { state: string }): boolean => state === 'held' || state === 'refunding'
+  const sealed = (yield * sealedTokens()).filter(isHeld)
+  const held = (yield * tokens()).filter(isHeld)
   return {
     available, promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
-    tokens: total(held.map(({ token }) => ({ value: token.token.amount })))
+    tokens: total([...held.map(({ token }) => ({ value: token.token.amount })), ...sealed])
   }
 }

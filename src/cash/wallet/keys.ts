@@ -11,6 +11,9 @@
  * | `spent` ‖ coinId | OwnedCoin | one that is, and in which operation |
  * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
  * | `token` ‖ serial | HeldToken | a token that we bought |
+ * | `sealed-token` ‖ serial | HeldSealed | a sealed one |
+ * | `sealed-payment` ‖ H(invoice) | SealedPaying | sealed tokens that pay this invoice |
+ * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keys.ts |
  */
 import { concat, u32, u64, utf8 } from '../../kit/bytes.ts'
 
@@ -19,6 +22,8 @@ export const OPEN = utf8('open')
 export const DONE = utf8('done')
 export const COINS = utf8('coin')
 export const TOKENS = utf8('token')
+export const SEALED_TOKENS = utf8('sealed-token')
+export const SEALED_PAYMENTS = utf8('sealed-payment')
 
 const COUNTERS = utf8('counter')
 const SPENT = utf8('spent')
@@ -55,4 +60,12 @@ export function invoiceAt (invoice: Uint8Array): Uint8Array {
 
 export function tokenAt (serial: Uint8Array): Uint8Array {
   return concat(TOKENS, serial)
+}
+
+export function sealedTokenAt (serial: Uint8Array): Uint8Array {
+  return concat(SEALED_TOKENS, serial)
+}
+
+export function sealedPaymentAt (invoice: Uint8Array): Uint8Array {
+  return concat(SEALED_PAYMENTS, invoice)
 }

@@ -44,29 +44,36 @@ export interface Reserved {
   readonly places: Place[]
 }
 
-/** A fresh operation number and a fresh counter for each value; durable when this returns, whatever becomes of them. */
-export function * reserve (wallet: Wallet, keyset: Uint8Array, values: readonly number[]): Saga<Reserved> {
-  if (values.length > MAX_OUTPUTS) throw new MixmintError('too-many-coins', 'caller', `this would take ${values.length} fresh coins, more than ${MAX_OUTPUTS} at once: do it in smaller parts`)
+/**
+ * A fresh operation number and a fresh counter for each value; durable when this returns, whatever becomes of them.
+ * @param also values of another keyset, or of sealed tokens; their places come after the others
+ */
+export function * reserve (wallet: Wallet, keyset: Uint8Array, values: readonly number[], also: { keyset: Uint8Array, values: readonly number[] } | null = null): Saga<Reserved> {
+  const groups = [{ keyset, values }, ...also === null ? [] : [also]]
+  const count = groups.reduce((sum, { values }) => sum + values.length, 0)
+  if (count > MAX_OUTPUTS) throw new MixmintError('too-many-coins', 'caller', `this would take ${count} fresh coins, more than ${MAX_OUTPUTS} at once: do it in smaller parts`)
   const { generation } = wallet
   for (;;) {
     const was = yield * get(SEQUENCE)
     const sequence = next(was) + 1
     const ops: Op[] = [{ op: 'swap', key: SEQUENCE, was, value: u64(sequence) }]
-    const counters = new Map<number, number>()
-    for (const value of new Set(values)) {
-      const key = counterAt(generation, keyset, value)
-      const was = yield * get(key)
-      counters.set(value, next(was))
-      ops.push({ op: 'swap', key, was, value: u64(next(was) + values.filter(other => other === value).length) })
+    const places: Place[] = []
+    for (const { keyset, values } of groups) {
+      const counters = new Map<number, number>()
+      for (const value of new Set(values)) {
+        const key = counterAt(generation, keyset, value)
+        const was = yield * get(key)
+        counters.set(value, next(was))
+        ops.push({ op: 'swap', key, was, value: u64(next(was) + values.filter(other => other === value).length) })
+      }
+      for (const value of values) {
+        const counter = counters.get(value) ?? 0
+        counters.set(value, counter + 1)
+        places.push({ generation, counter })
+      }
     }
     const result = yield * batch(ops)
-    if (!result.done) continue
-    const places = values.map(value => {
-      const counter = counters.get(value) ?? 0
-      counters.set(value, counter + 1)
-      return { generation, counter }
-    })
-    return { sequence, places }
+    if (result.done) return { sequence, places }
   }
 }
 

@@ -6,6 +6,7 @@ import type { Suite } from '../../crypto/suite.ts'
 import type { BankReply, BankRequest, MerchantReply, MerchantRequest } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import type { Registry } from '../registry.ts'
+import type { SealedKeyring } from '../sealed-keys.ts'
 
 export interface WalletOptions {
   readonly suite: Suite
@@ -23,6 +24,7 @@ export interface WalletOptions {
 }
 
 export interface Wallet extends WalletOptions {
+  readonly sealedKeys: SealedKeyring
   readonly generation: number
 }
 

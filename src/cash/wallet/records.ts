@@ -1,6 +1,6 @@
 /** The values of the wallet's store (keys.ts says where each stands). */
 import { bool, bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, type Of } from '../../kit/codec.ts'
-import { Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
+import { Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, MAX_SEALED, Output, Presentation, SealedToken, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
 
 const hash = bytes(32)
 const millis = uint()
@@ -36,6 +36,22 @@ export const HeldToken = record({
 })
 export type HeldToken = Of<typeof HeldToken>
 
+/** As HeldToken. `place`: where owner key, nonce and blinding derive from. `operation` bought it. `invoice`: H of what it pays, or empty. */
+export const HeldSealed = record({
+  token: SealedToken, place: Place, operation: sequence, state: oneOf('held', 'presented', 'sent', 'spent', 'refunding', 'refunded'), invoice: maybeBytes(32)
+})
+export type HeldSealed = Of<typeof HeldSealed>
+
+/** An order that sealed tokens pay: presented at a till, or sent. */
+export const SealedPaying = record({
+  invoice: SignedInvoice, serials: list(hash, MAX_SEALED, 1), how: oneOf('presented', 'sent'), paid: nullable(SignedPaid)
+})
+export type SealedPaying = Of<typeof SealedPaying>
+
+/** What a contract of kind sealed does not tell the bank: the hash of the keys, payee and till of all its sealed tokens. */
+export const SealedFor = record({ keys: hash, payee: hash, till: maybeBytes(32) })
+export type SealedFor = Of<typeof SealedFor>
+
 /** What was begun, with all that it takes to say the very same again after a crash. */
 export const Operation = variants('kind', {
   withdraw: record({
@@ -43,7 +59,7 @@ export const Operation = variants('kind', {
   }),
   contract: record({
     started: millis, state: oneOf('open', 'settled', 'void'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
-    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome)
+    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), sealed: nullable(SealedFor)
   }),
   /** One coin that the contract of operation `from` left over. */
   reclaim: record({
@@ -53,6 +69,9 @@ export const Operation = variants('kind', {
   /** A token that nobody turned in, as it `was`. */
   refund: record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldToken, outputs: list(Output, MAX_OUTPUTS, 1), places
+  }),
+  'sealed-refund': record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldSealed, outputs: list(Output, MAX_OUTPUTS, 1), places
   })
 })
 export type Operation = Of<typeof Operation>
@@ -60,7 +79,8 @@ export type WithdrawOperation = Operation & { kind: 'withdraw' }
 export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
 export type RefundOperation = Operation & { kind: 'refund' }
+export type SealedRefundOperation = Operation & { kind: 'sealed-refund' }
 
-/** Paid by the contract of an operation (`serial` empty), or by a token (`operation` 0). */
+/** Paid by the contract of an operation (`serial` empty), or by a token, of sealed ones the first (`operation` 0). */
 export const InvoiceUse = record({ operation: sequence, serial: maybeBytes(32) })
 export type InvoiceUse = Of<typeof InvoiceUse>
