@@ -1,22 +1,29 @@
 /**
- * The bank's keys on disk: its identity, its blind-signing keys (one file a keyset), its day keys (derived from the
- * identity's secret and the day, so that there is no file to lose between days).
+ * The bank's keys on disk: its identity, its blind-signing keys (one file a keyset), the rings that its keysets name (a
+ * file each), its day keys (derived from the identity's secret and the day, so that there is no file to lose between days).
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromHex, toHex, u32 } from '@mixmint/core/kit/bytes'
 import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
 import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/suite'
 import { SignedKeyset, type Keyset, type Ring, type SignedDayKey } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
-import { ringId } from '@mixmint/core/cash/ring'
+import { ringId, RingMap } from '@mixmint/core/cash/ring'
+import { nextKeyset, type Periods } from '@mixmint/core/cash/schedule'
+import { readRing, ringText } from './ring-file.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
 
 const DAY = 86_400_000
 /** Day keys stand in the directory this many days ahead. */
 const DAYS_AHEAD = 7
+/** And so many days back: until a token of that day has been used, or refunded. */
+const DAYS_BACK = 9
+/** A keyset is listed so much longer than it must be: an authority whose clock is behind ours misses it otherwise. */
+const LISTED_ON: Millis = DAY
 
 interface HeldKeyset {
   readonly id: Uint8Array
@@ -25,57 +32,99 @@ interface HeldKeyset {
   readonly keys: ReadonlyMap<number, RsaPrivateKey>
 }
 
+/** What keysets the bank makes. */
+export interface KeysetTerms {
+  readonly unit: string
+  /** How many values: 1, 2, 4 … */
+  readonly denominations: number
+  readonly periods: Periods
+  /** Who judges the coins of a keyset that is made now. */
+  readonly ring: () => Ring
+}
+
 export class BankKeys {
   readonly identity: Ed25519KeyPair
   readonly #suite: Suite
   readonly #network: string
   readonly #dir: string
-  #keysets: HeldKeyset[]
+  readonly #keysets: HeldKeyset[]
+  /** By id in hexadecimal. */
+  readonly #rings: Map<string, Ring>
+  /** One at a time: two keysets for one time would be a proof against us. */
+  #making: Promise<void> = Promise.resolve()
 
-  private constructor (suite: Suite, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[]) {
+  private constructor (suite: Suite, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>) {
     this.#suite = suite
     this.#network = network
     this.#dir = dir
     this.identity = identity
     this.#keysets = keysets
-  }
-
-  /** @throws key-file-open, key-file-broken (operator) */
-  static open (suite: Suite, network: string, dir: string): BankKeys {
-    const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key')))
-    const files = readdirSync(dir).filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).sort()
-    return new BankKeys(suite, network, dir, identity, files.map(name => readKeyset(suite, network, identity.publicKey, join(dir, name))))
-  }
-
-  /** Every keyset that has not reached refundUntil. */
-  keysets (now: number): SignedKeyset[] {
-    return this.#keysets.filter(k => now < k.signed.keyset.refundUntil).map(k => k.signed)
+    this.#rings = rings
   }
 
   /**
-   * Make sure that a keyset issues now: if none does, generate keys of 2048 bits for the values 1, 2, 4 … and write them
-   * to disk before anybody hears of them.
+   * @param ring the one for keysets to come; those made before have theirs in files of their own
+   * @throws slow-suite, key-file-open, key-file-broken, bad-ring-file, ring-missing (operator)
    */
-  async ensureIssuing (terms: { unit: string, denominations: number, days: number, ring: Ring, now: number }): Promise<void> {
-    const { unit, now, days } = terms
-    if (this.#keysets.some(({ signed: { keyset } }) => keyset.unit === unit && keyset.issueFrom <= now && now < keyset.issueUntil)) return
-    const generated = await Promise.all(Array.from({ length: terms.denominations }, async (_, i) => {
+  static open (suite: Suite, network: string, dir: string, ring: Ring): BankKeys {
+    // Big integers of JavaScript take more or less time by what the key and the message are, and strangers choose messages.
+    if (suite.name !== 'native') throw new MixmintError('slow-suite', 'operator', 'without its native cryptography a bank would give its keys away by how long it signs: install sodium-native for this machine')
+    const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key')))
+    const files = readdirSync(dir).sort()
+    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, network, identity.publicKey, join(dir, name)))
+    const kept = files.filter(name => /^ring-[0-9a-f]+\.json$/.test(name)).map(name => readRing(join(dir, name)))
+    const rings = new Map([...kept, ring].map(each => [toHex(ringId(suite, each)), each]))
+    const orphan = keysets.find(({ signed: { keyset } }) => !rings.has(toHex(keyset.ringId)))
+    if (orphan !== undefined) {
+      const name = toHex(orphan.signed.keyset.ringId)
+      throw new MixmintError('ring-missing', 'operator', `the keyset ${toHex(orphan.id).slice(0, 16)} is judged by the ring ${name}, and no file in ${dir} holds that: put it back as ring-${name.slice(0, 16)}.json`)
+    }
+    return new BankKeys(suite, network, dir, identity, keysets, rings)
+  }
+
+  /** Every keyset that has not reached refundUntil, in the order in which they issue. */
+  keysets (now: Millis): SignedKeyset[] {
+    return this.#keysets.filter(k => now < k.signed.keyset.refundUntil + LISTED_ON).map(k => k.signed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
+  }
+
+  /** The rings that these name. */
+  rings (now: Millis): Ring[] {
+    const named = new Set(this.keysets(now).map(({ keyset }) => toHex(keyset.ringId)))
+    return [...this.#rings].filter(([id]) => named.has(id)).map(([, ring]) => ring)
+  }
+
+  /**
+   * Make what keysets are due (cash/schedule.ts), with keys of 2048 bits, and write each to disk before anybody hears of it.
+   * @throws bad-ring (peer), or whatever `ring` throws: there is no ring for them
+   */
+  async prepare (terms: KeysetTerms, now: Millis): Promise<void> {
+    const made = this.#making.then(async () => {
+      for (let left = MOST_AT_ONCE; left > 0 && await this.#makeNext(terms, now); left--);
+    })
+    this.#making = made.catch(() => {})
+    await made
+  }
+
+  /** @returns whether there was one to make */
+  async #makeNext ({ unit, denominations, periods, ring }: KeysetTerms, now: Millis): Promise<boolean> {
+    const dates = nextKeyset(this.#keysets.map(({ signed: { keyset } }) => keyset).filter(keyset => keyset.unit === unit), periods, now)
+    if (dates === null) return false
+    const { ring: chosen, id: judgedBy } = new RingMap(this.#suite, ring())
+    const generated = await Promise.all(Array.from({ length: denominations }, async (_, i) => {
       return { value: 2 ** i, ...await generateRsa() }
     }))
-    // Not before the one before it has ended: authorities list no two that issue at one time.
-    const ended = this.#keysets.filter(k => k.signed.keyset.unit === unit && k.signed.keyset.issueUntil <= now).map(k => k.signed.keyset.issueUntil)
     const keyset: Keyset = {
-      network: this.#network, bank: this.identity.publicKey, unit,
-      denominations: generated.map(({ value, n }) => ({ value, key: n })),
-      issueFrom: Math.max(now - 60_000, ...ended), issueUntil: now + days * DAY, spendUntil: now + 2 * days * DAY, redeemUntil: now + 3 * days * DAY,
-      refundUntil: now + 4 * days * DAY, ringId: ringId(this.#suite, terms.ring)
+      network: this.#network, bank: this.identity.publicKey, unit, denominations: generated.map(({ value, n }) => ({ value, key: n })), ...dates, ringId: judgedBy
     }
     const signed = signKeyset(this.#suite, this.identity, keyset)
     const id = keysetId(this.#suite, keyset)
+    createSecret(join(this.#dir, `ring-${toHex(judgedBy).slice(0, 16)}.json`), ringText(chosen))
     createSecret(join(this.#dir, `keyset-${toHex(id).slice(0, 16)}.json`), `${JSON.stringify({
       signed: toHex(encode(SignedKeyset, signed)), keys: generated.map(({ pkcs8 }) => toHex(pkcs8))
     })}\n`)
+    this.#rings.set(toHex(judgedBy), chosen)
     this.#keysets.push(held(this.#suite, id, signed, generated.map(({ pkcs8 }) => pkcs8)))
+    return true
   }
 
   /** The blind signature of one output. @throws unknown-keyset, unknown-denomination, bad-output (peer), signing-fault (us) */
@@ -94,16 +143,19 @@ export class BankKeys {
     return this.#suite.ed25519KeyPair(this.#suite.hkdfSha256(this.identity.secret, new Uint8Array(0), tagged('derive-day-key', u32(day)), 32))
   }
 
-  /** Yesterday's to next week's. */
-  dayKeys (now: number): SignedDayKey[] {
-    return Array.from({ length: DAYS_AHEAD + 2 }, (_, i) => {
-      const day = dayOf(now) - 1 + i
+  /** From those whose tokens can still be used or refunded to next week's. */
+  dayKeys (now: Millis): SignedDayKey[] {
+    return Array.from({ length: DAYS_BACK + DAYS_AHEAD + 1 }, (_, i) => {
+      const day = dayOf(now) - DAYS_BACK + i
       return signDayKey(this.#suite, this.identity, {
         network: this.#network, bank: this.identity.publicKey, day, key: this.dayKey(day).publicKey, validFrom: day * DAY, validUntil: (day + 1) * DAY
       })
     })
   }
 }
+
+/** Keysets made in one go, where they last for less than they are made ahead. */
+const MOST_AT_ONCE = 8
 
 function held (suite: Suite, id: Uint8Array, signed: SignedKeyset, pkcs8: readonly Uint8Array[]): HeldKeyset {
   return { id, signed, keys: new Map(signed.keyset.denominations.map(({ value }, i) => [value, suite.rsaImportPrivate(pkcs8[i])])) }

@@ -18,7 +18,7 @@ try {
     input: { mixmint: here('./main.ts') },
     platform: 'node',
     // What brings binaries or starts files of its own stays where npm put it.
-    external: ['lmdb', 'pino', 'sodium-native'],
+    external: ['lmdb', 'pg', 'pino', 'sodium-native'],
     resolve: { conditionNames: ['node', 'import', 'default'] },
     output: { dir: here('./dist'), format: 'esm', chunkFileNames: '[name]-[hash].js' },
     logLevel: 'warn'

@@ -7,6 +7,8 @@ import { dirname, join, resolve } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Periods } from '@mixmint/core/cash/schedule'
 import { ALL_WALLETS } from '@mixmint/mixnet/abuse/rate-limit'
 import { isInOffice, type Term } from '@mixmint/mixnet/directory/document'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
@@ -51,9 +53,12 @@ export interface NodeConfig {
   readonly unit: string
   readonly denominations: number
   readonly ringFile: string
-  readonly keysetDays: number
   /** A bank has keys for sealed tokens of today and of so many days ahead; 0: it makes no sealed tokens. */
   readonly sealedDays: number
+  /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
+  readonly postgresFile: string
+  /** How long the bank's keysets issue, can then be spent, then redeemed, then refunded; how long before they are listed. */
+  readonly keysets: Periods
   readonly bank: Uint8Array
   readonly name: string
   readonly till: string
@@ -61,6 +66,8 @@ export interface NodeConfig {
   readonly unlisted: boolean
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
 }
+
+const MOST_DAYS = 3650
 
 /** Below what service managers wait before they kill (systemd: 90 s). */
 const DRAIN_LIMIT = 60_000
@@ -72,9 +79,9 @@ const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', sealedDays: 'uint' },
-  center: {},
-  merchant: { name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', postgres: 'text' },
+  center: { postgres: 'text' },
+  merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
 }
 
 function bad (file: string, why: string): MixmintError {
@@ -134,8 +141,9 @@ export function readNode (dir: string): NodeConfig {
     unit: text(file, own, 'unit', 'cent'),
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
-    keysetDays: uint(file, own, 'keysetDays', 30),
     sealedDays: uint(file, own, 'sealedDays', 7),
+    postgresFile: own.postgres === undefined ? '' : resolve(dir, text(file, own, 'postgres')),
+    keysets: periods(file, own),
     bank,
     name: text(file, own, 'name', ''),
     till: text(file, own, 'till', ''),
@@ -206,6 +214,18 @@ function parameters (file: string, own: Record<string, unknown>): Parameters {
     if (isMixmintError(error, 'bad-parameters')) throw bad(file, `authority.parameters: ${error.message}`)
     throw error
   }
+}
+
+/** @param own the table of a bank */
+function periods (file: string, own: Record<string, unknown>): Periods {
+  const days = (name: string, otherwise: number): Millis => {
+    const value = uint(file, own, name, otherwise)
+    if (value < 1 || value > MOST_DAYS) throw bad(file, `bank.${name}: 1 to ${MOST_DAYS} days are wanted`)
+    return value * 86_400_000
+  }
+  const issue = days('keysetDays', 30)
+  const each = issue / 86_400_000
+  return { issue, spend: days('spendDays', each), redeem: days('redeemDays', each), refund: days('refundDays', each), ahead: days('aheadDays', Math.ceil(each / 4)) }
 }
 
 function tables (file: string, value: unknown, shape: Shape, name: string): Array<Record<string, unknown>> {

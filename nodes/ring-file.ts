@@ -13,9 +13,13 @@ interface RingJson {
   readonly quorum: number
 }
 
-export function writeRing (file: string, ring: Ring): void {
+export function ringText (ring: Ring): string {
   const json: RingJson = { ...ring, centers: ring.centers.map(c => ({ id: toHex(c.id), voteKey: toHex(c.voteKey), weight: c.weight })) }
-  writeFileSync(file, `${JSON.stringify(json, null, 2)}\n`)
+  return `${JSON.stringify(json, null, 2)}\n`
+}
+
+export function writeRing (file: string, ring: Ring): void {
+  writeFileSync(file, ringText(ring))
 }
 
 /** @throws bad-ring-file (operator) */

@@ -44,9 +44,9 @@ export class BankSealedKeys {
     return this.#held.get(toHex(id))
   }
 
-  /** As the directory lists them: those whose tokens are, or will be, valid. */
+  /** As the directory lists them: those whose tokens are, or will be, valid; a day longer, for an authority's clock may be behind. */
   days (now: Millis): SealedDay[] {
-    return [...this.#held.values()].filter(({ keys }) => keys.unit === this.#unit && now < keys.notAfter).map(sealedDayOf)
+    return [...this.#held.values()].filter(({ keys }) => keys.unit === this.#unit && now < keys.notAfter + DAY).map(sealedDayOf)
   }
 
   has (day: number): boolean {

@@ -11,7 +11,7 @@ import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Rng } from '@mixmint/core/kit/ports'
 import { shuffle } from '@mixmint/core/kit/samplers'
-import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
+import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { MerchantListing } from '@mixmint/core/cash/formats'
@@ -38,6 +38,9 @@ const GUARD = utf8('session/guard')
 const BANK = utf8('session/bank')
 const DIRECTORY_PATIENCE = 20_000
 const REQUEST_PATIENCE = 30_000
+/** A session is short; the others follow in the next ones. */
+const REFRESHED_AT_ONCE = 2
+const REFRESH_PAUSE = 3_000
 const DIAL_PATIENCE = 4_000
 /** Packets of ours that are still queued for the gateway when the session ends. */
 const DRAIN = 500
@@ -131,6 +134,15 @@ export class WalletSession {
 
   async run<T> (saga: Saga<T, WalletEffect>): Promise<T> {
     return await this.runWith(saga, async effect => await this.#perform(effect))
+  }
+
+  /** A few of the coins that end, if their time has come (cash/wallet/refresh.ts); what fails is left for another session. */
+  async refreshSome (): Promise<void> {
+    try {
+      await this.run(this.engine.refresh({ most: REFRESHED_AT_ONCE, pause: REFRESH_PAUSE }))
+    } catch (error) {
+      this.#counters.count('wallet_refresh_failed', { code: asMixmintError(error).code })
+    }
   }
 
   /** With another carrier for what the wallet asks. */

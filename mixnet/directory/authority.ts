@@ -55,6 +55,8 @@ export interface AuthorityStatus {
   readonly colleagues: readonly Colleague[]
 }
 
+/** Nobody plans the end of a silence for later, ms. */
+const FARTHEST = 31 * 86_400_000
 /** While something is waited for, look again after this many ms; and so soon after there was news. */
 const RETRY = 1000
 const SOON = 50
@@ -96,9 +98,13 @@ export class Authority {
     this.evidence = new Evidence(suite, trust, meter)
   }
 
-  /** Load what the store holds. Once, before anything else. */
+  /** Load what the store holds. Once, before anything else. @throws signs-from (operator): an epoch so late is a slip */
   * open (): Saga<void, AuthorityEffect> {
     this.#started = this.#stirred = yield * clock()
+    // What is raised stays raised.
+    if (epochStart(this.#parameters, this.#config.signsFrom ?? 0) > this.#started + FARTHEST) {
+      throw new MixmintError('signs-from', 'operator', `signsFrom names an epoch that begins in more than a month; now is epoch ${epochAt(this.#parameters, this.#started)}`)
+    }
     yield * this.#register.open()
     yield * this.#archive.open()
     yield * this.#archive.raise((this.#config.signsFrom ?? 0) - 1)
@@ -168,7 +174,7 @@ export class Authority {
     }
     this.#close(now)
     yield * this.#forget(now)
-    return Math.min(next, ...[...this.#closing.values()].map(({ since }) => since + lead(this.#parameters)))
+    return Math.min(next, ...[...this.#closing.values()].map(({ since }) => since + lead(this.#parameters)).filter(at => at > now))
   }
 
   /**
@@ -364,7 +370,7 @@ export class Authority {
     const over = (yield * storedBallots()).filter(isOver)
     for (const each of over.filter(one => this.#archive.valid(one) === null)) yield * this.#archive.raise(each)
     yield * forgetBallots(over)
-    for (const each of [...this.#ballots.keys()].filter(isOver)) {
+    for (const each of [...this.#ballots.keys(), ...this.#closing.keys()].filter(isOver)) {
       this.#ballots.delete(each)
       this.#closing.delete(each)
     }

@@ -37,7 +37,7 @@ export async function serveDirectory (
 
 /**
  * @param epoch null for the document in force
- * @throws what the node refused with, directory-reply and bad-encoding (peer), and what `ask` throws
+ * @throws document-unavailable, directory-refused, directory-reply, bad-encoding (peer), and what `ask` throws
  */
 export async function fetchDocument (ask: Ask, epoch: number | null, clock: Clock, signal: AbortSignal): Promise<{ signed: SignedDocument, source: SourceTime }> {
   const asked = clock.now()
@@ -57,7 +57,7 @@ export async function fetchSchedule (ask: Ask, clock: Clock, signal: AbortSignal
   return { epochLength, epochGrace }
 }
 
-/** Throws as fetchDocument. */
+/** @throws what the node refused with, directory-reply and bad-encoding (peer), and what `ask` throws */
 export async function publishDescriptor (ask: Ask, signed: SignedDescriptor, signal: AbortSignal): Promise<void> {
   await call(ask, { op: 'publish', signed }, 'published', signal)
 }
@@ -95,7 +95,11 @@ export async function answerAsMirror (client: DirectoryClient, clock: Clock, req
 
 async function call<K extends DirectoryReply['is']> (ask: Ask, request: DirectoryRequest, wanted: K, signal: AbortSignal): Promise<ReplyOf<K>> {
   const reply = await askDirectory(ask, request, signal)
-  if (reply.is === 'refused') throw new MixmintError(reply.code, reply.fault, reply.message, { retry: reply.retry })
+  if (reply.is === 'refused') {
+    // Who publishes is told why. A fetch has failed for one of few reasons, which are counted: not for any word that a peer chooses.
+    const code = request.op === 'publish' || reply.code === 'document-unavailable' ? reply.code : 'directory-refused'
+    throw new MixmintError(code, reply.fault, reply.message, { retry: reply.retry })
+  }
   if (reply.is !== wanted) throw new MixmintError('directory-reply', 'peer', 'the node answered something else than it was asked')
   return reply as ReplyOf<K>
 }

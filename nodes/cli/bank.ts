@@ -28,6 +28,8 @@ export function addBank (program: Command): void {
     .action(async (account: string) => { await ask('balance', { account }, r => `${String(r.balance)} ${String(r.unit)}`) })
   bank.command('books').description('issued, redeemed and outstanding, and whether they balance')
     .action(async () => { await ask('books', {}, booksTable) })
+  bank.command('keysets').description('the keysets, their dates and rings, and when the next one is made')
+    .action(async () => { await ask('keysets', {}, keysetsTable) })
 }
 
 /** As callControl. A credit that got no answer may have been made: only under the same reference is asking again safe. */
@@ -46,4 +48,10 @@ function booksTable (books: JsonObject): string {
   const rows = Object.entries(books).filter((entry): entry is [string, number] => typeof entry[1] === 'number')
   const words = (name: string): string => name.replace(/([A-Z])/g, ' $1').toLowerCase()
   return [table(rows.map(([name, value]) => [words(name), value])), `balanced: ${books.balanced as Json === true ? 'yes' : 'NO'}`].join('\n')
+}
+
+function keysetsTable ({ keysets, next }: JsonObject): string {
+  const day = (date: Json): string => String(date).slice(0, 16)
+  const rows = (keysets as readonly JsonObject[]).map(k => [String(k.id).slice(0, 16), String(k.unit), String(k.state), day(k.issueFrom), day(k.issueUntil), day(k.spendUntil), day(k.redeemUntil), day(k.refundUntil), String(k.ring).slice(0, 16)])
+  return [table([['KEYSET', 'UNIT', 'STATE', 'ISSUES FROM', 'UNTIL', 'SPENT UNTIL', 'REDEEMED UNTIL', 'REFUNDED UNTIL', 'RING'], ...rows]), `the next one is made at ${day(next)}`].join('\n')
 }

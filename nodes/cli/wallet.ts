@@ -23,18 +23,21 @@ export function addWallet (program: Command): void {
   const local = async (action: () => Promise<Result>): Promise<void> => { await report(options().json === true, action) }
   /** An action within a session; the result says how long it took. */
   const session = async (action: (session: WalletSession) => Promise<Result>): Promise<void> => {
-    await local(async () => {
-      const { WalletSession } = await import('../wallet-session.ts')
-      const open = await WalletSession.open(options().net, folder())
-      const started = performance.now()
-      try {
+    let open: WalletSession | null = null
+    try {
+      await local(async () => {
+        const { WalletSession } = await import('../wallet-session.ts')
+        open = await WalletSession.open(options().net, folder())
+        const started = performance.now()
         const { human, json } = await action(open)
         const milliseconds = Math.round(performance.now() - started)
         return { human, json: { ...(json as Record<string, Json>), milliseconds, session: open.peer, gateway: open.guard } }
-      } finally {
-        await open.close()
-      }
-    })
+      })
+      // After the result is printed: nobody waits for it, and what does not come to its end is gone on with another time.
+      await (open as WalletSession | null)?.refreshSome()
+    } finally {
+      await (open as WalletSession | null)?.close()
+    }
   }
 
   wallet.command('init').description('make a wallet; its twelve words are all that is needed to own its money')
@@ -57,7 +60,7 @@ export function addWallet (program: Command): void {
         const balance = await open.run(open.engine.balance())
         const atBank: Record<string, number> = account === true ? { account: await open.run(open.engine.accountBalance()) } : {}
         const json = { ...balance, ...atBank, unit: open.unit }
-        const lines = [['coins', balance.available], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
+        const lines = [['coins', balance.available], ['of these to be refreshed', balance.ageing], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
           ['too near their end', balance.ended], ['tokens', balance.tokens], ...Object.entries(atBank).map(([name, value]) => [`${name} at the bank`, value])]
         return { json, human: table(lines.filter(([name, value]) => value !== 0 || name === 'coins').map(([name, value]) => [String(name), Number(value), open.unit])) }
       })
@@ -77,12 +80,14 @@ export function addWallet (program: Command): void {
       await session(async open => {
         const coins = wanted === undefined ? await open.run(open.engine.coins()) : (await open.run(open.engine.plan(wanted))).coins
         const registry = open.participant.registry()
-        const shown = coins.map(({ id, coin, value, state }) => ({
-          coin: toHex(id), value, state, keepers: registry.keyset(coin.keyset).ring.keepers(id, coin.signature).map(keeper => toHex(keeper.id))
-        }))
+        const shown = coins.map(({ id, coin, value, state }) => {
+          const known = registry.find(coin.keyset)
+          const keepers = known?.ring.keepers(id, coin.signature).map(keeper => toHex(keeper.id)) ?? []
+          return { coin: toHex(id), value, state, until: known === undefined ? '' : new Date(known.keyset.spendUntil).toISOString(), keepers }
+        })
         return {
           json: { coins: shown },
-          human: table([['VALUE', 'STATE', 'COIN', 'KEEPERS'], ...shown.map(c => [c.value, c.state, `${c.coin.slice(0, 12)}…`, c.keepers.map(k => k.slice(0, 8)).join(' ')])])
+          human: table([['VALUE', 'STATE', 'UNTIL', 'COIN', 'KEEPERS'], ...shown.map(c => [c.value, c.state, c.until.slice(0, 10), `${c.coin.slice(0, 12)}…`, c.keepers.map(k => k.slice(0, 8)).join(' ')])])
         }
       })
     })
@@ -191,6 +196,14 @@ export function addWallet (program: Command): void {
       await session(async open => {
         const entry = await open.run(open.engine.exchange(values))
         return { json: entryJson(entry), human: `exchanged ${entry.amount} ${open.unit}` }
+      })
+    })
+  wallet.command('refresh').description('exchange coins that end for fresh ones; every command does a few whose time has come')
+    .option('--early', 'all coins of keysets that issue no more, whether or not their time has come: the bank may see that they are of one wallet')
+    .action(async ({ early }: { early?: boolean }) => {
+      await session(async open => {
+        const results = await open.run(open.engine.refresh({ early: early === true, pause: 5_000 }))
+        return { json: { results: results.map(recoveredJson) }, human: results.length === 0 ? 'nothing to refresh now' : table(results.map(recoveredRow)) }
       })
     })
   wallet.command('history').description('everything this wallet has done')

@@ -1,20 +1,25 @@
 /** The daemon of a bank. */
-import { fromHex } from '@mixmint/core/kit/bytes'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
+import type { Suite } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing } from '@mixmint/core/cash/formats'
-import { dayOf } from '@mixmint/core/cash/keyset'
+import { dayOf, keysetId, stateOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
-import { BankKeys } from '../bank-keys.ts'
+import type { Periods } from '@mixmint/core/cash/schedule'
+import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
+import type { JsonObject } from '../control.ts'
 import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { BankSealedKeys } from '../sealed-keys.ts'
 import { Service } from '../service.ts'
+import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 /** Keys for the days ahead are looked after this often, ms, and made with such a pause before each. */
@@ -24,12 +29,14 @@ const SEALED_PAUSE = 2_000
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
-  const ring = readRing(config.ringFile)
-  const keys = BankKeys.open(suite, network, config.dir)
-  await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now: ports.clock.now() })
+  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
+  const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
+  await keys.prepare(terms, ports.clock.now())
 
   const sealed = new BankSealedKeys(suite, keys.identity, { network, unit: config.unit, dir: config.dir })
-  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, ports, async effect => {
+
+  const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return sealed.blindSign(effect.keyset, effect.value, effect.blinded) ?? keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
@@ -41,8 +48,9 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
-      await keys.ensureIssuing({ unit: config.unit, denominations: config.denominations, days: config.keysetDays, ring, now })
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: [ring], dayKeys: keys.dayKeys(now), sealedDays: sealed.days(now) })
+      // Without a next keyset the present ones are listed all the same.
+      await keys.prepare(terms, now).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
+      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now), sealedDays: sealed.days(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -89,15 +97,30 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       books: async () => {
         const { unit, time, credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults } = await run(engine.books())
         return { unit, time: new Date(time).toISOString(), credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults }
-      }
+      },
+      keysets: async () => keysetList(suite, keys, config.keysets, ports.clock.now())
     },
-    status: async () => ({ epoch: service.participant.view().epoch, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
+    status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       stopping = true
       clearInterval(tending)
       await working
       await service.stop()
+      await money.close()
     }
+  }
+}
+
+/** The keysets by their dates, and when the next one is made. */
+function keysetList (suite: Suite, keys: BankKeys, { ahead }: Periods, now: Millis): JsonObject {
+  const signed = keys.keysets(now)
+  const date = (time: Millis): string => new Date(time).toISOString()
+  return {
+    keysets: signed.map(({ keyset }) => ({
+      id: toHex(keysetId(suite, keyset)), unit: keyset.unit, state: stateOf(keyset, now), issueFrom: date(keyset.issueFrom), issueUntil: date(keyset.issueUntil),
+      spendUntil: date(keyset.spendUntil), redeemUntil: date(keyset.redeemUntil), refundUntil: date(keyset.refundUntil), ring: toHex(keyset.ringId)
+    })),
+    next: date(Math.max(now, ...signed.map(({ keyset }) => keyset.issueUntil - ahead)))
   }
 }

@@ -12,6 +12,7 @@ import type { Daemon, Role } from './role.ts'
 import { centerId } from '../layout.ts'
 import { Participant } from '../participant.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
+import { openMoney } from '../store/money.ts'
 
 const PATIENCE = 120_000
 const LONGEST_REQUEST = 16 * 1024
@@ -28,6 +29,8 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
     }
   })
   center = new Uint8Array(centerId(suite, daemon.peer))
+  // A vote is by this key and under this id: another center's store, or this one's under another key, would vote twice.
+  const money = await openMoney(ports.store, config.postgresFile, `center ${toHex(center)} of ${config.network.network} with the vote key ${toHex(voteKey.publicKey)}`)
   const engine = new CenterEngine({ suite, id: center, voteKey, registry: participant.registry, meter: counters })
   const noEffects = async (): Promise<never> => { throw new MixmintError('internal', 'us', 'a center has no effects of its own') }
   await participant.ready(PATIENCE)
@@ -39,16 +42,17 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
       counters.count('bad_request')
       return encode(CenterReply, refusal(error))
     }
-    return encode(CenterReply, await drive(engine.handle(request), ports, noEffects))
+    return encode(CenterReply, await drive(engine.handle(request), { ...ports, store: money.store }, noEffects))
   }, { maxRequest: LONGEST_REQUEST })
   await participant.listed(PATIENCE)
   return {
     operations: {},
-    status: async () => ({ epoch: participant.view().epoch, center: toHex(center) }),
+    status: async () => ({ epoch: participant.keeper.view()?.epoch ?? -1, center: toHex(center) }),
     evidence: participant.keeper.evidence,
     stop: async () => {
       await close()
       await participant.stop()
+      await money.close()
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Participant } from '../participant.ts'
 export function connectionKinds (participant: Participant): Record<string, number> {
   const kinds: Record<string, number> = { unknown: 0 }
   for (const { remotePeer } of [participant.host, participant.entry].flatMap(host => host?.node.getConnections() ?? [])) {
-    const node = participant.view().byPeer(remotePeer.toMultihash().bytes)
+    const node = participant.keeper.view()?.byPeer(remotePeer.toMultihash().bytes)
     const kind = participant.isAuthority(remotePeer.toString()) ? 'authority' : node === undefined ? 'unknown' : node.kind === '' ? node.role : node.kind
     kinds[kind] = (kinds[kind] ?? 0) + 1
   }

@@ -15,6 +15,7 @@ import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
 import { Service } from '../service.ts'
+import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 /** Payments that wait for the bank are tried again this often. */
@@ -25,7 +26,8 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key')))
   const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
 
-  const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, ports, async effect => {
+  const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
+  const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     const { participant } = service
     if (effect.do === 'ask-center') return await participant.askCenter(effect)
     return decode(BankReply, await participant.ask(participant.service(config.bank), BANK_PROTOCOL, encode(BankRequest, effect.request)))
@@ -101,11 +103,12 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       proofs: async () => ({ proofs: await proofs() }),
       payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
-    status: async () => ({ epoch: service.participant.view().epoch, connections: connectionKinds(service.participant), ...service.mixer.status() }),
+    status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
       clearInterval(settling)
       await service.stop()
+      await money.close()
     }
   }
 }

@@ -10,25 +10,13 @@ import { compare, equal } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
 import { open, type RootDatabase } from 'lmdb'
-
-const MAX_KEY = 255
-const MAX_VALUE = 1 << 20
-/** Of one transaction, so that the thread of JavaScript is not held long, nor much undone when the disk is full. */
-const MAX_GROUP_OPS = 4096
-const MAX_GROUP_BYTES = 1 << 24
+import { checkBatch, checkKey, copyOp, judge, takeGroup, type Waiting } from './batch.ts'
 
 /** Errors of LMDB and of the system (errno on Linux) that mean: no room. */
 const MAP_FULL = -30792
 const NO_ROOM: readonly unknown[] = [MAP_FULL, 28, 122]
 /** EIO, which LMDB also answers when the disk took only a part of what it wrote. */
 const IO_ERROR = 5
-
-interface Waiting {
-  readonly ops: readonly Op[]
-  readonly bytes: number
-  readonly resolve: (result: BatchResult) => void
-  readonly reject: (error: unknown) => void
-}
 
 /**
  * Open the store in a folder, which is made if it is not there.
@@ -65,7 +53,7 @@ function syncFolders (dir: string, made: string | undefined): void {
 class LmdbStore implements Store {
   readonly #dir: string
   readonly #db: RootDatabase<Buffer, Uint8Array>
-  #waiting: Waiting[] = []
+  readonly #waiting: Waiting[] = []
   /** Resolves when nothing waits any more; null when nothing does. */
   #working: Promise<void> | null = null
   #closed: Promise<void> | null = null
@@ -101,17 +89,10 @@ class LmdbStore implements Store {
 
   async batch (ops: readonly Op[]): Promise<BatchResult> {
     this.#check()
-    let bytes = 0
-    for (const op of ops) {
-      checkKey(op.key)
-      const value = op.op === 'delete' ? null : op.value
-      if (value !== null && value.length > MAX_VALUE) throw new MixmintError('bad-argument', 'caller', `a value of at most ${MAX_VALUE} bytes wanted, this has ${value.length}`)
-      bytes += op.key.length + (value?.length ?? 0)
-    }
+    const bytes = checkBatch(ops)
     if (ops.length === 0) return { done: true }
     return await new Promise<BatchResult>((resolve, reject) => {
-      // Copied, because the caller may use its arrays again before the transaction reads them.
-      this.#waiting.push({ ops: ops.map(copy), bytes, resolve, reject })
+      this.#waiting.push({ ops: ops.map(copyOp), bytes, resolve, reject })
       this.#working ??= this.#work()
     })
   }
@@ -153,11 +134,11 @@ class LmdbStore implements Store {
       if (this.#failed !== null) throw this.#failed
       // A child transaction, because only that is undone when something in it throws.
       await this.#db.childTransaction(() => {
-        group = this.#takeGroup()
+        group = takeGroup(this.#waiting)
         results = group.map(({ ops }) => this.#apply(ops))
       })
     } catch (cause) {
-      if (group.length === 0) group = this.#takeGroup()
+      if (group.length === 0) group = takeGroup(this.#waiting)
       const error = await this.#failure(cause, group)
       for (const { reject } of group) reject(error)
       return
@@ -165,34 +146,14 @@ class LmdbStore implements Store {
     group.forEach(({ resolve }, i) => { resolve(results[i]) })
   }
 
-  #takeGroup (): Waiting[] {
-    let [count, ops, bytes] = [0, 0, 0]
-    for (const next of this.#waiting) {
-      ops += next.ops.length
-      bytes += next.bytes
-      if (count > 0 && (ops > MAX_GROUP_OPS || bytes > MAX_GROUP_BYTES)) break
-      count += 1
-    }
-    return this.#waiting.splice(0, count)
-  }
-
-  /** Check every condition, each step seeing those before it; only when all hold write anything. */
+  /** Judge a batch; only when all its conditions hold write anything. */
   #apply (ops: readonly Op[]): BatchResult {
-    const planned = new Map<string, { readonly key: Uint8Array, readonly value: Uint8Array | null }>()
-    for (const [at, op] of ops.entries()) {
-      const name = Buffer.from(op.key).toString('latin1')
-      if (op.op === 'insert' || op.op === 'swap') {
-        const found = planned.has(name) ? planned.get(name)?.value ?? null : this.#read(op.key)
-        const was = op.op === 'insert' ? null : op.was
-        if (was === null ? found !== null : found === null || !equal(found, was)) return { done: false, at, found: found?.slice() ?? null }
-      }
-      planned.set(name, { key: op.key, value: op.op === 'delete' ? null : op.value })
-    }
-    for (const { key, value } of planned.values()) {
+    const { result, changes } = judge(ops, key => this.#read(key))
+    for (const { key, value } of changes.values()) {
       if (value === null) this.#db.removeSync(key)
       else this.#db.putSync(key, value as Buffer)
     }
-    return { done: true }
+    return result
   }
 
   /** What the callers of a group are told. After anything but a full disk the store stays shut: see fsync(2), ERRORS. */
@@ -219,16 +180,6 @@ class LmdbStore implements Store {
   }
 }
 
-function copy (op: Op): Op {
-  const key = op.key.slice()
-  switch (op.op) {
-    case 'insert':
-    case 'put': return { op: op.op, key, value: op.value.slice() }
-    case 'swap': return { op: 'swap', key, was: op.was?.slice() ?? null, value: op.value?.slice() ?? null }
-    case 'delete': return { op: 'delete', key }
-  }
-}
-
 /** The lmdb package puts the system's error of a failed commit into a promise, which rejects. */
 async function commitError (error: unknown): Promise<unknown> {
   const nested = (error as { commitError?: Promise<unknown> }).commitError
@@ -237,8 +188,4 @@ async function commitError (error: unknown): Promise<unknown> {
 
 function text (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-function checkKey (key: Uint8Array): void {
-  if (key.length < 1 || key.length > MAX_KEY) throw new MixmintError('bad-argument', 'caller', `a key of 1 to ${MAX_KEY} bytes wanted, this has ${key.length}`)
 }

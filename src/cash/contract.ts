@@ -110,7 +110,7 @@ export function checkOutputs (
 /**
  * The dates that must hold before anybody votes, settles or ships for a contract that is new to it (DESIGN §5.8): settleBy
  * not past and not too far ahead; every output's keyset issuing now and spendable long enough after the last void.
- * @throws settle-by-past, settle-by-too-far, keyset-not-issuing, keyset-ends-too-soon (peer)
+ * @throws settle-by-past, settle-by-too-far, keyset-not-yet, keyset-not-issuing, keyset-ends-too-soon (peer)
  */
 export function checkContractDates (registry: Registry, contract: Contract, now: number): void {
   if (contract.settleBy + registry.parameters.voidGrace < now) throw new MixmintError('settle-by-past', 'peer', 'the contract should have been settled before now')
@@ -120,25 +120,34 @@ export function checkContractDates (registry: Registry, contract: Contract, now:
 
 /**
  * Those of them that no passing of time can break, and that a certified contract too has to keep.
- * @throws settle-by-too-far, keyset-not-issuing (not yet), keyset-ends-too-soon (peer)
+ * @throws settle-by-too-far, keyset-not-yet, keyset-ends-too-soon (peer)
  */
 export function checkLastingDates (registry: Registry, contract: Contract, now: number): void {
   const { clockSkew, settleMaximum, voidGrace, margin } = registry.parameters
   if (contract.settleBy > now + settleMaximum + clockSkew) throw new MixmintError('settle-by-too-far', 'peer', 'the contract may be settled too far in the future')
   for (const output of contract.outputs) {
     const { issueFrom, spendUntil } = registry.keyset(output.keyset).keyset
-    if (now + clockSkew < issueFrom) throw new MixmintError('keyset-not-issuing', 'peer', 'an output is of a keyset that does not issue yet')
+    if (now + clockSkew < issueFrom) throw notYet()
     if (contract.settleBy + voidGrace + margin >= spendUntil) throw new MixmintError('keyset-ends-too-soon', 'peer', 'an output could end before the contract is decided')
   }
 }
 
-/** @throws keyset-not-issuing (peer) */
+/**
+ * Do the keysets of these outputs issue now, for somebody whose clock differs from ours by as much as it may?
+ * @throws keyset-not-yet (peer, retry): asked again later, the same may be granted; keyset-not-issuing (peer): it is over,
+ *   and by a clock that never runs back it is so for every copy of the request, however late
+ */
 export function checkOutputDates (registry: Registry, outputs: readonly Output[], now: number): void {
   const skew = registry.parameters.clockSkew
   for (const output of outputs) {
     const { issueFrom, issueUntil } = registry.keyset(output.keyset).keyset
-    if (now + skew < issueFrom || now >= issueUntil) throw new MixmintError('keyset-not-issuing', 'peer', 'an output is of a keyset that does not issue now')
+    if (now + skew < issueFrom) throw notYet()
+    if (now - skew >= issueUntil) throw new MixmintError('keyset-not-issuing', 'peer', 'an output is of a keyset that issues no more')
   }
+}
+
+function notYet (): MixmintError {
+  return new MixmintError('keyset-not-yet', 'peer', 'an output is of a keyset that does not issue yet: one of the clocks is wrong', { retry: true })
 }
 
 /** H(invoice). 32 bytes. */

@@ -47,6 +47,12 @@ export function contractNonce (suite: Suite, seed: Uint8Array, generation: numbe
   return derive(suite, seed, 'nonce', u32(generation), u64(counter))
 }
 
+/** Where in the time that there is for it a coin is refreshed: from 0 to below 1, by no rule that anybody else could see. */
+export function refreshPoint (suite: Suite, seed: Uint8Array, coin: Uint8Array): number {
+  const bytes = derive(suite, seed, 'refresh', coin)
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32
+}
+
 function derive (suite: Suite, seed: Uint8Array, what: string, ...place: readonly Uint8Array[]): Uint8Array {
   return suite.hkdfSha256(seed, new Uint8Array(0), tagged(`derive-${what}`, ...place), 32)
 }

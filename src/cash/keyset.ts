@@ -42,6 +42,17 @@ export function denominationFault (denominations: Keyset['denominations']): stri
   return null
 }
 
+/** What can be done with a keyset and its coins at a time; each state ends where the next begins. */
+export type KeysetState = 'to come' | 'issuing' | 'spendable' | 'redeemable' | 'refundable' | 'ended'
+
+export function stateOf ({ issueFrom, issueUntil, spendUntil, redeemUntil, refundUntil }: Keyset, now: number): KeysetState {
+  if (now < issueFrom) return 'to come'
+  if (now < issueUntil) return 'issuing'
+  if (now < spendUntil) return 'spendable'
+  if (now < redeemUntil) return 'redeemable'
+  return now < refundUntil ? 'refundable' : 'ended'
+}
+
 export function isPowerOfTwo (value: number): boolean {
   // Math.log2 rounds: that of 2^53 − 1 is 53.
   return value >= 1 && 2 ** Math.round(Math.log2(value)) === value

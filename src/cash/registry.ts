@@ -71,9 +71,13 @@ export class Registry {
     }
   }
 
+  find (id: Uint8Array): KnownKeyset | undefined {
+    return this.#keysets.get(toHex(id))
+  }
+
   /** @throws unknown-keyset (peer) */
   keyset (id: Uint8Array): KnownKeyset {
-    const found = this.#keysets.get(toHex(id))
+    const found = this.find(id)
     if (found === undefined) {
       throw new MixmintError('unknown-keyset', 'peer', 'no keyset with this id stands in the directory document')
     }

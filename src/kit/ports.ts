@@ -56,8 +56,9 @@ export interface Range {
  * `done: true`, the change survives the loss of power; the steps of a batch are seen all or not at all, and batches of
  * any number of callers and processes are as if one after the other.
  *
- * Errors: store-full (operator), store-failed (operator), store-closed (caller), bad-argument (caller; a key or value of
- * another size); after any of them nothing was changed or, for store-failed only, it is unknown whether it was.
+ * Errors: store-full (operator), store-unreachable (operator, retry; a server that is away), store-failed (operator),
+ * store-closed (caller), bad-argument (caller; a key or value of another size); after any of them nothing was changed or,
+ * for store-failed only, it is unknown whether it was.
  */
 export interface Store {
   /** Null: it is not there. */

@@ -165,7 +165,7 @@ test('outputs are of a keyset of this bank and unit that issues now', async () =
   expect(await desk.codeOf(desk.withdrawal([{ ...output, keyset: idOf('USD-cent', economy.bank.publicKey) }]))).toBe('wrong-unit')
   expect(await desk.codeOf(desk.withdrawal([{ ...output, keyset: idOf('EUR-cent', other.publicKey) }]))).toBe('wrong-bank')
 
-  economy.clock.set(keyset.issueUntil)
+  economy.clock.set(keyset.issueUntil + economy.parameters.clockSkew)
   expect(await desk.codeOf(desk.withdrawal([output]))).toBe('keyset-not-issuing')
   economy.clock.set(START + 29 * DAY) // a clock set back does not open it again
   expect(await desk.codeOf(desk.withdrawal([output]))).toBe('keyset-not-issuing')
@@ -175,7 +175,7 @@ test('outputs are of a keyset of this bank and unit that issues now', async () =
 test('a keyset does not issue before its time', async () => {
   const desk = new BankDesk({ keyset: { issueFrom: START + DAY } })
   await desk.credit(20)
-  expect(await desk.codeOf(desk.withdrawal(desk.outputs(8)))).toBe('keyset-not-issuing')
+  expect(await desk.codeOf(desk.withdrawal(desk.outputs(8)))).toBe('keyset-not-yet')
 })
 
 test('a key that cannot sign takes nothing', async () => {

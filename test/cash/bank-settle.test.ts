@@ -260,7 +260,7 @@ test('less than a quorum settles nothing, even with one vote shown over and over
 })
 
 test('a certified contract is served however late; votes are gathered only in time', async () => {
-  for (const time of [START + 30 * DAY, START + 2 * HOUR + 1]) {
+  for (const time of [START + 31 * DAY, START + 2 * HOUR + 1]) {
     const desk = new BankDesk()
     const [one, other] = await desk.coins(8, 8)
     const certified = desk.exchange(8)
@@ -279,7 +279,7 @@ test('outputs that do not issue yet, or could end too soon, are not signed for c
   const [later, short] = withKeysets(desk, { issueFrom: START + DAY, issueUntil: START + 40 * DAY }, { issueUntil: START + HOUR, spendUntil: START + 2 * HOUR })
   const [one, other] = await desk.coins(8, 8)
   const of = (keyset: Uint8Array): Contract => desk.economy.contract({ outputs: desk.outputs(8).map(output => ({ ...output, keyset })) })
-  for (const [code, keyset, coin] of [['keyset-not-issuing', later, one], ['keyset-ends-too-soon', short, other]] as const) {
+  for (const [code, keyset, coin] of [['keyset-not-yet', later, one], ['keyset-ends-too-soon', short, other]] as const) {
     const contract = of(keyset)
     const inputs = await desk.certified(contract, [coin])
     expect(await desk.codeOf({ ...desk.settle(contract, [coin]), inputs })).toBe(code)

@@ -222,7 +222,7 @@ test('fresh coins are of a keyset that issues now', async () => {
   const contract = desk.pay(8)
   const [input] = await desk.certified(contract, [left])
   await desk.settled(contract, [coin])
-  desk.economy.clock.set(desk.economy.known.keyset.issueUntil)
+  desk.economy.clock.set(desk.economy.known.keyset.issueUntil + desk.economy.parameters.clockSkew)
   expect(await desk.codeOf({ ...desk.reclaiming(contract, left, desk.outputs(8)), input })).toBe('keyset-not-issuing')
 })
 

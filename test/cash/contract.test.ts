@@ -118,17 +118,17 @@ describe('dates', () => {
   test('outputs: while their keyset issues', () => {
     const outputs = (now: number): string => codeOf(() => { checkOutputDates(registry, [output], now) })
     expect(outputs(issueFrom - clockSkew)).toBe('accepted')
-    expect(outputs(issueFrom - clockSkew - 1)).toBe('keyset-not-issuing')
-    expect(outputs(issueUntil - 1)).toBe('accepted')
-    expect(outputs(issueUntil)).toBe('keyset-not-issuing')
-    expect(at(issueUntil, { settleBy: issueUntil })).toBe('keyset-not-issuing')
+    expect(outputs(issueFrom - clockSkew - 1)).toBe('keyset-not-yet')
+    expect(outputs(issueUntil + clockSkew - 1)).toBe('accepted')
+    expect(outputs(issueUntil + clockSkew)).toBe('keyset-not-issuing')
+    expect(at(issueUntil + clockSkew, { settleBy: issueUntil + clockSkew })).toBe('keyset-not-issuing')
   })
 
   test('what lasts: a contract that is certified may be settled late, but not out of any date', () => {
     const lasting = (now: number, settleBy = exchange.settleBy): string => codeOf(() => { checkLastingDates(registry, { ...exchange, settleBy }, now) })
     expect(lasting(issueUntil + DAY)).toBe('accepted')
     expect(lasting(issueFrom - clockSkew, issueFrom)).toBe('accepted')
-    expect(lasting(issueFrom - clockSkew - 1, issueFrom)).toBe('keyset-not-issuing')
+    expect(lasting(issueFrom - clockSkew - 1, issueFrom)).toBe('keyset-not-yet')
     expect(lasting(START, START + settleMaximum + clockSkew + 1)).toBe('settle-by-too-far')
     expect(lasting(spendUntil - voidGrace - margin, spendUntil - voidGrace - margin)).toBe('keyset-ends-too-soon')
   })

@@ -126,7 +126,7 @@ describe('refused, with no keeper asked', () => {
     const variants = {
       unit: signKeyset(suite, economy.bank, { ...base, unit: 'USD-cent' }),
       ending: signKeyset(suite, economy.bank, { ...base, spendUntil: START + 25 * HOUR, redeemUntil: START + 25 * HOUR + 5 * 60_000, issueUntil: START + HOUR }),
-      closed: signKeyset(suite, economy.bank, { ...base, issueUntil: START })
+      closed: signKeyset(suite, economy.bank, { ...base, issueUntil: START - economy.parameters.clockSkew })
     }
     const foreign = signKeyset(suite, otherBank, { ...base, bank: otherBank.publicKey })
     town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [

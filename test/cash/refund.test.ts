@@ -251,7 +251,7 @@ describe('a wallet', () => {
     expect((await ann.run(ann.engine.balance())).tokens).toBe(9)
     town.askBank = askBank
     const { keyset } = economy.signedKeyset
-    economy.clock.set(keyset.issueUntil)
+    economy.clock.set(keyset.issueUntil + economy.parameters.clockSkew)
     const next = signKeyset(suite, economy.bank, { ...keyset, issueUntil: keyset.refundUntil, spendUntil: keyset.refundUntil + DAY, redeemUntil: keyset.refundUntil + 2 * DAY, refundUntil: keyset.refundUntil + 3 * DAY })
     town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [{ ...economy.listing, keysets: [economy.signedKeyset, next] }])
     await ann.run(ann.engine.recover())

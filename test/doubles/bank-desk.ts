@@ -31,6 +31,8 @@ export class BankDesk {
   registry: Registry
   dayKey: (day: number) => Ed25519KeyPair | undefined
   engine: BankEngine
+  /** How far its clock is ahead, ms. */
+  skew = 0
   /** How often a blind signature was made. */
   signed = 0
   /** Called before each effect of the bank's own sagas: to count them, to step in between, or to stop for ever. */
@@ -64,7 +66,7 @@ export class BankDesk {
     const { clock, rng } = this.economy
     const store = this.store
     const ports: BasePorts = {
-      clock, rng, wait: async ms => await around(() => clock.wait(ms)),
+      clock: { now: () => clock.now() + this.skew }, rng, wait: async ms => await around(() => clock.wait(ms)),
       store: {
         get: async key => await around(() => store.get(key)),
         scan: async range => await around(() => store.scan(range)),

@@ -8,7 +8,7 @@
  * await economy.run(certify(economy.suite, economy.registry, economy.meter, [input]))
  */
 import { readFileSync } from 'node:fs'
-import { utf8 } from '@mixmint/core/kit/bytes'
+import { toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Store } from '@mixmint/core/kit/ports'
@@ -69,6 +69,8 @@ export interface TestCenter {
   store: Store
   engine: CenterEngine
   down: boolean
+  /** How far its clock is ahead, ms. */
+  skew: number
   answer: ((request: CenterRequest) => CenterReply | Promise<CenterReply>) | null
   /** Requests that reached it. */
   asked: number
@@ -82,6 +84,8 @@ export interface EconomyOptions {
   /** Changes to the keyset: dates, unit, … */
   readonly keyset?: Partial<Keyset>
   readonly parameters?: Partial<MoneyParameters>
+  /** Further keysets, as the first but for what is given; a ring of its own may have other centers of the same economy. */
+  readonly later?: ReadonlyArray<{ readonly keyset: Partial<Keyset>, readonly ring?: Partial<Ring> }>
 }
 
 /** So many days have keys of sealed tokens in the directory: more than a history has. */
@@ -124,17 +128,24 @@ export function createEconomy (options: EconomyOptions = {}) {
   }))
   // With the keys of coins, for those take long to make: what is signed differs by its tag.
   const sealed = Array.from({ length: SEALED_DAYS }, (_, i) => sealedKeysOfDay(bank, parameters, dayOf(START) + i))
+  const later = (options.later ?? []).map(changes => {
+    const own = { ...ring, ...changes.ring }
+    return { ring: own, signed: signKeyset(suite, bank, { ...signedKeyset.keyset, ringId: ringId(suite, own), ...changes.keyset }) }
+  })
+  const rings = new Map([ring, ...later.map(({ ring }) => ring)].map(each => [toHex(ringId(suite, each)), each]))
   const listing: BankListing = {
-    bank: bank.publicKey, keysets: [signedKeyset], rings: [ring], dayKeys: days.map(day => signDayKey(suite, bank, day)), sealedDays: sealed.map(sealedDayOf)
+    bank: bank.publicKey, keysets: [signedKeyset, ...later.map(({ signed }) => signed)], rings: [...rings.values()],
+    dayKeys: days.map(day => signDayKey(suite, bank, day)), sealedDays: sealed.map(sealedDayOf)
   }
   const registry = new Registry(suite, NETWORK, parameters, [listing])
-  const known: KnownKeyset = registry.keyset(keysetId(suite, signedKeyset.keyset))
+  const keysets: KnownKeyset[] = listing.keysets.map(({ keyset }) => registry.keyset(keysetId(suite, keyset)))
+  const [known] = keysets
 
   const newEngine = ({ id, voteKey, meter }: Pick<TestCenter, 'id' | 'voteKey' | 'meter'>): CenterEngine =>
     new CenterEngine({ suite, id, voteKey, registry: () => registry, meter })
   const centers: TestCenter[] = ids.map(({ id, voteKey }) => {
     const meter = new CountingMeter()
-    return { id, voteKey, meter, store: new MemoryStore(), engine: newEngine({ id, voteKey, meter }), down: false, answer: null, asked: 0 }
+    return { id, voteKey, meter, store: new MemoryStore(), engine: newEngine({ id, voteKey, meter }), down: false, skew: 0, answer: null, asked: 0 }
   })
 
   const ports = (store: Store): BasePorts => ({ clock, rng, store, wait: clock.wait })
@@ -146,13 +157,13 @@ export function createEconomy (options: EconomyOptions = {}) {
     center.asked += 1
     const request = decode(CenterRequest, encode(CenterRequest, effect.request))
     const reply = center.answer === null
-      ? await drive(center.engine.handle(request), ports(center.store), never)
+      ? await drive(center.engine.handle(request), { ...ports(center.store), clock: { now: () => clock.now() + center.skew } }, never)
       : await center.answer(request)
     return decode(CenterReply, encode(CenterReply, reply))
   }
 
   return {
-    suite, clock, rng, meter, parameters, bank, payee, account, dayKey, ring, signedKeyset, listing, registry, known, centers, ports, askCenter,
+    suite, clock, rng, meter, parameters, bank, payee, account, dayKey, ring, signedKeyset, listing, registry, known, keysets, centers, ports, askCenter,
 
     /** The keys of sealed tokens of a day: 0 is that of START. */
     sealed: (day: number): KnownSealedKeys => sealed[day],
@@ -203,7 +214,7 @@ export function createEconomy (options: EconomyOptions = {}) {
     /** The centers that keep a coin, nearest first. */
     keepersOf ({ coin }: { coin: Coin }): TestCenter[] {
       const id = suite.sha256(coinMessage(coin.keyset, coin.value, coin.publicKey))
-      return known.ring.keepers(id, coin.signature).map(keeper => centers.find(center => Buffer.compare(center.id, keeper.id) === 0) as TestCenter)
+      return registry.keyset(coin.keyset).ring.keepers(id, coin.signature).map(keeper => centers.find(center => Buffer.compare(center.id, keeper.id) === 0) as TestCenter)
     },
 
     /** Stop a center and start it anew on what its store holds. */

@@ -41,6 +41,8 @@ type Asking = AskCenter | ShopAsksBank | AskBank | AskMerchant
 class Machine {
   readonly town: Town
   store: Store = new MemoryStore()
+  /** How far its clock is ahead, ms. */
+  skew = 0
   /** Called before each effect, and after each, with its name: to count, to step in between, or to stop for ever. */
   before: (effect: string) => Promise<void> | void = () => {}
   after: (effect: string) => Promise<void> | void = () => {}
@@ -58,7 +60,7 @@ class Machine {
     }
     const { clock, rng } = this.town.desk.economy
     return await drive<T, Asking>(saga, {
-      clock, rng, wait: clock.wait,
+      clock: { now: () => clock.now() + this.skew }, rng, wait: clock.wait,
       store: {
         get: async key => await around('get', () => this.store.get(key)),
         scan: async range => await around('scan', () => this.store.scan(range)),
@@ -191,11 +193,11 @@ export class Person extends Machine {
   }
 
   async #check (request: BankRequest | MerchantRequest): Promise<void> {
-    const open = await this.#openOperations()
+    const open = await this.#operations('open')
     switch (request.op) {
       case 'withdraw':
         this.town.claimOutputs(request.withdrawal.outputs, toHex(encode(Withdrawal, request.withdrawal)))
-        expect(open.some(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), encode(Withdrawal, request.withdrawal)))).toBe(true)
+        expect([...open, ...await this.#operations('done')].some(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), encode(Withdrawal, request.withdrawal)))).toBe(true)
         break
       case 'settle': case 'pay': {
         const id = contractId(suite, request.contract)
@@ -237,8 +239,8 @@ export class Person extends Machine {
     }
   }
 
-  async #openOperations (): Promise<Operation[]> {
-    return (await this.store.scan({ prefix: utf8('open'), limit: 1000 })).map(({ value }) => stored(Operation, value))
+  async #operations (which: 'open' | 'done'): Promise<Operation[]> {
+    return (await this.store.scan({ prefix: utf8(which), limit: 1000 })).map(({ value }) => stored(Operation, value))
   }
 }
 

@@ -176,6 +176,8 @@ describe('after the loss of a disk', () => {
     expect([own(EPOCH).length, own(EPOCH + 1).length]).toEqual([before, 0])
     expect(own(EPOCH + 2).length).toBeGreaterThan(0)
     for (const { authority } of council.seats) expect(authority.evidence.proofs).toEqual([])
+    // A slip would silence it for good: it is told, and nothing is raised.
+    await expect(council.restart(0, { signsFrom: 10 * EPOCH })).rejects.toMatchObject({ code: 'signs-from' })
     // The setting may go again: what it forbade stays forbidden.
     await council.restart(0, { signsFrom: 0 })
     council.seats[0].clock.set(START + epochLength)

@@ -426,7 +426,7 @@ describe('a node in the directory', () => {
 it('bad requests are refused, not thrown', async () => {
   const [ask] = await authorities(1)
   const garbage = await ask(utf8('garbage'), never)
-  await expect(fetchDocument(async () => garbage, null, clock, never)).rejects.toThrow(withCode('bad-encoding'))
-  await expect(fetchDocument(async () => await ask(new Uint8Array(1 << 20), never), null, clock, never)).rejects.toThrow(withCode('bad-encoding'))
+  await expect(fetchDocument(async () => garbage, null, clock, never)).rejects.toThrow(withCode('directory-refused'))
+  await expect(fetchDocument(async () => await ask(new Uint8Array(1 << 20), never), null, clock, never)).rejects.toThrow(withCode('directory-refused'))
   await expect(fetchDocument(async (_, signal) => await ask(encode(DirectoryRequest, { op: 'schedule' }), signal), null, clock, never)).rejects.toThrow(withCode('directory-reply'))
 })

@@ -143,6 +143,22 @@ describe('a receiver that stops', () => {
     expect(b.meter.of('mix_streams_broken')).toBe(0)
   })
 
+  test('asks a neighbour that comes meanwhile to end its stream at once, whoever else takes his time', async () => {
+    const [a, b] = [await startEnd(), await startEnd()]
+    const mute = await rawStream(await startHost(), b.host, MIX_PROTOCOL)
+    mute.send(new Uint8Array([0x80, 0x24, ...packet(7)]))
+    await until(() => b.got.length === 1)
+    const stopping = new AbortController()
+    const refused = b.links.refuse(stopping.signal)
+    await until(() => mute.remoteWriteStatus === 'closed')
+    sendAll(a, b, upTo(20))
+    await until(() => b.got.length > 1 && a.host.node.getConnections().every(({ streams }) => streams.every(({ protocol }) => protocol !== MIX_PROTOCOL)))
+    expect(mute.status).toBe('open')
+    stopping.abort()
+    await refused
+    expect(b.got).toEqual([7, ...upTo(b.got.length - 1)])
+  })
+
   test('does not wait for a peer that never ends its stream', async () => {
     const b = await startEnd()
     const mute = await startHost()

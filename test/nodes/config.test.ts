@@ -31,6 +31,11 @@ test('a node is what its file says, with the network beside it', () => {
   expect(config.network.authorities[0].key).toHaveLength(32)
 })
 
+test('money is in the folder\'s own store, or in the PostgreSQL that a secret file names', () => {
+  const bank = (settings: string): string => node(`role = "bank"\nlisten = "x"\n[bank]\n${settings}`).postgresFile
+  expect([bank(''), bank('postgres = "postgres.url"\n')]).toEqual(['', join(dir, 'postgres.url')])
+})
+
 test('where wallets come in is a list, of which a gateway has need', () => {
   const entry = ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/ws']
   expect(node(`role = "gateway"\nlisten = "x"\nentry = ${JSON.stringify(entry)}\n`).entry).toEqual(entry)

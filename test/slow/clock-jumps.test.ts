@@ -92,7 +92,7 @@ test.each([['ahead', HOUR], ['behind', -HOUR]])('a mix whose clock goes an hour 
   setOff(MIX, 0)
   const epoch = await documentAfter(1)
   await until(() => Date.now() > epochStart(SCHEDULE, epoch))
-  expect(equal(await probe.keyOf(MIX, epoch), suite.x25519Base(keys.secret(MIX, epoch) as Uint8Array))).toBe(true)
+  expect(await probe.keyOf(MIX, epoch)).toEqual(suite.x25519Base(keys.secret(MIX, epoch) as Uint8Array))
   await ask()
   await until(() => keys.hasDue(MIX))
   expect(keys.violations).toEqual([])

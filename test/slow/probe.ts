@@ -81,9 +81,9 @@ export class Probe {
       .map(({ statement: { what, round, value } }) => ({ place: `${epoch} ${what} ${round}`, value: toHex(value) }))
   }
 
-  /** Under this epoch's key, as its document has it. */
-  async keyOf (name: string, epoch: number, document = epoch): Promise<Uint8Array> {
-    return this.#listed(await this.document(document), name).mixKeys.find(key => key.epoch === epoch)?.key as Uint8Array
+  /** The node's key of this epoch, as the document of the epoch has it, or another. Undefined where that has none. */
+  async keyOf (name: string, epoch: number, document = epoch): Promise<Uint8Array | undefined> {
+    return this.#listed(await this.document(document), name).mixKeys.find(key => key.epoch === epoch)?.key
   }
 
   /** A packet over the gateway to this node of the mixnet, at which it ends: under its key of `epoch`, and the others' of now. */
@@ -94,7 +94,7 @@ export class Probe {
       const of = name === to ? epoch : now
       const view = await this.document(of)
       const { addresses: [address], peer } = this.#listed(view, name)
-      return { publicKey: await this.keyOf(name, of), address: addressBlock(address, peer), delay: name === to ? 0 : view.parameters.meanDelay }
+      return { publicKey: await this.keyOf(name, of) as Uint8Array, address: addressBlock(address, peer), delay: name === to ? 0 : view.parameters.meanDelay }
     }))
     return wrap(suite, systemRng.bytes(32), hops, HERE, systemRng.bytes(3968))
   }

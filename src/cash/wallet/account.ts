@@ -1,22 +1,27 @@
 /** The wallet's account at the bank: its balance, and withdrawing coins from it. Asked directly: it says who asks. */
+import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import { batch, now, type Saga } from '../../kit/saga.ts'
+import type { Op } from '../../kit/ports.ts'
+import { batch, now, scanAll, type Saga } from '../../kit/saga.ts'
 import { balanceMessage, withdrawMessage } from '../bank-requests.ts'
 import { withdrawalId } from '../contract.ts'
 import { accountKey, contractNonce } from '../derive.ts'
 import type { Withdrawal } from '../formats.ts'
-import type { BankReply } from '../messages.ts'
-import { finish, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
+import type { BankReply, BankRequest } from '../messages.ts'
+import { doneAt, DOUBTS, doubtAt, numberIn } from './keys.ts'
+import { finish, operation, start, type Begun } from './operations.ts'
+import { hasIssued, issuingKeyset, makeOutputs, reserve, unblind, valuesOf, type Fresh } from './outputs.ts'
 import { askBank, badReply, Unanswered, type Wallet, type WalletEffect } from './parts.ts'
 import { putIn } from './purse.ts'
-import type { WithdrawOperation } from './records.ts'
+import { Operation, type WithdrawOperation } from './records.ts'
 import { split } from './selection.ts'
 
 /** The name of the account: a key that derives from the seed. The operator credits it. */
 export function accountOf ({ suite, seed, bank, unit }: Wallet): Uint8Array {
   return accountKey(suite, seed, bank, unit).publicKey
 }
+
+type Answer = Exclude<BankReply, { is: 'refused' }>
 
 /** What the account holds. */
 export function * accountBalance (wallet: Wallet): Saga<number, WalletEffect> {
@@ -50,20 +55,67 @@ export function * withdraw (wallet: Wallet, amount: number): Saga<Begun<Withdraw
  * @throws insufficient-funds and the bank's other refusals, which end the operation; whatever leaves it open
  */
 export function * sendWithdrawal (wallet: Wallet, begun: Begun<WithdrawOperation>): Saga<Begun<WithdrawOperation>, WalletEffect> {
-  const { suite, seed, bank, unit } = wallet
-  const { withdrawal, places } = begun.record
-  const signature = suite.ed25519Sign(accountKey(suite, seed, bank, unit), withdrawMessage(withdrawalId(suite, withdrawal)))
-  let reply: Exclude<BankReply, { is: 'refused' }>
+  let reply: Answer
   try {
-    reply = yield * askBank('direct', { op: 'withdraw', withdrawal, signature })
+    reply = yield * askBank('direct', request(wallet, begun.record))
   } catch (error) {
-    // Only where the bank finds fault with us is it certain that it has not debited, and never will.
-    if (error instanceof MixmintError && !(error instanceof Unanswered) && error.fault === 'caller' && !error.retry) {
-      yield * finish(begun, { ...begun.record, state: 'refused', code: error.code }, [])
-    }
+    // Only where the bank finds fault with us is it certain that it has not debited.
+    if (isRefusal(error)) yield * finish(begun, { ...begun.record, state: 'refused', code: error.code }, doubt(begun.sequence, error))
     throw error
   }
-  if (reply.is !== 'signatures') throw badReply('bank')
-  const fresh = unblind(wallet, withdrawal.outputs, places, reply.signatures)
+  const fresh = signed(wallet, begun.record, reply)
   return yield * finish(begun, { ...begun.record, state: 'done' }, putIn(wallet, fresh))
+}
+
+function request (wallet: Wallet, { withdrawal }: WithdrawOperation): BankRequest {
+  const { suite, seed, bank, unit } = wallet
+  return { op: 'withdraw', withdrawal, signature: suite.ed25519Sign(accountKey(suite, seed, bank, unit), withdrawMessage(withdrawalId(suite, withdrawal))) }
+}
+
+/** The coins of an answer. @throws bad-reply, and those of unblind (peer) */
+function signed (wallet: Wallet, { withdrawal, places }: WithdrawOperation, reply: Answer): Fresh[] {
+  if (reply.is !== 'signatures') throw badReply('bank')
+  return unblind(wallet, withdrawal.outputs, places, reply.signatures)
+}
+
+function isRefusal (error: unknown): error is MixmintError {
+  return error instanceof MixmintError && !(error instanceof Unanswered) && error.fault === 'caller' && !error.retry
+}
+
+/**
+ * The step that remembers that a withdrawal, though refused, may come true: a copy of it that was held up on its way could
+ * arrive when the account holds more, or the bank has heard of the keyset.
+ */
+function doubt (sequence: number, error: MixmintError): Op[] {
+  return PASSING.includes(error.code) ? [{ op: 'put', key: doubtAt(sequence), value: Uint8Array.of(1) }] : []
+}
+
+const PASSING: readonly string[] = ['insufficient-funds', 'unknown-keyset']
+
+/** The withdrawals that were refused, may have come true since, and can be asked for again without that. */
+export function * doubtful (wallet: Wallet): Saga<Array<Begun<WithdrawOperation>>> {
+  const time = yield * now()
+  const found: Array<Begun<WithdrawOperation>> = []
+  for (const { key } of yield * scanAll(DOUBTS)) {
+    const begun = yield * operation(numberIn(key))
+    const { record } = begun
+    // From then on asking again cannot make the bank debit.
+    if (record.kind === 'withdraw' && record.withdrawal.outputs.every(({ keyset }) => hasIssued(wallet, keyset, time))) found.push({ ...begun, record })
+  }
+  return found
+}
+
+/** Ask once more for a refused withdrawal: the bank repeats what it said, or refuses for good. @throws whatever leaves it in doubt */
+export function * resolveDoubt (wallet: Wallet, { sequence, record, bytes }: Begun<WithdrawOperation>): Saga<void, WalletEffect> {
+  const over: Op = { op: 'delete', key: doubtAt(sequence) }
+  let fresh: Fresh[]
+  try {
+    fresh = signed(wallet, record, yield * askBank('direct', request(wallet, record)))
+  } catch (error) {
+    if (isRefusal(error)) yield * batch([over])
+    else throw error
+    return
+  }
+  const done = encode<Operation>(Operation, { ...record, state: 'done', code: '' })
+  yield * batch([{ op: 'swap', key: doneAt(sequence), was: bytes, value: done }, ...putIn(wallet, fresh), over])
 }

@@ -1,9 +1,9 @@
 /** What a decided contract brings: fresh coins and a token, each verified before it counts; and which coins it took. */
 import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
-import { MixmintError } from '../../kit/errors.ts'
-import type { Op } from '../../kit/ports.ts'
-import type { Saga } from '../../kit/saga.ts'
+import { isMixmintError, MixmintError } from '../../kit/errors.ts'
+import type { Millis, Op } from '../../kit/ports.ts'
+import { now, type Saga } from '../../kit/saga.ts'
 import { contractId } from '../contract.ts'
 import type { Contract, SignedToken } from '../formats.ts'
 import { dayOf } from '../keyset.ts'
@@ -30,6 +30,7 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
   const { contract, places, coins } = record
   const { state } = checkSettlement(wallet.suite, contract, settlement)
   if (state === 'open') return begun
+  const time = yield * now()
   const owned = coins.map(({ input, place, active }) => ({ coin: input.spend.coin, place, active }))
   const fresh = coinsAmong(record)
   const sealed = state === 'void' ? [] : yield * keepSealed(wallet, sequence, record, settlement.signatures)
@@ -38,7 +39,7 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
     : [
         ...putIn(wallet, unblind(wallet, contract.outputs.slice(0, fresh), places.slice(0, fresh), settlement.signatures.slice(0, fresh))),
         ...sealed,
-        ...settlement.token === null ? [] : [keepToken(wallet, contract, settlement.token)],
+        ...settlement.token === null ? [] : [keepToken(wallet, contract, settlement.token, time)],
         ...owned.flatMap(coin => mark(wallet, coin, coin.active ? 'spent' : 'left', sequence))
       ]
   const ended = yield * finish(begun, { ...record, state, outcome: settlement.outcome }, ops)
@@ -53,8 +54,12 @@ export function * askOutcome (wallet: Wallet, begun: Begun<ContractOperation>): 
   return yield * conclude(wallet, begun, reply)
 }
 
-/** Is it the token that this contract ordered? The step that keeps it. @throws wrong-token, and those of verifyToken (peer) */
-function keepToken (wallet: Wallet, contract: Contract, signed: SignedToken): Op {
+/**
+ * Is it the token that this contract ordered? The step that keeps it. Of one that came so late that no payee takes it any
+ * more, and the directory has no key for it, the bank's word on the contract is enough: the bank itself is to refund it.
+ * @throws wrong-token, and those of verifyToken (peer)
+ */
+function keepToken (wallet: Wallet, contract: Contract, signed: SignedToken, now: Millis): Op {
   const { suite } = wallet
   const { token } = signed
   const { till, ownerKey, notBefore, notAfter, depositUntil, refundAfter, memoHash } = contract.token as NonNullable<Contract['token']>
@@ -64,7 +69,11 @@ function keepToken (wallet: Wallet, contract: Contract, signed: SignedToken): Op
     equal(token.serial, serial) && equal(token.ownerKey, ownerKey) && token.notBefore === notBefore && token.notAfter === notAfter &&
     token.depositUntil === depositUntil && token.refundAfter === refundAfter && equal(token.memoHash, memoHash)
   if (!asOrdered) throw new MixmintError('wrong-token', 'peer', 'the bank made another token than was ordered; keep it as evidence and ask again')
-  verifyToken(suite, wallet.registry(), signed)
+  try {
+    verifyToken(suite, wallet.registry(), signed)
+  } catch (error) {
+    if (!isMixmintError(error, 'unknown-day-key') || now < notAfter) throw error
+  }
   const held: HeldToken = { token: signed, nonce: contract.nonce, state: 'held', invoice: null, presentation: null, paid: null }
   return { op: 'insert', key: tokenAt(serial), value: encode(HeldToken, held) }
 }

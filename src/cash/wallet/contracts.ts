@@ -11,10 +11,10 @@ import { contractNonce, tokenOwnerKey } from '../derive.ts'
 import type { KnownSealedKeys } from '../sealed-keys.ts'
 import type { Contract, Input, SignedInvoice, TokenTerms } from '../formats.ts'
 import { invoiceAt } from './keys.ts'
-import { start, type Begun } from './operations.ts'
+import { busy, start, type Begun } from './operations.ts'
 import { issuingKeyset, makeOutputs, reserve, valuesOf } from './outputs.ts'
 import type { Wallet } from './parts.ts'
-import { insufficient, isUsable, lock, ownCoins, promise, type Kept } from './purse.ts'
+import { insufficient, isUsable, lock, ownCoins, promise, spendUntil, type Kept } from './purse.ts'
 import { InvoiceUse, type ContractOperation } from './records.ts'
 import { makeSealed } from './sealed-outputs.ts'
 import { select, split } from './selection.ts'
@@ -36,6 +36,8 @@ export interface Plan {
   readonly terms: Omit<TokenTerms, 'ownerKey'> | null
   /** For sealed: the day's keys, and the values wanted. */
   readonly sealed?: { readonly known: KnownSealedKeys, readonly values: readonly number[], readonly payee: Uint8Array, readonly till: Uint8Array }
+  /** These very coins, worth what is bought; without: whichever fit. */
+  readonly coins?: readonly Kept[]
 }
 
 /** Coarse, so that the times in a contract do not tell one wallet's clock from another's. */
@@ -50,7 +52,8 @@ export function latestSettleBy (wallet: Wallet, now: Millis): Millis {
 
 /**
  * Results in the open operation, durable, its coins locked.
- * @throws insufficient-funds, unpayable-amount, too-many-coins, invoice-in-use (caller); no-keyset (peer)
+ * @throws insufficient-funds, unpayable-amount, too-many-coins, invoice-in-use, operation-busy (the plan's coins are taken;
+ *   caller); no-keyset (peer)
  */
 export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperation>> {
   for (;;) {
@@ -58,7 +61,9 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
     const known = issuingKeyset(wallet, started, plan.settleBy)
     const { sealed } = plan
     const wanted = [...plan.values, ...sealed?.values ?? []]
-    const chosen = yield * choose(wallet, total(wanted.map(value => ({ value })), plan.amount), plan.settleBy)
+    const chosen = plan.coins === undefined
+      ? yield * choose(wallet, total(wanted.map(value => ({ value })), plan.amount), plan.settleBy)
+      : { coins: plan.coins, change: 0 }
     // In order of value, so that the place of an output does not tell change from what was wanted.
     const values = [...plan.values, ...split(chosen.change, valuesOf(known))].sort((a, b) => a - b)
     const { sequence, places } = yield * reserve(wallet, known.id, values, sealed === undefined ? null : { keyset: sealed.known.id, values: sealed.values })
@@ -82,6 +87,7 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
     const result = yield * batch([...claim, op, ...lock(chosen.coins, 'promised', sequence)])
     if (result.done) return begun
     if (result.at < claim.length) throw invoiceInUse()
+    if (plan.coins !== undefined) throw busy()
     // Another operation has taken one of the coins: choose again. The counters stay unused.
   }
 }
@@ -102,7 +108,8 @@ export function invoiceInUse (): MixmintError {
 export function * choose (wallet: Wallet, sum: number, settleBy: Millis): Saga<{ coins: Kept[], change: number }> {
   const time = yield * now()
   const coins = yield * ownCoins()
-  const usable = coins.filter(coin => isUsable(wallet, coin, time, settleBy))
+  // Of coins of one value, those that end first.
+  const usable = coins.filter(coin => isUsable(wallet, coin, time, settleBy)).sort((a, b) => spendUntil(wallet, a) - spendUntil(wallet, b))
   const chosen = select(usable, sum)
   if (chosen !== null) return chosen
   if (total(usable) < sum) throw insufficient(sum, coins, usable)

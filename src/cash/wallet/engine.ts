@@ -7,7 +7,7 @@ import { now, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
 import type { Presentation, SealedPayment, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
 import { SealedKeyring } from '../sealed-keys.ts'
-import { accountBalance, accountOf, sendWithdrawal, withdraw } from './account.ts'
+import { accountBalance, accountOf, doubtful, resolveDoubt, sendWithdrawal, withdraw } from './account.ts'
 import { askOutcome } from './conclude.ts'
 import { choose, latestSettleBy } from './contracts.ts'
 import { balance, entryOf, history, type Balance, type HistoryEntry } from './history.ts'
@@ -18,6 +18,7 @@ import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
+import { refresh, type RefreshOptions } from './refresh.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
 import { buySealed, sealedTokens, type KeptSealed } from './sealed.ts'
 import { payWithSealed, presentSealed, sentSealed } from './sealed-payments.ts'
@@ -74,6 +75,12 @@ export class WalletEngine {
   * exchange (values: readonly number[]): Saga<HistoryEntry, WalletEffect> {
     if (values.length === 0) throw new MixmintError('bad-argument', 'caller', 'at least one value wanted')
     return this.#entry(yield * exchange(this.#wallet, values))
+  }
+
+  /** Coins that end are exchanged for fresh ones, each at its own time: call it whenever the wallet runs. See refresh.ts. */
+  * refresh (options: RefreshOptions = {}): Saga<Recovered[], WalletEffect> {
+    const results = yield * refresh(this.#wallet, options)
+    return results.map(({ begun, error }) => ({ entry: begun === null ? null : this.#entry(begun), error }))
   }
 
   /** See tokens.ts. */
@@ -188,6 +195,10 @@ export class WalletEngine {
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
+    }
+    for (const begun of yield * doubtful(this.#wallet)) {
+      const { entry, error } = yield * this.#attempt(begun, resolveDoubt(this.#wallet, begun))
+      if (error !== null || entry?.state === 'done') results.push({ entry, error })
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
     for (const invoice of yield * sentSealed()) results.push(yield * this.#attempt(null, payWithSealed(this.#wallet, invoice)))

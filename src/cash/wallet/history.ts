@@ -6,6 +6,7 @@ import { contractId, total } from '../contract.ts'
 import { doneOperations, openOperations, type Begun } from './operations.ts'
 import type { Wallet } from './parts.ts'
 import { isUsable, ownCoins } from './purse.ts'
+import { ageing } from './refresh.ts'
 import { sealedTokens } from './sealed.ts'
 import { sealedIn } from './sealed-outputs.ts'
 import { tokens } from './tokens.ts'
@@ -59,6 +60,8 @@ export interface Balance {
   readonly promised: number
   /** Coins that a decided contract left over, to be reclaimed. */
   readonly leftOver: number
+  /** Of these, coins of keysets that issue no more: `refresh` exchanges them before they end. */
+  readonly ageing: number
   /** Coins too near their end to be spent. */
   readonly ended: number
   /** Tokens bought and not presented, and those on their way back. */
@@ -74,7 +77,7 @@ export function * balance (wallet: Wallet): Saga<Balance> {
   const sealed = (yield * sealedTokens()).filter(isHeld)
   const held = (yield * tokens()).filter(isHeld)
   return {
-    available, promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
+    available, ageing: total((yield * ageing(wallet)).map(({ coin }) => coin)), promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
     tokens: total([...held.map(({ token }) => ({ value: token.token.amount })), ...sealed])
   }
 }

@@ -10,6 +10,7 @@
  * | `coin` ‖ coinId | OwnedCoin | a coin of ours that is not known to be spent |
  * | `spent` ‖ coinId | OwnedCoin | one that is, and in which operation |
  * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
+ * | `doubt` ‖ u64 sequence | 1 | this withdrawal was refused, and could still come true (account.ts) |
  * | `token` ‖ serial | HeldToken | a token that we bought |
  * | `sealed-token` ‖ serial | HeldSealed | a sealed one |
  * | `sealed-payment` ‖ H(invoice) | SealedPaying | sealed tokens that pay this invoice |
@@ -24,6 +25,7 @@ export const COINS = utf8('coin')
 export const TOKENS = utf8('token')
 export const SEALED_TOKENS = utf8('sealed-token')
 export const SEALED_PAYMENTS = utf8('sealed-payment')
+export const DOUBTS = utf8('doubt')
 
 const COUNTERS = utf8('counter')
 const SPENT = utf8('spent')
@@ -39,6 +41,10 @@ export function openAt (sequence: number): Uint8Array {
 
 export function doneAt (sequence: number): Uint8Array {
   return concat(DONE, u64(sequence))
+}
+
+export function doubtAt (sequence: number): Uint8Array {
+  return concat(DOUBTS, u64(sequence))
 }
 
 /** The number at the end of a key of `open` or `done`, or of the value of a counter. */

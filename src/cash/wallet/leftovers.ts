@@ -14,7 +14,7 @@ import { reclaimMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
 import { spentAt } from './keys.ts'
 import { contractOperation, finish, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type ReclaimOperation } from './records.ts'
@@ -63,7 +63,7 @@ export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaimin
     reply = yield * askBank('mixnet', { op: 'reclaim', contract, input, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'coin-spent')) return yield * wasSpent(wallet, begun)
-    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
+    if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
     throw error
   }
   if (reply.is === 'short') {

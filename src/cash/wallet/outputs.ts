@@ -3,7 +3,7 @@
  * use one twice; their blind signatures are finalized and verified before they count as money.
  */
 import { u64 } from '../../kit/bytes.ts'
-import { MixmintError } from '../../kit/errors.ts'
+import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
 import { batch, get, type Saga } from '../../kit/saga.ts'
 import { blind, blindingFactor, finalize, type Blinded } from '../../crypto/rsabssa.ts'
@@ -30,6 +30,23 @@ export function issuingKeyset (wallet: Wallet, now: Millis, settleBy: Millis = n
     throw new MixmintError('no-keyset', 'peer', 'the directory lists no coins that this bank issues now and that last long enough: fetch its latest document and try again', { retry: true })
   }
   return found
+}
+
+/**
+ * Is it certain that the bank will never sign these outputs, whichever copy of the request comes to it, however late? It
+ * says so itself by a clock that never runs back; of a keyset that it has not heard of, only its end makes that certain.
+ */
+export function isRefusedForGood (wallet: Wallet, outputs: readonly Output[], error: unknown, now: Millis): boolean {
+  if (isMixmintError(error, 'keyset-not-issuing')) return true
+  if (!isMixmintError(error, 'unknown-keyset')) return false
+  return outputs.every(({ keyset }) => hasIssued(wallet, keyset, now))
+}
+
+/** Has this keyset ceased to issue, by anybody's clock? */
+export function hasIssued (wallet: Wallet, keyset: Uint8Array, now: Millis): boolean {
+  const registry = wallet.registry()
+  const known = registry.find(keyset)
+  return known === undefined || now - 2 * registry.parameters.clockSkew >= known.keyset.issueUntil
 }
 
 /** The values of a keyset, in rising order. */

@@ -1,5 +1,4 @@
 /** The purse: the coins that the wallet owns, and which of them can be spent. */
-import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
@@ -34,8 +33,13 @@ export function isUsable (wallet: Wallet, { state, coin }: Kept, now: Millis, se
   if (state !== 'available') return false
   const registry = wallet.registry()
   const { margin, voidGrace } = registry.parameters
-  const known = registry.keysets().find(({ id }) => toHex(id) === toHex(coin.keyset))
+  const known = registry.find(coin.keyset)
   return known !== undefined && now + margin < known.keyset.spendUntil && settleBy + voidGrace + margin < known.keyset.redeemUntil
+}
+
+/** When a coin ends; 0 when the directory lists its keyset no more. */
+export function spendUntil (wallet: Wallet, { coin }: Kept): Millis {
+  return wallet.registry().find(coin.keyset)?.keyset.spendUntil ?? 0
 }
 
 export function insufficient (wanted: number, coins: readonly Kept[], usable: readonly Kept[]): MixmintError {

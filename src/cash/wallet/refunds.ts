@@ -10,7 +10,7 @@ import { refundMessage } from '../reclaim.ts'
 import { tokenOwnerKey } from '../derive.ts'
 import { tokenHash } from '../token.ts'
 import { finish, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { putIn } from './purse.ts'
 import type { HeldToken, RefundOperation } from './records.ts'
@@ -58,7 +58,7 @@ export function * refundOne (wallet: Wallet, begun: Refunding): Saga<Refunding, 
     reply = yield * askBank('mixnet', { op: 'refund', token: was.token, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'token-spent')) return yield * finish(begun, { ...begun.record, state: 'spent' }, [changeToken(refunding, { ...was, state: 'spent' })])
-    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, [changeToken(refunding, was)])
+    if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...begun.record, state: 'refused' }, [changeToken(refunding, was)])
     throw error
   }
   if (reply.is !== 'signatures') throw badReply('bank')

@@ -1,0 +1,307 @@
+/**
+ * A store in PostgreSQL, for roles of which several processes share one store (docs/decisions/0041).
+ *
+ * Batches that wait at the same time share one transaction, as in LMDB. A transaction locks the store's one row, reads the
+ * keys of its batches, judges them here, writes what changes, and commits: so writers of any number of processes go one
+ * after the other, and every batch is judged on what is durable. The server shows a change only once its log is flushed.
+ *
+ * A server that goes away and comes back is waited for. Whether a commit that got no answer was made, the server itself
+ * tells afterwards (pg_xact_status), so that nothing is done twice or not at all.
+ */
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import type { BatchResult, Entry, Range, Store } from '@mixmint/core/kit/ports'
+import type { Client } from 'pg'
+import { checkBatch, checkKey, copyOp, judge, nameOf, takeGroup, type Changes, type Waiting } from './batch.ts'
+import { LAYOUT, migrate, tooNew } from './postgres-layout.ts'
+import { all, failureOf, Link, notDurable, steadyNow, storeFailed, unreachable } from './postgres-link.ts'
+
+/** Keys of one statement. */
+const READ_TOGETHER = 1024
+const MAX_INT = 2 ** 31 - 1
+
+export interface PostgresOptions {
+  /** How long an operation waits for a server that is away, ms. */
+  readonly patience?: number
+  /** For tests of migrations. */
+  readonly layout?: ReadonlyArray<readonly string[]>
+}
+
+/**
+ * @param connectionString as libpq has it, postgres://user:password@host/database; a secret
+ * @throws store-unreachable, store-failed, store-not-durable, store-too-new (operator)
+ */
+export async function openPostgres (connectionString: string, { patience = 15_000, layout = LAYOUT }: PostgresOptions = {}): Promise<Store> {
+  const store = new PostgresStore(connectionString, patience, layout)
+  try {
+    await store.open()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  return store
+}
+
+interface Reader {
+  readonly key: Uint8Array
+  readonly resolve: (value: Uint8Array | null) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Row { key: Uint8Array, value: Uint8Array }
+
+class PostgresStore implements Store {
+  readonly #patience: number
+  readonly #layout: ReadonlyArray<readonly string[]>
+  readonly #writer: Link
+  readonly #reader: Link
+  readonly #waiting: Waiting[] = []
+  #reading: Reader[] = []
+  /** Resolves when no batch waits any more; null when none does. */
+  #working: Promise<void> | null = null
+  #reads = 0
+  #readsEnded: (() => void) | null = null
+  #closed: Promise<void> | null = null
+
+  constructor (connectionString: string, patience: number, layout: ReadonlyArray<readonly string[]>) {
+    this.#patience = patience
+    this.#layout = layout
+    this.#writer = new Link(connectionString)
+    this.#reader = new Link(connectionString)
+  }
+
+  async open (): Promise<void> {
+    await this.#insist(this.#writer, async client => { await migrate(client, this.#layout) })
+  }
+
+  async get (key: Uint8Array): Promise<Uint8Array | null> {
+    this.#check()
+    checkKey(key)
+    return await new Promise((resolve, reject) => {
+      // Those asked in one turn of the event loop are read by one statement.
+      if (this.#reading.length === 0) setImmediate(() => { this.#readTogether() })
+      this.#reads += 1
+      this.#reading.push({ key: key.slice(), resolve, reject })
+    })
+  }
+
+  async scan ({ prefix, after, limit }: Range): Promise<Entry[]> {
+    this.#check()
+    if (limit <= 0) return []
+    const [conditions, values]: [string[], unknown[]] = [[], []]
+    const where = (condition: string, value: Uint8Array): void => { conditions.push(`${condition} $${values.push(Buffer.from(value))}`) }
+    where('key >=', prefix)
+    const beyond = upperBound(prefix)
+    if (beyond !== null) where('key <', beyond)
+    if (after !== undefined) where('key >', after)
+    const text = `SELECT key, value FROM mixmint_entries WHERE ${conditions.join(' AND ')} ORDER BY key LIMIT $${values.push(Math.min(limit, MAX_INT))}`
+    this.#reads += 1
+    try {
+      const rows = await this.#insist(this.#reader, async client => (await client.query<Row>(text, values)).rows)
+      return rows.map(({ key, value }) => ({ key: new Uint8Array(key), value: new Uint8Array(value) }))
+    } finally {
+      this.#readEnded(1)
+    }
+  }
+
+  async batch (ops: Parameters<Store['batch']>[0]): Promise<BatchResult> {
+    this.#check()
+    const bytes = checkBatch(ops)
+    if (ops.length === 0) return { done: true }
+    return await new Promise<BatchResult>((resolve, reject) => {
+      this.#waiting.push({ ops: ops.map(copyOp), bytes, resolve, reject })
+      this.#working ??= this.#work()
+    })
+  }
+
+  async close (): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.#working
+      if (this.#reads > 0) await new Promise<void>(resolve => { this.#readsEnded = resolve })
+      await Promise.all([this.#writer.close(), this.#reader.close()])
+    })()
+    await this.#closed
+  }
+
+  #check (): void {
+    if (this.#closed !== null) throw new MixmintError('store-closed', 'caller', 'the store has been closed; open it again')
+  }
+
+  /** What changes nothing may be asked again and again. */
+  async #insist<T> (link: Link, ask: (client: Client) => Promise<T>): Promise<T> {
+    const until = steadyNow() + this.#patience
+    for (;;) {
+      const client = await link.client(until)
+      try {
+        return await ask(client)
+      } catch (error) {
+        link.drop(client)
+        const failure = failureOf(error)
+        if (failure !== 'away' && failure !== 'conflict') throw failure === 'full' ? full(error) : storeFailed(error)
+        if (steadyNow() >= until) throw unreachable()
+      }
+    }
+  }
+
+  #readTogether (): void {
+    const asked = this.#reading
+    this.#reading = []
+    for (let at = 0; at < asked.length; at += READ_TOGETHER) {
+      const some = asked.slice(at, at + READ_TOGETHER)
+      this.#insist(this.#reader, async client => await readKeys(client, some.map(({ key }) => key))).then(
+        found => { for (const { key, resolve } of some) resolve(found.get(nameOf(key))?.slice() ?? null) },
+        (error: unknown) => { for (const { reject } of some) reject(error) }
+      ).finally(() => { this.#readEnded(some.length) })
+    }
+  }
+
+  #readEnded (count: number): void {
+    this.#reads -= count
+    if (this.#reads === 0) this.#readsEnded?.()
+  }
+
+  async #work (): Promise<void> {
+    // Whatever is asked in this turn of the event loop shares the first transaction.
+    await new Promise(resolve => { setImmediate(resolve) })
+    while (this.#waiting.length > 0) {
+      const group = takeGroup(this.#waiting)
+      try {
+        const results = await this.#commit(group)
+        group.forEach(({ resolve }, i) => { resolve(results[i]) })
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    this.#working = null
+  }
+
+  /** One transaction for the group, tried until it is made or the server stays away. */
+  async #commit (group: readonly Waiting[]): Promise<BatchResult[]> {
+    const until = steadyNow() + this.#patience
+    for (;;) {
+      const client = await this.#writer.client(until)
+      const attempt = new Attempt(client, this.#layout.length)
+      try {
+        return await attempt.run(group)
+      } catch (error) {
+        this.#writer.drop(client)
+        const failure = failureOf(error)
+        if (failure === 'full') throw full(error)
+        if (failure === 'failed') throw storeFailed(error)
+        const made = attempt.committing === null ? null : await this.#wasMade(attempt.committing.transaction, until)
+        if (attempt.committing !== null && made === true) return attempt.committing.results
+        if (steadyNow() >= until) throw unreachable()
+      }
+    }
+  }
+
+  /** Was this transaction committed? @throws store-failed when that cannot be found out */
+  async #wasMade (transaction: string, until: number): Promise<boolean> {
+    const unknown = (): MixmintError => new MixmintError('store-failed', 'operator',
+      'PostgreSQL went away while a change was committed: whether it was made is not known; when it is back, the same can be asked again', { retry: true })
+    for (;;) {
+      let client: Client
+      try {
+        client = await this.#writer.client(until)
+      } catch (error) {
+        throw isMixmintError(error, 'store-unreachable') ? unknown() : error
+      }
+      try {
+        // Its session may not have noticed yet that we are gone. It holds the lock until it has ended.
+        const answers = await all([
+          client.query('BEGIN'), client.query('SELECT FROM mixmint_store FOR UPDATE'),
+          client.query('SELECT pg_xact_status($1::xid8) AS status', [transaction]), client.query('COMMIT')
+        ])
+        const { status } = answers[2].rows[0] as { status: string | null }
+        if (status === 'committed' || status === 'aborted') return status === 'committed'
+        throw unknown()
+      } catch (error) {
+        this.#writer.drop(client)
+        if (failureOf(error) !== 'away') throw isMixmintError(error) ? error : unknown()
+        if (steadyNow() >= until) throw unknown()
+      }
+    }
+  }
+}
+
+/** One try of one transaction. */
+class Attempt {
+  readonly #client: Client
+  readonly #version: number
+  /** Once its commit has left: what the batches come to if it is made. */
+  committing: { readonly transaction: string, readonly results: BatchResult[] } | null = null
+
+  constructor (client: Client, version: number) {
+    this.#client = client
+    this.#version = version
+  }
+
+  async run (group: readonly Waiting[]): Promise<BatchResult[]> {
+    const client = this.#client
+    const keys = [...new Map(group.flatMap(({ ops }) => ops.map(({ key }) => [nameOf(key), key]))).values()]
+    // The default level: each statement sees what was committed before it, and the second only runs with the lock.
+    const [, lock, read] = await all([
+      client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
+      client.query("SELECT version, pg_current_xact_id()::text AS transaction, current_setting('fsync') AS fsync FROM mixmint_store FOR UPDATE"),
+      client.query(READ, [keys.map(key => Buffer.from(key))])
+    ])
+    const { version, transaction, fsync } = lock.rows[0] as { version: number, transaction: string, fsync: string }
+    if (version !== this.#version) throw tooNew()
+    if (fsync === 'off') throw notDurable('fsync')
+
+    const held = asMap(read.rows as Row[])
+    const changes: Changes = new Map()
+    const results = group.map(({ ops }) => {
+      const judged = judge(ops, (_, name) => {
+        const changed = changes.get(name)
+        return changed === undefined ? held.get(name) ?? null : changed.value
+      })
+      for (const [name, change] of judged.changes) changes.set(name, change)
+      return judged.result
+    })
+    await this.#write(changes, { transaction, results })
+    return results
+  }
+
+  async #write (changes: Changes, committing: { transaction: string, results: BatchResult[] }): Promise<void> {
+    const client = this.#client
+    if (changes.size === 0) {
+      await client.query('ROLLBACK')
+      return
+    }
+    const kept = [...changes.values()].flatMap(({ key, value }) => value === null ? [] : [{ key, value }])
+    const gone = [...changes.values()].filter(({ value }) => value === null)
+    this.committing = committing
+    const answers = await all([
+      ...kept.length === 0 ? [] : [client.query(WRITE, [kept.map(({ key }) => Buffer.from(key)), kept.map(({ value }) => Buffer.from(value))])],
+      ...gone.length === 0 ? [] : [client.query(REMOVE, [gone.map(({ key }) => Buffer.from(key))])],
+      client.query('COMMIT')
+    ])
+    // A transaction in which a statement failed answers its COMMIT with a rollback.
+    if (answers[answers.length - 1].command !== 'COMMIT') throw new MixmintError('store-failed', 'operator', 'PostgreSQL rolled a change back; nothing was changed')
+  }
+}
+
+const READ = 'SELECT key, value FROM mixmint_entries WHERE key = ANY($1::bytea[])'
+const WRITE = 'INSERT INTO mixmint_entries SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value'
+const REMOVE = 'DELETE FROM mixmint_entries WHERE key = ANY($1::bytea[])'
+
+async function readKeys (client: Client, keys: readonly Uint8Array[]): Promise<Map<string, Uint8Array>> {
+  return asMap((await client.query<Row>(READ, [keys.map(key => Buffer.from(key))])).rows)
+}
+
+function asMap (rows: readonly Row[]): Map<string, Uint8Array> {
+  return new Map(rows.map(({ key, value }) => [nameOf(key), new Uint8Array(value)]))
+}
+
+/** The first key after all that begin with these bytes; null when there is none. */
+function upperBound (prefix: Uint8Array): Uint8Array | null {
+  const last = prefix.findLastIndex(byte => byte < 255)
+  if (last === -1) return null
+  const bound = prefix.slice(0, last + 1)
+  bound[last] += 1
+  return bound
+}
+
+function full (cause: unknown): MixmintError {
+  return new MixmintError('store-full', 'operator', 'the disk under PostgreSQL is full; nothing was changed; free some space, then try again', { cause })
+}
