@@ -8,22 +8,29 @@ import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
-import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/suite'
-import { SignedSealedKeys, type MoneyParameters, type SealedDay } from '@mixmint/core/cash/formats'
+import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
+import { SignedSealedKeys, type SealedDay } from '@mixmint/core/cash/formats'
 import { dayOf } from '@mixmint/core/cash/keyset'
 import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
+import { checked } from './bank-keys.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, readSecret, removeSecret } from './secrets.ts'
+import type { Signer, SigningKey } from './signing-pool.ts'
 
 const DAY = 86_400_000
+/** From the end of their day on, tokens are valid, can be turned in, and are refunded: as with open tokens, and alike for all. */
+const VALID: Millis = DAY
+const DEPOSIT: Millis = 7 * DAY
+const REFUND: Millis = 8 * DAY
 
 interface Held extends KnownSealedKeys {
   /** By value; null when the day's tokens are no longer issued. */
-  readonly privateKeys: ReadonlyMap<number, RsaPrivateKey> | null
+  readonly privateKeys: ReadonlyMap<number, SigningKey> | null
 }
 
 export class BankSealedKeys {
   readonly #suite: Suite
+  readonly #signer: Signer
   readonly #network: string
   readonly #unit: string
   readonly #dir: string
@@ -31,8 +38,9 @@ export class BankSealedKeys {
   readonly #held = new Map<string, Held>()
 
   /** @throws key-file-open, key-file-broken (operator) */
-  constructor (suite: Suite, identity: Ed25519KeyPair, { network, unit, dir }: { network: string, unit: string, dir: string }) {
+  constructor (suite: Suite, signer: Signer, identity: Ed25519KeyPair, { network, unit, dir }: { network: string, unit: string, dir: string }) {
     this.#suite = suite
+    this.#signer = signer
     this.#network = network
     this.#unit = unit
     this.#dir = dir
@@ -62,19 +70,20 @@ export class BankSealedKeys {
 
   /**
    * Make keys for the values 1, 2, 4 … of a day, on disk before anybody hears of them.
-   * @param pause awaited before each of them, for generating one takes a core for a tenth of a second
+   * @param pause awaited before each of them, for generating one takes a core for a tenth of a second; without: all at once
    */
-  async make (day: number, denominations: number, { tokenValid, tokenDeposit, tokenRefund }: MoneyParameters, pause: () => Promise<void> = async () => {}): Promise<void> {
-    const generated: Array<{ value: number, n: Uint8Array, pkcs8: Uint8Array }> = []
-    for (let i = 0; i < denominations; i++) {
-      await pause()
-      generated.push({ value: 2 ** i, ...await generateRsa() })
-    }
+  async make (day: number, denominations: number, pause?: () => Promise<void>): Promise<void> {
+    let before: Promise<unknown> = Promise.resolve()
+    const generated = await Promise.all(Array.from({ length: denominations }, async (_, i) => {
+      const turn = pause === undefined ? generateRsa() : before.then(pause).then(generateRsa)
+      before = turn
+      return { value: 2 ** i, ...await turn }
+    }))
     // Bought in the last minute of its day, a token is valid as long as any other.
     const end = (day + 1) * DAY
     const signed = signSealedKeys(this.#suite, this.#identity, {
       network: this.#network, bank: this.#identity.publicKey, unit: this.#unit, day, denominations: generated.map(({ value, n }) => ({ value, key: n })),
-      notBefore: day * DAY, notAfter: end + tokenValid, depositUntil: end + tokenDeposit, refundAfter: end + tokenRefund
+      notBefore: day * DAY, notAfter: end + VALID, depositUntil: end + DEPOSIT, refundAfter: end + REFUND
     })
     const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, signed)
     const file = join(this.#dir, `sealed-${day}-${toHex(known.id).slice(0, 16)}.json`)
@@ -92,14 +101,14 @@ export class BankSealedKeys {
     }
   }
 
-  /** @returns null where the set is not of sealed tokens. @throws unknown-denomination, token-expired, bad-output (peer), signing-fault (us) */
-  blindSign (id: Uint8Array, value: number, blinded: Uint8Array): Uint8Array | null {
+  /** @returns null where the set is not of sealed tokens. @throws unknown-denomination, token-expired, bad-output (peer), and those of Signer */
+  async blindSign (id: Uint8Array, value: number, blinded: Uint8Array): Promise<Uint8Array | null> {
     const held = this.#held.get(toHex(id))
     if (held === undefined) return null
     if (held.privateKeys === null) throw new MixmintError('token-expired', 'peer', 'sealed tokens of that day are no longer issued')
     const key = held.privateKeys.get(value)
     if (key === undefined) throw new MixmintError('unknown-denomination', 'peer', `that day has no sealed tokens of ${value}`)
-    const signature = this.#suite.rsaBlindSign(key, blinded)
+    const signature = await this.#signer.sign(key, blinded)
     if (signature === null) throw new MixmintError('bad-output', 'peer', 'a blinded message is not below its key\'s modulus')
     return signature
   }
@@ -110,7 +119,7 @@ export class BankSealedKeys {
       const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, decode(SignedSealedKeys, fromHex(hex)))
       const secrets = readSecret(keysFile(file))
       const pkcs8 = secrets === null ? null : (JSON.parse(secrets) as string[]).map(fromHex)
-      const privateKeys = pkcs8 === null ? null : new Map(known.keys.denominations.map(({ value }, i) => [value, this.#suite.rsaImportPrivate(pkcs8[i])]))
+      const privateKeys = pkcs8 === null ? null : new Map(known.keys.denominations.map(({ value }, i) => [value, checked(this.#suite, this.#signer, pkcs8[i])]))
       this.#held.set(toHex(known.id), { ...known, privateKeys })
     } catch (error) {
       if (error instanceof MixmintError && error.code === 'key-file-open') throw error

@@ -19,26 +19,34 @@ import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { BankSealedKeys } from '../sealed-keys.ts'
 import { Service } from '../service.ts'
+import { SigningPool } from '../signing-pool.ts'
 import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 /** Keys for the days ahead are looked after this often, ms, and made with such a pause before each. */
 const SEALED_EVERY = 60_000
 const SEALED_PAUSE = 2_000
+/** A bank that starts has keys for this time ahead in its first document. */
+const SEALED_AT_ONCE = 2 * 3_600_000
 
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
-  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile))
+  const pool = new SigningPool(config.signers)
+  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), pool)
   const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
   await keys.prepare(terms, ports.clock.now())
 
-  const sealed = new BankSealedKeys(suite, keys.identity, { network, unit: config.unit, dir: config.dir })
+  const sealed = new BankSealedKeys(suite, pool, keys.identity, { network, unit: config.unit, dir: config.dir })
+  // What is bought before the directory's next document is not of a day that this one does not list.
+  for (const time of config.sealedDays === 0 ? [] : [ports.clock.now(), ports.clock.now() + SEALED_AT_ONCE]) {
+    if (!sealed.has(dayOf(time))) await sealed.make(dayOf(time), config.denominations)
+  }
 
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
-    return sealed.blindSign(effect.keyset, effect.value, effect.blinded) ?? keys.blindSign(effect.keyset, effect.value, effect.blinded)
+    return await sealed.blindSign(effect.keyset, effect.value, effect.blinded) ?? await keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
   const engine = new BankEngine({
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
@@ -66,16 +74,15 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   })
   let stopping = false
   let working: Promise<void> | null = null
-  /** Keys of sealed tokens for the days ahead, today's at once, the others one by one so that requests hardly notice. */
+  /** Keys of sealed tokens for the days ahead, one by one so that requests hardly notice. */
   const makeSealed = async (): Promise<void> => {
     for (;;) {
       const now = ports.clock.now()
       sealed.retire(now)
       const day = config.sealedDays === 0 ? null : sealed.missing(now, config.sealedDays)
       if (day === null || stopping) return
-      const pause = day === dayOf(now) ? 0 : SEALED_PAUSE
-      await sealed.make(day, config.denominations, service.participant.registry().parameters, async () => {
-        await ports.wait(stopping ? 0 : pause)
+      await sealed.make(day, config.denominations, async () => {
+        await ports.wait(stopping ? 0 : SEALED_PAUSE)
         if (stopping) throw new MixmintError('stopping', 'us', 'the bank stops')
       })
     }
@@ -107,6 +114,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       clearInterval(tending)
       await working
       await service.stop()
+      await pool.stop()
       await money.close()
     }
   }

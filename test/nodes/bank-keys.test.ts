@@ -22,7 +22,7 @@ afterEach(() => { rmSync(dir, { recursive: true }) })
 const terms: KeysetTerms = {
   unit: 'cent', denominations: 1, ring: () => ring, periods: { issue: 10 * DAY, spend: 10 * DAY, redeem: 10 * DAY, refund: 10 * DAY, ahead: 3 * DAY }
 }
-const open = (): BankKeys => BankKeys.open(suite, NETWORK, dir, ring)
+const open = (): BankKeys => BankKeys.open(suite, NETWORK, dir, ring, { hold: () => ({ number: 0 }), sign: async () => null })
 const listing = (keys: BankKeys, now: number): BankListing => ({ bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now), sealedDays: [] })
 
 test('over months each listing stands beside the one before; a change of ring comes with the next keyset, and old rings stay', async () => {

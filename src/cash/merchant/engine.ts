@@ -69,13 +69,13 @@ export class MerchantEngine {
     return yield * this.#counted(acceptToken(this.#merchant, payment instanceof Uint8Array ? decode(Presentation, payment) : payment))
   }
 
-  /** The till: take sealed tokens, with no network. Tells a repeated payment apart. @throws those of acceptSealed (peer) */
-  * acceptSealed (payment: SealedPayment): Saga<Accepted> {
+  /** The till: take sealed tokens, with no network where the keys of their day are there. Tells a repeated payment apart. @throws those of acceptSealed (peer) */
+  * acceptSealed (payment: SealedPayment): Saga<Accepted, AskBank> {
     return yield * this.#counted(acceptSealed(this.#merchant, payment))
   }
 
   /** Counts `till_token` by outcome. */
-  * #counted (accept: Saga<Accepted>): Saga<Accepted> {
+  * #counted<E> (accept: Saga<Accepted, E>): Saga<Accepted, E> {
     let outcome = 'accepted'
     try {
       const accepted = yield * accept

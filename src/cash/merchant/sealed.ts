@@ -4,7 +4,7 @@
  */
 import { compare, concat, equal } from '../../kit/bytes.ts'
 import { encode, tagged } from '../../kit/codec.ts'
-import { MixmintError } from '../../kit/errors.ts'
+import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import type { Op } from '../../kit/ports.ts'
 import { batch, get, type Saga } from '../../kit/saga.ts'
 import type { Suite } from '../../crypto/suite.ts'
@@ -27,12 +27,31 @@ interface Shown {
 }
 
 /**
+ * As acceptKnown; keys that the directory lists and that were not fetched yet are fetched, if the bank answers.
+ * @throws those of acceptKnown (peer)
+ */
+export function * acceptSealed (merchant: Merchant, payment: SealedPayment): Saga<Accepted, AskBank> {
+  try {
+    return yield * acceptKnown(merchant, payment)
+  } catch (error) {
+    if (!isMixmintError(error, 'unknown-sealed-keys')) throw error
+    try {
+      yield * fetchSealedKeys(merchant)
+    } catch (fetching) {
+      if (!isMixmintError(fetching)) throw fetching
+      throw error
+    }
+    return yield * acceptKnown(merchant, payment)
+  }
+}
+
+/**
  * All of the tokens are taken, or none.
  * @throws unknown-sealed-keys, unknown-denomination, bad-token, bad-presentation, duplicate-token, wrong-payee, wrong-till,
  *   wrong-unit, wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
  *   token-already-accepted (peer)
  */
-export function * acceptSealed (merchant: Merchant, { invoice, presentations }: SealedPayment): Saga<Accepted> {
+function * acceptKnown (merchant: Merchant, { invoice, presentations }: SealedPayment): Saga<Accepted> {
   const { suite } = merchant
   const shown: Shown[] = []
   for (const presentation of presentations) shown.push(yield * examine(merchant, invoice, presentation))

@@ -30,7 +30,7 @@ export interface KeptSealed extends HeldSealed {
 /**
  * Buy sealed tokens that add up to an amount, made out to a payee, over the mixnet, with change.
  * @param till the till that alone may take them, or empty for any of the payee's
- * @returns what was bought
+ * @returns what was bought, by value
  * @throws bad-argument, insufficient-funds, too-many-tokens, unpayable-amount (caller), unknown-sealed-keys (peer), and those
  *   of settleWithBank: then `recover` completes it
  */
@@ -45,7 +45,7 @@ export function * buySealed (wallet: Wallet, payee: Uint8Array, amount: number, 
     kind: 'sealed', payee: NONE, amount: 0, settleBy: latestSettleBy(wallet, time), values: [], invoice: null, terms: null, sealed: { known, values, payee, till }
   }))
   if (record.state !== 'settled') throw new MixmintError('payment-void', 'peer', 'the bank has voided this purchase: `recover` brings the coins back')
-  return (yield * sealedTokens()).filter(({ operation }) => operation === sequence)
+  return (yield * sealedTokens()).filter(({ operation }) => operation === sequence).sort((a, b) => a.value - b.value)
 }
 
 /** The keys of today's sealed tokens: those that the directory lists, from the bank where they were never fetched. */
