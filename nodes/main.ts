@@ -17,8 +17,10 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   merchant: async () => (await import('./cli/merchant.ts')).addMerchant,
   run,
   status: run,
+  receipt: async () => (await import('./cli/receipt.ts')).addReceipt,
   directory: tools,
   proof: tools,
+  statement: async () => (await import('./cli/statement.ts')).addStatement,
   kat: tools
 }
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import { callControl, type Json, type JsonObject } from '../control.ts'
 import { amount, folderOf, hexKey, withNet, type NetOptions } from './options.ts'
-import { report, table } from './output.ts'
+import { EXIT, report, table } from './output.ts'
 
 export function addBank (program: Command): void {
   const bank = withNet(program.command('bank'), 'bank').description('operate the running bank: accounts and books')
@@ -23,24 +23,60 @@ export function addBank (program: Command): void {
     .action(async (account: string, value: number, { reference }: { reference: string }) => {
       await ask('credit', { account, amount: value, reference }, r => `credited ${value} ${String(r.unit)}; the account holds ${String(r.balance)}`)
     })
-  bank.command('balance').description('what an account holds')
+  bank.command('pay-out').description('the owner of an account has had other money for it: take it from the account')
     .argument('<account>', 'the account\'s key', hexKey)
-    .action(async (account: string) => { await ask('balance', { account }, r => `${String(r.balance)} ${String(r.unit)}`) })
+    .argument('<amount>', 'in the unit\'s smallest coin', amount)
+    .option('--reference <text>', 'names this payment: the same reference is paid out once', randomBytes(8).toString('hex'))
+    .action(async (account: string, value: number, { reference }: { reference: string }) => {
+      await ask('payOut', { account, amount: value, reference }, r => `paid out ${value} ${String(r.unit)}; the account holds ${String(r.balance)}`)
+    })
+  bank.command('balance').description('what an account holds, and how it stands')
+    .argument('<account>', 'the account\'s key', hexKey)
+    .action(async (account: string) => { await ask('balance', { account }, accountLine) })
+  for (const [name, what] of [
+    ['open', 'put an account on record, or open again one that was closed'],
+    ['freeze', 'nothing leaves an account any more; what is paid into it comes in'],
+    ['thaw', 'a frozen account gives again'],
+    ['close', 'an account that holds nothing gives and is credited nothing any more']
+  ] as const) {
+    bank.command(name).description(what)
+      .argument('<account>', 'the account\'s key', hexKey)
+      .option('--note <text>', 'whose it is, or why; for people', '')
+      .action(async (account: string, { note }: { note: string }) => { await ask(name, { account, note }, accountLine) })
+  }
   bank.command('books').description('issued, redeemed and outstanding, and whether they balance')
     .action(async () => { await ask('books', {}, booksTable) })
+  bank.command('audit').description('the books by keyset, recomputed from the journal and held against the accounts; exit code 1 when they do not balance')
+    .action(async () => {
+      await ask('books', {}, books => {
+        if (books.balanced !== true) process.exitCode = EXIT.refused
+        return auditTable(books)
+      })
+    })
+  bank.command('statement').description('what was issued and redeemed, by keyset, signed: for `mixmint statement verify`')
+    .action(async () => { await ask('statement', {}, r => String(r.statement)) })
   bank.command('keysets').description('the keysets, their dates and rings, and when the next one is made')
     .action(async () => { await ask('keysets', {}, keysetsTable) })
 }
 
-/** As callControl. A credit that got no answer may have been made: only under the same reference is asking again safe. */
+/** As callControl. A credit or payment that got no answer may have been made: only under the same reference is asking again safe. */
 async function call (dir: string, operation: string, input: JsonObject): Promise<Json> {
   try {
     return await callControl(dir, operation, input)
   } catch (error) {
-    if (operation !== 'credit' || !(isMixmintError(error, 'daemon-not-running') || isMixmintError(error, 'daemon-silent'))) throw error
+    if ((operation !== 'credit' && operation !== 'payOut') || !(isMixmintError(error, 'daemon-not-running') || isMixmintError(error, 'daemon-silent'))) throw error
     const { code, fault, message } = error
-    throw new MixmintError(code, fault, `${message}; it may have been credited: to try again, add \`--reference ${String(input.reference)}\`, which counts once`, { retry: true, cause: error })
+    throw new MixmintError(code, fault, `${message}; it may have been done: to try again, add \`--reference ${String(input.reference)}\`, which counts once`, { retry: true, cause: error })
   }
+}
+
+function accountLine ({ balance, unit, state, note, since }: JsonObject): string {
+  return `${String(balance)} ${String(unit)}${state === 'open' && note === '' ? '' : `; ${String(state)} since ${String(since)}${note === '' ? '' : `: ${String(note)}`}`}`
+}
+
+function auditTable (books: JsonObject): string {
+  const rows = (books.keysets as readonly JsonObject[]).map(k => [String(k.keyset).slice(0, 16), Number(k.issued), Number(k.redeemed), Number(k.outstanding)])
+  return [table([['KEYSET', 'ISSUED', 'REDEEMED', 'OUTSTANDING'], ...rows]), booksTable(books), ...(books.faults as readonly string[])].join('\n')
 }
 
 /** The bank's books as a table. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { callControl, type JsonObject } from '../control.ts'
 import { amount, folderOf, withNet, type NetOptions } from './options.ts'
 import { EXIT, report, table } from './output.ts'
-import { readText } from './tools.ts'
+import { readText, show, withShown, type Shown } from './texts.ts'
 
 export function addMerchant (program: Command): void {
   const merchant = withNet(program.command('merchant'), 'merchant').description('operate the running till: invoices, payments at the counter, deposits')
@@ -15,9 +15,12 @@ export function addMerchant (program: Command): void {
     })
   }
 
-  merchant.command('invoice').description('make an invoice; hand the text to the customer')
+  withShown(merchant.command('invoice').description('make an invoice; hand the text, or show its QR code, to the customer')
     .argument('<order>', 'your name for the order').argument('<amount>', 'in the unit\'s smallest coin', amount)
-    .action(async (order: string, value: number) => { await ask('invoice', { order, amount: value }, r => String(r.invoice)) })
+    .option('--minutes <n>', 'how long it can be paid; default: as long as the network allows', amount))
+    .action(async (order: string, value: number, { minutes, ...shown }: { minutes?: number } & Shown) => {
+      await ask('invoice', { order, amount: value, minutes: minutes ?? 0 }, r => show(String(r.invoice), shown))
+    })
   merchant.command('orders').description('invoices and whether they are paid')
     .action(async () => {
       await ask('orders', {}, r => table([['ORDER', 'AMOUNT', 'STATE'], ...(r.orders as JsonObject[]).map(o => [String(o.order), Number(o.amount), String(o.state)])]))

@@ -1,13 +1,12 @@
 /** `mixmint kat`, `mixmint proof`, `mixmint directory`: things that need no daemon of one's own. */
 import { Option, type Command } from 'commander'
-import { readFileSync } from 'node:fs'
 import { stringify } from 'smol-toml'
 import { toHex } from '@mixmint/core/kit/bytes'
-import { MixmintError } from '@mixmint/core/kit/errors'
 import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
 import { callControl } from '../control.ts'
 import { EXIT, report, table } from './output.ts'
 import { defaultNet } from './options.ts'
+import { readText } from './texts.ts'
 
 export function addTools (program: Command): void {
   program.command('kat').description('known-answer tests: check vector files (Sphinx, blind signatures) against both cryptographic suites')
@@ -81,13 +80,4 @@ export function addTools (program: Command): void {
         }
       })
     })
-}
-
-/** @throws no-such-file (operator) */
-export function readText (file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
-  } catch (error) {
-    throw new MixmintError('no-such-file', 'operator', `cannot read ${file}`, { cause: error })
-  }
 }

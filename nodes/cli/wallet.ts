@@ -1,6 +1,5 @@
 /** `mixmint wallet …`: a person's own money. Each command is one session on the network. */
 import type { Command } from 'commander'
-import { writeFileSync } from 'node:fs'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
@@ -11,7 +10,8 @@ import type { Json } from '../control.ts'
 import type { WalletSession } from '../wallet-session.ts'
 import { amount, folderOf, withNet, type NetOptions } from './options.ts'
 import { report, table } from './output.ts'
-import { readText } from './tools.ts'
+import { addHandover } from './handover.ts'
+import { textIn, writeText } from './texts.ts'
 
 interface Result { readonly human: string, readonly json: Json }
 type PayWith = 'token' | 'sealed' | 'coins'
@@ -60,7 +60,7 @@ export function addWallet (program: Command): void {
         const balance = await open.run(open.engine.balance())
         const atBank: Record<string, number> = account === true ? { account: await open.run(open.engine.accountBalance()) } : {}
         const json = { ...balance, ...atBank, unit: open.unit }
-        const lines = [['coins', balance.available], ['of these to be refreshed', balance.ageing], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
+        const lines = [['coins', balance.available], ['of these to be refreshed', balance.ageing], ['given, perhaps not received', balance.given], ['in operations under way', balance.promised], ['left over, to reclaim', balance.leftOver],
           ['too near their end', balance.ended], ['tokens', balance.tokens], ...Object.entries(atBank).map(([name, value]) => [`${name} at the bank`, value])]
         return { json, human: table(lines.filter(([name, value]) => value !== 0 || name === 'coins').map(([name, value]) => [String(name), Number(value), open.unit])) }
       })
@@ -140,7 +140,7 @@ export function addWallet (program: Command): void {
       })
     })
   wallet.command('pay').description('pay an invoice, over the mixnet; again after an interruption: the same payment goes on')
-    .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, or a file that holds it')
+    .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, its URI, or a file that holds it')
     .option('--with <what>', 'token, sealed or coins', 'token')
     .action(async (text: string, { with: what }: { with: string }) => {
       await session(async open => await pay(open, readInvoice(text), payWith(what)))
@@ -190,6 +190,7 @@ export function addWallet (program: Command): void {
         return { json: { file: out, coins: offer.inputs.length }, human: `written to ${out}; \`mixmint wallet recover\` learns what became of it` }
       })
     })
+  addHandover(wallet, session)
   wallet.command('exchange').description('fresh coins of these values for others, over the mixnet')
     .argument('<values...>', 'values of coins, such as 1 2 4 8', (value: string, all: number[] = []) => [...all, amount(value)])
     .action(async (values: number[]) => {
@@ -264,17 +265,8 @@ async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<O
   return offer
 }
 
-/** @throws cannot-write (operator): the payment is kept in the wallet, and the same command writes the same text */
-function writeText (file: string, text: string): void {
-  try {
-    writeFileSync(file, `${text}\n`, { mode: 0o600 })
-  } catch (cause) {
-    throw new MixmintError('cannot-write', 'operator', `cannot write ${file}; the payment is kept: give another --out for the same one`, { cause })
-  }
-}
-
 function readInvoice (text: string): SignedInvoice {
-  return unarmorAs('invoice', text.startsWith('mixmint-') ? text : readText(text))
+  return unarmorAs('invoice', textIn([text]))
 }
 
 function payWith (what: string): PayWith {

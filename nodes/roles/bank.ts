@@ -1,11 +1,12 @@
 /** The daemon of a bank. */
-import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, stateOf } from '@mixmint/core/cash/keyset'
@@ -14,13 +15,13 @@ import { refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
 import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
 import type { JsonObject } from '../control.ts'
-import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { BankSealedKeys } from '../sealed-keys.ts'
 import { Service } from '../service.ts'
 import { SigningPool } from '../signing-pool.ts'
 import { openMoney } from '../store/money.ts'
+import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
 
 /** Keys for the days ahead are looked after this often, ms, and made with such a pause before each. */
@@ -52,13 +53,21 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day), sealedKeys: id => sealed.find(id)
   })
+  // What was missed until now, it was down.
+  await run(engine.beat())
+  const beats = setInterval(() => {
+    run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
+  }, BEAT)
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
       // Without a next keyset the present ones are listed all the same.
       await keys.prepare(terms, now).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now), sealedDays: sealed.days(now) })
+      // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
+      const refundable = await run(engine.refundable(keys.keysets(0)))
+      const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
+      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(then), rings: keys.rings(then), dayKeys: keys.dayKeys(now), sealedDays: sealed.days(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -96,15 +105,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const tending = setInterval(tend, SEALED_EVERY)
   return {
     operations: {
-      credit: async input => ({
-        unit: config.unit,
-        balance: await run(engine.credit(fromHex(word(input, 'account')), whole(input, 'amount'), word(input, 'reference')))
-      }),
-      balance: async input => ({ unit: config.unit, balance: await run(engine.balance(fromHex(word(input, 'account')))) }),
-      books: async () => {
-        const { unit, time, credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults } = await run(engine.books())
-        return { unit, time: new Date(time).toISOString(), credited, accounts, tokens, issued, redeemed, outstanding, balanced, faults }
-      },
+      ...bankOperations(engine, config.unit, run),
       keysets: async () => keysetList(suite, keys, config.keysets, ports.clock.now())
     },
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
@@ -115,6 +116,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       await working
       await service.stop()
       await pool.stop()
+      clearInterval(beats)
       await money.close()
     }
   }

@@ -18,6 +18,7 @@ import { Service } from '../service.ts'
 import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
+const MINUTE = 60_000
 /** Payments that wait for the bank are tried again this often. */
 const SETTLE_EVERY = 15_000
 
@@ -87,7 +88,11 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
 
   return {
     operations: {
-      invoice: async input => ({ invoice: armor('invoice', await run(engine.invoice(word(input, 'order'), whole(input, 'amount')))) }),
+      invoice: async input => {
+        const minutes = input.minutes === undefined ? 0 : whole(input, 'minutes')
+        const signed = await run(engine.invoice(word(input, 'order'), whole(input, 'amount'), minutes === 0 ? undefined : minutes * MINUTE))
+        return { invoice: armor('invoice', signed), order: signed.invoice.order, settleBy: new Date(signed.invoice.settleBy).toISOString() }
+      },
       orders: async () => ({
         orders: (await run(engine.orders())).map(({ order, amount, paid, time }) => ({
           order, amount, state: paid === null ? 'open' : `paid (${paid})`, paidAt: time === 0 ? null : new Date(time).toISOString()

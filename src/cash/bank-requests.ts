@@ -1,4 +1,4 @@
-/** What the asker of a bank signs, by operation (messages.ts, BankRequest); void, reclaim and refund are in reclaim.ts. */
+/** What the asker of a bank signs, by operation (messages.ts, BankRequest); void, reclaim and both refunds are in reclaim.ts. */
 import { u64 } from '../kit/bytes.ts'
 import { tagged } from '../kit/codec.ts'
 

@@ -12,6 +12,8 @@ export const MAX_OUTPUTS = 256
 export const MAX_KEEPERS = 16
 /** The most sealed tokens in one payment. */
 export const MAX_SEALED = 64
+/** Coins in one bundle: few enough that it goes on paper. */
+export const MAX_HANDED = 64
 
 const hash = bytes(32)
 const key = bytes(32)
@@ -74,7 +76,22 @@ export type SealedDay = Of<typeof SealedDay>
 export const Coin = record({ keyset: hash, value: amount, publicKey: key, signature: rsa })
 export type Coin = Of<typeof Coin>
 
-/** A coin to be: the bank signs `blinded` under the keyset's key for `value`. In a contract of kind sealed also a sealed token to be, whose `keyset` is the hash of its SealedKeys. */
+/** A coin handed from person to person: whoever has `secret`, its Ed25519 seed, owns it. */
+export const HandedCoin = record({ keyset: hash, value: amount, secret: bytes(32), signature: rsa })
+export type HandedCoin = Of<typeof HandedCoin>
+/**
+ * Coins handed over, as text or QR codes: they belong to whoever exchanges them first. Its giver promises not to take them
+ * back from somebody who begins to receive them before `until`. `memo` is for people, and nobody vouches for it.
+ */
+export const CoinBundle = record({
+  network: name, bank: key, unit: name, amount, until: millis, memo: text(128), coins: list(HandedCoin, MAX_HANDED, 1)
+})
+export type CoinBundle = Of<typeof CoinBundle>
+
+/**
+ * A coin to be: the bank signs `blinded` under the keyset's key for `value`. In a contract of kind sealed also a sealed token to
+ * be, whose `keyset` is the hash of its SealedKeys.
+ */
 export const Output = record({ keyset: hash, value: amount, blinded: rsa })
 export type Output = Of<typeof Output>
 
@@ -133,6 +150,14 @@ export const Outcome = record({ contract: hash, state: oneOf('open', 'settled', 
 export type Outcome = Of<typeof Outcome>
 export const SignedOutcome = record({ outcome: Outcome, signature })
 export type SignedOutcome = Of<typeof SignedOutcome>
+
+/** What the bank says of its coins in one unit: by keyset, in the order of their ids, all it ever issued and redeemed. */
+export const Statement = record({
+  network: name, bank: key, unit: name, time: millis, keysets: list(record({ keyset: hash, issued: amount, redeemed: amount }), 4096)
+})
+export type Statement = Of<typeof Statement>
+export const SignedStatement = record({ statement: Statement, signature })
+export type SignedStatement = Of<typeof SignedStatement>
 
 /** A digital cashier's check, made out to one payee. Signed by the bank's day key of `day`. */
 export const Token = record({

@@ -2,9 +2,9 @@
  * The conversations of money: requests and replies of centers, banks and merchants, one codec each. They travel in the
  * frames of mixnet/wire/rpc.ts (direct) or of mixnet/session (anonymous); the engines answer them.
  */
-import { bytes, list, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
+import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
+  Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
   SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, Spend, Vote, Withdrawal
 } from './formats.ts'
 
@@ -62,7 +62,9 @@ export const BankRequest = variants('op', {
   'sealed-keys': record({ hashes: list(hash, MAX_SEALED_KEYS, 1) }),
   'sealed-deposit': record({ presentations: list(SealedPresentation, 1024, 1) }),
   /** As refund: see refundMessage, over the serial. */
-  'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature })
+  'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** A coin without a certificate, after its redeemUntil, for fresh outputs: see refundCoinMessage. `promisedTo`: D of the contract that it was signed over to, or empty. */
+  'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature })
 })
 export type BankRequest = Of<typeof BankRequest>
 

@@ -18,6 +18,11 @@ export function reclaimMessage (suite: Suite, coin: Uint8Array, contract: Uint8A
   return tagged('reclaim', coin, contract, outputsHash(suite, outputs))
 }
 
+/** "This coin, which has no certificate, for these outputs": coinId ‖ D ‖ H(outputs). @param contract D, or empty for a coin promised to none */
+export function refundCoinMessage (suite: Suite, coin: Uint8Array, contract: Uint8Array, outputs: readonly Output[]): Uint8Array {
+  return tagged('refund-coin', coin, contract, outputsHash(suite, outputs))
+}
+
 /** "This token, which nobody turned in, for these outputs", by its owner key: H(token) ‖ H(outputs). */
 export function refundMessage (suite: Suite, token: Uint8Array, outputs: readonly Output[]): Uint8Array {
   return tagged('refund', token, outputsHash(suite, outputs))

@@ -1,7 +1,12 @@
 /** The bank stops at every single effect, before it or right after it; a new engine on the same store is asked again. */
 import { describe, expect, test } from 'vitest'
+import { keysetId, signKeyset } from '@mixmint/core/cash/keyset'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
-import { BankDesk } from '../doubles/bank-desk.ts'
+import { refundMessage } from '@mixmint/core/cash/reclaim'
+import { Registry } from '@mixmint/core/cash/registry'
+import { tokenHash } from '@mixmint/core/cash/token'
+import { BankDesk, OWNER } from '../doubles/bank-desk.ts'
+import { NETWORK, suite } from '../doubles/economy.ts'
 
 interface Scenario {
   readonly prepare: (desk: BankDesk) => Promise<BankRequest>
@@ -36,6 +41,26 @@ const scenarios: Record<string, Scenario> = {
       return desk.reclaiming(contract, left, desk.outputs(4, 4))
     },
     is: 'signatures', account: 0, payee: 8
+  },
+  'refund of a coin': {
+    prepare: async desk => {
+      const [coin] = await desk.coins(8)
+      const { keyset } = desk.economy.known
+      const issuing = signKeyset(suite, desk.economy.bank, { ...keyset, issueFrom: keyset.redeemUntil, issueUntil: keyset.refundUntil + 1, spendUntil: keyset.refundUntil + 2, redeemUntil: keyset.refundUntil + 3, refundUntil: keyset.refundUntil + 4 })
+      desk.registry = new Registry(suite, NETWORK, desk.economy.parameters, [{ ...desk.economy.listing, keysets: [desk.economy.signedKeyset, issuing] }])
+      desk.economy.clock.set(keyset.redeemUntil)
+      return desk.refundingCoin(coin, desk.outputs(4, 4).map(output => ({ ...output, keyset: keysetId(suite, issuing.keyset) })))
+    },
+    is: 'signatures', account: 0, payee: 0
+  },
+  'refund of a token': {
+    prepare: async desk => {
+      const { token } = await desk.presentation(8)
+      const outputs = desk.outputs(4, 4)
+      desk.economy.clock.set(token.token.refundAfter)
+      return { op: 'refund', token, outputs, signature: suite.ed25519Sign(OWNER, refundMessage(suite, tokenHash(suite, token.token), outputs)) }
+    },
+    is: 'signatures', account: 0, payee: 0
   },
   deposit: {
     prepare: async desk => ({ op: 'deposit', presentations: [await desk.presentation(8), await desk.presentation(4)] }),

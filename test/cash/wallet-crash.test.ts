@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import type { Saga } from '@mixmint/core/kit/saga'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
+import { BankDesk } from '../doubles/bank-desk.ts'
 import { DAY, HOUR, type TestCenter } from '../doubles/economy.ts'
 import { Town, type Person, type Shop } from '../doubles/town.ts'
 
@@ -72,6 +73,11 @@ const scenarios: Record<string, Scenario> = {
     },
     command: ({ ann }) => ann.engine.recover(), repeat: true, worth: [31], paid: 0
   },
+  'refund of coins that ended': {
+    amount: 9,
+    prepare: async ({ town }) => { town.desk.economy.clock.set(town.desk.economy.known.keyset.redeemUntil + HOUR) },
+    command: ({ ann }) => ann.engine.recover(), repeat: true, worth: [9], paid: 0
+  },
   refund: {
     amount: 31,
     prepare: async ({ town, shop, ann }) => {
@@ -83,7 +89,8 @@ const scenarios: Record<string, Scenario> = {
 }
 
 async function prepare ({ amount = 60, prepare }: Scenario): Promise<Scene> {
-  const town = new Town()
+  const { keyset: { issueUntil, refundUntil } } = new BankDesk().economy.known
+  const town = new Town({ later: [{ keyset: { issueFrom: issueUntil, issueUntil: refundUntil + DAY, spendUntil: refundUntil + 2 * DAY, redeemUntil: refundUntil + 3 * DAY, refundUntil: refundUntil + 4 * DAY } }] })
   const shop = town.shop()
   const ann = await town.person('ann', amount)
   const invoice = await shop.invoice(9)

@@ -299,7 +299,7 @@ describe('not enough', () => {
     economy.clock.set(spendUntil - economy.parameters.margin)
     const next = signKeyset(suite, economy.bank, { ...economy.signedKeyset.keyset, issueUntil: spendUntil + 30 * DAY, spendUntil: spendUntil + 60 * DAY, redeemUntil: spendUntil + 90 * DAY, refundUntil: spendUntil + 120 * DAY })
     town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [{ ...economy.listing, keysets: [economy.signedKeyset, next] }])
-    expect(await ann.run(ann.engine.balance())).toEqual({ available: 0, ageing: 0, promised: 0, leftOver: 0, ended: 20, tokens: 0 })
+    expect(await ann.run(ann.engine.balance())).toEqual({ available: 0, ageing: 0, given: 0, promised: 0, leftOver: 0, ended: 20, tokens: 0 })
     await expect(ann.run(ann.engine.exchange([4]))).rejects.toMatchObject({ code: 'insufficient-funds', message: expect.stringContaining('20 more are too near their end') })
     economy.clock.set(spendUntil - economy.parameters.margin - 1)
     await ann.run(ann.engine.exchange([4]))

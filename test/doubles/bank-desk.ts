@@ -15,7 +15,7 @@ import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, invoiceHash, withdrawalId } from '@mixmint/core/cash/contract'
 import type { Contract, Input, Output, Presentation, TokenTerms, Withdrawal } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, type Settlement } from '@mixmint/core/cash/messages'
-import { reclaimMessage, voidMessage } from '@mixmint/core/cash/reclaim'
+import { reclaimMessage, refundCoinMessage, voidMessage } from '@mixmint/core/cash/reclaim'
 import type { Registry } from '@mixmint/core/cash/registry'
 import { signSpend } from '@mixmint/core/cash/spend'
 import { present } from '@mixmint/core/cash/token'
@@ -114,7 +114,7 @@ export class BankDesk {
     const books = await this.run(this.engine.books())
     expect(books.faults).toEqual([])
     expect(books.balanced).toBe(true)
-    expect(books.credited).toBe(books.accounts + books.tokens + books.outstanding)
+    expect(books.credited).toBe(books.paidOut + books.accounts + books.tokens + books.outstanding)
   }
 
   /** Coins paid for from a credited account. */
@@ -194,6 +194,10 @@ export class BankDesk {
       op: 'reclaim', contract, input: signSpend(suite, key, coin, id), outputs,
       signature: suite.ed25519Sign(key, reclaimMessage(suite, coinId(suite, coin), id, outputs))
     }
+  }
+
+  refundingCoin ({ coin, key }: OwnedCoin, outputs: Output[], promisedTo: Uint8Array = new Uint8Array(0)): Op<'refund-coin'> {
+    return { op: 'refund-coin', coin, promisedTo, outputs, signature: suite.ed25519Sign(key, refundCoinMessage(suite, coinId(suite, coin), promisedTo, outputs)) }
   }
 
   toVoidTime (contract: Contract): void {

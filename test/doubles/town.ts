@@ -51,11 +51,11 @@ class Machine {
     this.town = town
   }
 
-  async run<T> (saga: Saga<T, Asking>): Promise<T> {
+  async run<T> (saga: Saga<T, Asking>, hooks: Pick<Machine, 'before' | 'after'> = this): Promise<T> {
     const around = async <R>(name: string, effect: () => Promise<R> | R): Promise<R> => {
-      await this.before(name)
+      await hooks.before(name)
       const result = await effect()
-      await this.after(name)
+      await hooks.after(name)
       return result
     }
     const { clock, rng } = this.town.desk.economy
@@ -80,11 +80,11 @@ class Machine {
       if (here) { stopped = true; resolve(false) }
       if (stopped) await new Promise(() => {})
     }
-    this.before = async () => { await halt(when === 'before' && begun++ === effect) }
-    this.after = async () => { await halt(when === 'after' && ended++ === effect) }
-    const finished = await Promise.race([this.run(saga).then(() => true), stop])
-    this.before = this.after = () => {}
-    return finished
+    // Whatever ran beside it stops with it, for ever.
+    return await Promise.race([this.run(saga, {
+      before: async () => { await halt(when === 'before' && begun++ === effect) },
+      after: async () => { await halt(when === 'after' && ended++ === effect) }
+    }).then(() => true), stop])
   }
 
   protected async perform (_effect: Asking): Promise<unknown> {
@@ -170,8 +170,8 @@ export class Person extends Machine {
 
   /** Everything it owns, wherever it is. */
   async worth (): Promise<number> {
-    const { available, promised, leftOver, ended, tokens } = await this.run(this.engine.balance())
-    return available + promised + leftOver + ended + tokens
+    const { available, given, promised, leftOver, ended, tokens } = await this.run(this.engine.balance())
+    return available + given + promised + leftOver + ended + tokens
   }
 
   protected override async perform (effect: Asking): Promise<unknown> {
@@ -202,7 +202,7 @@ export class Person extends Machine {
       case 'settle': case 'pay': {
         const id = contractId(suite, request.contract)
         this.town.claimOutputs(request.contract.outputs, toHex(id))
-        this.town.claimCoins(request.inputs)
+        this.town.claimCoins(request.inputs, this.engine.account)
         if (request.op === 'pay') this.town.claimInvoice(request.contract)
         const begun = open.find(one => one.kind === 'contract' && equal(contractId(suite, one.contract), id))
         const onDisk = begun?.kind === 'contract' ? begun.coins.map(({ input }) => toHex(input.spend.signature)) : []
@@ -213,6 +213,12 @@ export class Person extends Machine {
         const coin = coinId(suite, request.input.spend.coin)
         this.town.claimOutputs(request.outputs, toHex(coin))
         expect(open.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
+        break
+      }
+      case 'refund-coin': {
+        const coin = coinId(suite, request.coin)
+        this.town.claimOutputs(request.outputs, toHex(coin))
+        expect(open.some(one => one.kind === 'refund-coin' && equal(coinId(suite, one.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
         break
       }
       case 'refund':
@@ -336,8 +342,9 @@ export class Town {
     for (const { blinded } of outputs) this.#claim(this.#outputs, toHex(blinded), operation)
   }
 
-  claimCoins (inputs: readonly Input[]): void {
-    for (const { spend } of inputs) this.#claim(this.#coins, toHex(coinId(suite, spend.coin)), toHex(spend.d))
+  /** @param who has them: of coins handed over, their giver may sign them over too */
+  claimCoins (inputs: readonly Input[], who: Uint8Array): void {
+    for (const { spend } of inputs) this.#claim(this.#coins, `${toHex(who)} ${toHex(coinId(suite, spend.coin))}`, toHex(spend.d))
   }
 
   claimInvoice (contract: Contract): void {

@@ -2,11 +2,14 @@
 import { equal } from '@mixmint/core/kit/bytes'
 import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
-import { BankListing, CenterListing, DoubleSpendProofFile, MerchantListing, MoneyParameters, SignedSealedKeys } from '@mixmint/core/cash/formats'
+import { checkBundle } from '@mixmint/core/cash/bundle'
+import { BankListing, CenterListing, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, SignedSealedKeys } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import { Receipt, verifyReceipt } from '@mixmint/core/cash/receipt'
 import { signSpend } from '@mixmint/core/cash/spend'
 import { readListing, writeListing } from '@mixmint/mixnet/service/listing'
-import { armor, unarmor } from '../../nodes/armor.ts'
+import { armor, unarmor, uriOf } from '../../nodes/armor.ts'
+import { joinParts, parts } from '../../nodes/qr.ts'
 import { MONEY, suite } from '../doubles/economy.ts'
 import { Town, type Shop } from '../doubles/town.ts'
 import { utf8 } from '@mixmint/core/kit/bytes'
@@ -14,7 +17,7 @@ import { documented, must, type Target } from './fuzz.ts'
 import { mutated } from './mutate.ts'
 
 /** A town in which money has moved in every way, and what was said there. */
-async function town (): Promise<{ town: Town, shop: Shop, bank: [BankRequest[], BankReply[]], merchant: [MerchantRequest[], MerchantReply[]] }> {
+async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, receipts: Receipt[], bank: [BankRequest[], BankReply[]], merchant: [MerchantRequest[], MerchantReply[]] }> {
   const town = new Town({ seed: 'fuzz' })
   const shop = town.shop()
   const ann = await town.person('ann', 0)
@@ -33,7 +36,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bank: [BankRequest[], 
   await ann.run(ann.engine.buySealed(shop.key.publicKey, 3))
   await ann.run(ann.engine.payWithSealed(await shop.invoice(3)))
   const requests = ann.requests
-  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'sealed-keys'], ['catalogue', 'order', 'pay', 'present', 'sealed-present', 'status']]
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'sealed-keys'], ['catalogue', 'order', 'pay', 'present', 'sealed-present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
   const [input] = settled.inputs
@@ -43,18 +46,20 @@ async function town (): Promise<{ town: Town, shop: Shop, bank: [BankRequest[], 
     { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] },
     { op: 'refund', token: presented.presentation.token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'sealed-deposit', presentations }, { op: 'sealed-refund', token: presentations[0].token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
+    { op: 'refund-coin', coin: input.spend.coin, promisedTo: new Uint8Array(32), outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
   const asked = [...requests.filter(({ op }) => toBank.includes(op)) as BankRequest[], ...more.filter(request => !('outputs' in request) || request.outputs.length > 0)]
   const ordered: MerchantRequest[] = [...requests.filter(({ op }) => toShop.includes(op)) as MerchantRequest[], { op: 'catalogue' }, { op: 'order', item: 'bread' }, { op: 'status', invoice: new Uint8Array(32) }]
+  const { bundle } = await ann.run(ann.engine.give(5, { memo: 'for you', until: town.desk.economy.clock.now() + 1000 }))
   return {
-    town, shop,
+    town, shop, bundle, receipts: await ann.run(ann.engine.receipts()),
     bank: [asked, await Promise.all(asked.map(async request => await town.desk.ask(request)))],
     merchant: [ordered, await Promise.all(ordered.map(async request => await shop.ask(request)))]
   }
 }
 
-const { town: there, shop, bank, merchant } = await town()
+const { town: there, shop, bundle, receipts, bank, merchant } = await town()
 const { economy } = there.desk
 const spends = [1, 2].map(() => {
   const { coin, key } = economy.mint(8)
@@ -100,6 +105,24 @@ export const money: readonly Target[] = [
   conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
   conversation('money-parameters', MoneyParameters, [MONEY]),
   conversation('double-spend', DoubleSpendProofFile, [{ proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }]),
+  // Whoever takes it has coins that are worth what it says; not one bit of a receipt can be another.
+  conversation('bundle', CoinBundle, [bundle], value => {
+    const handed = documented(/^(wrong-|duplicate-coin|bad-amount|bad-coin|unknown-)/, () => checkBundle(suite, economy.registry, { bank: economy.bank.publicKey, unit: bundle.unit }, value))
+    if (handed !== undefined) must(handed.reduce((sum, { coin }) => sum + coin.value, 0) === value.amount, 'a bundle is not worth what it says')
+  }),
+  conversation('receipt', Receipt, receipts, value => {
+    const proven = documented(/^(bad-|wrong-contract|not-settled)/, () => verifyReceipt(suite, value))
+    if (proven !== undefined) must(receipts.some(receipt => equal(encode(Receipt, receipt), encode(Receipt, value))), 'a receipt that was changed proves something')
+  }),
+  {
+    name: 'parts',
+    round: chance => {
+      const text = armor('bundle', bundle)
+      const lines = new TextDecoder().decode(mutated([utf8(parts(text).join('\n'))], chance)).split('\n')
+      const joined = documented(/^(bad-text|parts-missing)$/, () => joinParts(lines))
+      if (joined !== undefined && lines.length > 1) must(joined === text, 'another text came out of the parts')
+    }
+  },
   {
     name: 'listing',
     round: chance => { readListing(mutated([writeListing({ serves: ['/a/1'], exits: ['/b/1', '/c/1'] })], chance)) }
@@ -110,7 +133,7 @@ export const money: readonly Target[] = [
     round: chance => {
       const text = new TextDecoder().decode(mutated([utf8(armor('proof', { proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }))], chance))
       const found = documented(/^(bad-text|bad-encoding)$/, () => unarmor(text))
-      if (found !== undefined) must(armor(found.kind, found.value as never) === text.trim(), 'another text of the value was taken')
+      if (found !== undefined) must([armor(found.kind, found.value as never), uriOf(armor(found.kind, found.value as never))].includes(text.trim()), 'another text of the value was taken')
     }
   }
 ]

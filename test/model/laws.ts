@@ -2,7 +2,8 @@
  * What holds at every moment of every history:
  *
  * - no coin is certified for two transactions: no two d of one coin have votes of a quorum of its keepers;
- * - the bank's books balance after each write: what was credited is in accounts, tokens, or coins;
+ * - the bank's books balance after each write, movement by movement: what was credited is in accounts, tokens, or coins, or
+ *   was paid out; and every account holds what its movements come to;
  * - the bank's word on a contract never changes once it is settled or void, nor do its signatures;
  * - a wallet asks for an output in one operation only, signs a coin over to one contract only, pays an invoice by one
  *   contract only, and has all that on disk before it is sent;
@@ -63,8 +64,8 @@ export class Laws implements Witness {
   bankWrote (): void {
     const books = this.books()
     if (!books.balanced) this.#world.break(`the books do not balance: ${books.faults.join('; ')}`)
-    const { credited, accounts, tokens, outstanding } = books
-    if (credited !== accounts + tokens + outstanding) this.#world.break('credited is not accounts, tokens and coins')
+    const { credited, paidOut, accounts, tokens, outstanding } = books
+    if (credited !== paidOut + accounts + tokens + outstanding) this.#world.break('what came in is not what left, and accounts, tokens and coins')
     if (outstanding < 0) this.#world.break('more coins were redeemed than issued')
     if (credited !== this.#world.credited) this.#world.break(`${this.#world.credited} was credited, the books say ${credited}`)
   }
@@ -121,6 +122,12 @@ export class Laws implements Witness {
         const coin = coinId(suite, request.input.spend.coin)
         if (honest) this.#outputs(request.outputs, toHex(coin))
         needs(begun.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        break
+      }
+      case 'refund-coin': {
+        const coin = coinId(suite, request.coin)
+        if (honest) this.#outputs(request.outputs, toHex(coin))
+        needs(begun.some(one => one.kind === 'refund-coin' && equal(coinId(suite, one.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
         break
       }
       case 'refund': {

@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { signInvoice } from '@mixmint/core/cash/contract'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
-import { armor, unarmor, unarmorAs } from '../../nodes/armor.ts'
+import { armor, unarmor, unarmorAs, uriOf } from '../../nodes/armor.ts'
 import { verifyProofText } from '../../nodes/proof.ts'
 import { signStatement, type SignedStatement } from '@mixmint/mixnet/directory/statement'
 import { createEconomy, keyNamed, suite } from '../doubles/economy.ts'
@@ -23,7 +23,8 @@ test('what is no such text is refused, and what is another kind is named', async
     expect(() => unarmor(other)).toThrow(expect.objectContaining({ code: 'bad-text', fault: 'caller' }))
   }
   expect(() => unarmor(text.slice(0, -4))).toThrow()
-  expect(() => unarmor(text.replace('invoice', 'token'))).toThrow(expect.objectContaining({ code: 'bad-encoding' }))
+  expect(() => unarmor(text.replace('invoice', 'token'))).toThrow(expect.objectContaining({ code: 'bad-text' }))
+  expect(unarmor(uriOf(text))).toEqual({ kind: 'invoice', value: signed })
   expect(() => unarmorAs('coins', text)).toThrow(expect.objectContaining({ code: 'wrong-kind', message: expect.stringContaining('invoice') }))
   await expect(verifyProofText(text)).rejects.toMatchObject({ code: 'wrong-kind' })
 })

@@ -1,43 +1,15 @@
-/** Accounts: the operator's credits, the owner's balance and withdrawals (DESIGN §4). */
-import { equal, utf8 } from '../../kit/bytes.ts'
-import { encode, tagged } from '../../kit/codec.ts'
+/** Accounts as their owners see them: balance and withdrawals (DESIGN §4). What the operator does: operator.ts. */
+import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { balanceMessage, withdrawMessage } from '../bank-requests.ts'
 import { checkOutputDates, checkOutputs, total, withdrawalId } from '../contract.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { stored } from '../stored.ts'
-import { accountAt, ALL_CREDITS, creditAt, withdrawalAt } from './keys.ts'
-import { allCreditsStep, balanceOf, checkOurs, commit, creditStep, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
-import { Credited, Signatures } from './records.ts'
-
-/**
- * Money comes in: the operator credits an account, once for each reference.
- * @returns the account's balance
- * @throws bad-argument (caller); bad-amount (peer) when all credits would pass 2^53 − 1; reference-reused (caller) when it stands for another account or amount
- */
-export function * credit (bank: Bank, account: Uint8Array, amount: number, reference: string): Saga<number> {
-  if (account.length !== 32) throw new MixmintError('bad-argument', 'caller', 'an account is named by a key of 32 bytes')
-  if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
-  if (reference === '') throw new MixmintError('bad-argument', 'caller', 'a reference wanted: it is what makes a repeated credit count once')
-  const id = bank.suite.sha256(tagged('credit-reference', utf8(reference)))
-  const value = encode(Credited, { account, amount })
-  const time = yield * bank.clock.now()
-  for (;;) {
-    const before = yield * get(creditAt(id))
-    if (before !== null) {
-      if (!equal(before, value)) throw new MixmintError('reference-reused', 'caller', 'this reference was used for another account or amount: choose a fresh one')
-      return yield * balanceOf(account)
-    }
-    const clash = yield * commit([
-      insert('credit', creditAt(id), value),
-      creditStep(account, yield * get(accountAt(account)), amount),
-      allCreditsStep(yield * get(ALL_CREDITS), amount),
-      journalStep(time, id, { kind: 'credit', amount, issued: [], redeemed: [] })
-    ])
-    if (clash === null) return yield * balanceOf(account)
-  }
-}
+import { accountAt, withdrawalAt } from './keys.ts'
+import { balanceOf, checkOurs, commit, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
+import { Signatures } from './records.ts'
+import { mustBeOpen, standingStep } from './standing.ts'
 
 /** @throws bad-account-signature, stale-request (peer) */
 export function * balance (bank: Bank, { account, time, signature }: BankRequest & { op: 'balance' }): Saga<BankReply> {
@@ -51,8 +23,8 @@ export function * balance (bank: Bank, { account, time, signature }: BankRequest
 
 /**
  * Debit and answer in one batch; the same answer to every retry, forever.
- * @throws bad-account-signature, wrong-network, wrong-bank, wrong-unit, keyset-not-issuing, insufficient-funds,
- *   output-used, and those of checkOutputs (peer)
+ * @throws bad-account-signature, wrong-network, wrong-bank, wrong-unit, keyset-not-issuing, account-frozen, account-closed,
+ *   insufficient-funds, output-used, and those of checkOutputs (peer)
  */
 export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest & { op: 'withdraw' }): Saga<BankReply, BankEffect> {
   const { suite } = bank
@@ -74,13 +46,15 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
     const was = yield * get(accountAt(account))
     const meanwhile = yield * answered(id)
     if (meanwhile !== null) return meanwhile
+    const standing = yield * mustBeOpen(account)
     const debit = debitStep(account, was, amount)
     signatures ??= yield * signOutputs(outputs)
     const clash = yield * commit([
       insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
       debit,
+      standingStep(account, standing),
       ...outputSteps(hashes, id),
-      journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] })
+      journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] }, debit)
     ])
     if (clash === null) return { is: 'signatures', signatures }
     if (clash.clash === 'output') throw outputUsed()

@@ -1,13 +1,15 @@
-/** The books: every unit that came in is in an account, in a token or in a coin (DESIGN §5; double entry, records.ts). */
-import { toHex } from '../../kit/bytes.ts'
-import { MixmintError } from '../../kit/errors.ts'
+/**
+ * The books: every unit that came in is in an account, in a token or in a coin, or has left (DESIGN §5; double entry,
+ * ledger.ts). They are summed up from the journal, and the accounts are held against it, while the bank is at work.
+ */
+import { compare, fromHex, toHex } from '../../kit/bytes.ts'
 import type { Entry, Millis } from '../../kit/ports.ts'
-import { scan, type Saga } from '../../kit/saga.ts'
-import { total } from '../contract.ts'
+import { get, scan, type Saga } from '../../kit/saga.ts'
 import { stored } from '../stored.ts'
-import { ACCOUNTS, JOURNAL } from './keys.ts'
+import { accountAt, ACCOUNTS, JOURNAL } from './keys.ts'
+import { isEven } from './ledger.ts'
 import type { Bank } from './parts.ts'
-import { Account, JournalEntry, type Part } from './records.ts'
+import { Account, JournalEntry, type Posting } from './records.ts'
 
 export interface KeysetBooks {
   readonly keyset: Uint8Array
@@ -20,6 +22,7 @@ export interface KeysetBooks {
 export interface Books {
   readonly unit: string
   readonly time: Millis
+  /** In the order of their ids. */
   readonly keysets: readonly KeysetBooks[]
   /** Coins of all keysets. */
   readonly issued: number
@@ -27,57 +30,47 @@ export interface Books {
   readonly outstanding: number
   /** Came in through the operator. */
   readonly credited: number
-  /** In all accounts, by their records. */
+  /** Left through the operator. */
+  readonly paidOut: number
+  /** In all accounts, by the journal. */
   readonly accounts: number
   /** In tokens issued, and neither deposited nor refunded. */
   readonly tokens: number
   /** Movements of the journal. */
   readonly movements: number
-  /** Nothing is wrong: credited = accounts + tokens + outstanding, and no entry of `faults`. */
+  /** Nothing is wrong: credited = paid out + accounts + tokens + outstanding, and no entry of `faults`. */
   readonly balanced: boolean
   /** What is wrong, for people. */
   readonly faults: readonly string[]
 }
 
 const PAGE = 1024
-const ATTEMPTS = 8
+/** Readings before a fault is believed: one page may show a coin redeemed whose issue came in behind the page before. */
+const READINGS = 3
 
-/** @throws books-busy (operator, retry) when the bank was at work all the time and no two readings fit together */
 export function * books (bank: Bank): Saga<Books> {
   const time = yield * bank.clock.now()
-  let journal = yield * readJournal()
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  for (let reading = 1; ; reading++) {
     const accounts = yield * readAccounts()
-    if (accounts === journal.accounts) return close(bank, time, journal, accounts)
-    // Money moved between the two readings, or the records are wrong: only if nothing moved is it the records.
-    const again = yield * readJournal()
-    if (again.movements === journal.movements) return close(bank, time, again, accounts)
-    journal = again
+    const journal = new Journal(accounts)
+    yield * eachPage(JOURNAL, entries => { for (const { value } of entries) journal.post(stored(JournalEntry, value)) })
+    let orphans = 0
+    for (const [name, nth] of journal.late) {
+      const now = yield * get(accountAt(fromHex(name)))
+      if (now === null || stored(Account, now).movements < nth) orphans += 1
+    }
+    const found = journal.close(bank.unit, time, orphans)
+    if (found.balanced || reading === READINGS) return found
   }
-  throw new MixmintError('books-busy', 'operator', 'money moved while the books were read: try again when the bank is quieter', { retry: true })
 }
 
-interface Journal {
-  readonly keysets: Map<string, { keyset: Uint8Array, issued: number, redeemed: number }>
-  movements: number
-  credited: number
-  /** What the accounts must hold. */
-  accounts: number
-  tokens: number
-  /** Entries whose two sides differ. */
-  uneven: number
-}
-
-function * readJournal (): Saga<Journal> {
-  const journal: Journal = { keysets: new Map(), movements: 0, credited: 0, accounts: 0, tokens: 0, uneven: 0 }
-  yield * eachPage(JOURNAL, entries => { for (const { value } of entries) post(journal, stored(JournalEntry, value)) })
-  return journal
-}
-
-function * readAccounts (): Saga<number> {
-  let sum = 0
-  yield * eachPage(ACCOUNTS, entries => { sum = total(entries.map(({ value }) => ({ value: stored(Account, value).balance })), sum) })
-  return sum
+/** By name, what each holds and how many movements made that. */
+function * readAccounts (): Saga<Map<string, Account>> {
+  const accounts = new Map<string, Account>()
+  yield * eachPage(ACCOUNTS, entries => {
+    for (const { key, value } of entries) accounts.set(toHex(key.subarray(ACCOUNTS.length)), stored(Account, value))
+  })
+  return accounts
 }
 
 function * eachPage (prefix: Uint8Array, visit: (entries: readonly Entry[]) => void): Saga<void> {
@@ -90,48 +83,70 @@ function * eachPage (prefix: Uint8Array, visit: (entries: readonly Entry[]) => v
   }
 }
 
-function post (journal: Journal, { kind, amount, issued, redeemed }: JournalEntry): void {
-  journal.movements += 1
-  for (const { keyset, amount } of issued) side(journal, keyset).issued += amount
-  for (const { keyset, amount } of redeemed) side(journal, keyset).redeemed += amount
-  const coins = sum(issued) - sum(redeemed)
-  switch (kind) {
-    case 'credit': journal.credited += amount; journal.accounts += amount; break
-    case 'withdraw': journal.accounts -= amount; break
-    case 'pay': journal.accounts += amount; break
-    case 'token':
-    case 'sealed': journal.tokens += amount; break
-    case 'deposit': journal.tokens -= amount; journal.accounts += amount; break
-    case 'refund': journal.tokens -= amount; break
-    case 'exchange':
-    case 'reclaim':
+/**
+ * The journal, read after the accounts: all movements that an account's record has seen were written with it, and are
+ * found. Those that came later are told by their number, and left out of what the account is held against.
+ */
+class Journal {
+  readonly #accounts: ReadonlyMap<string, Account>
+  readonly #keysets = new Map<string, { readonly keyset: Uint8Array, issued: number, redeemed: number }>()
+  /** By account, what the movements that its record has seen come to. */
+  readonly #due = new Map<string, number>()
+  /** By account, the last of the movements that its record had not seen: by now it has. */
+  readonly late = new Map<string, number>()
+  readonly #sums = { credited: 0, paidOut: 0, accounts: 0, tokens: 0 }
+  #movements = 0
+  /** Entries whose two sides differ. */
+  #uneven = 0
+
+  constructor (accounts: ReadonlyMap<string, Account>) {
+    this.#accounts = accounts
   }
-  const due = kind === 'withdraw' || kind === 'refund' ? amount : kind === 'pay' || kind === 'token' || kind === 'sealed' ? -amount : 0
-  if (coins !== due) journal.uneven += 1
-}
 
-function side (journal: Journal, keyset: Uint8Array): { issued: number, redeemed: number } {
-  const name = toHex(keyset)
-  const found = journal.keysets.get(name) ?? { keyset, issued: 0, redeemed: 0 }
-  journal.keysets.set(name, found)
-  return found
-}
+  post ({ postings }: JournalEntry): void {
+    this.#movements += 1
+    if (!isEven(postings)) this.#uneven += 1
+    for (const posting of postings) this.#add(posting)
+  }
 
-function sum (parts: readonly Part[]): number {
-  return total(parts.map(({ amount }) => ({ value: amount })))
-}
+  #add ({ ledger, of, debit, credit, nth }: Posting): void {
+    switch (ledger) {
+      case 'paid-in': this.#sums.credited += debit - credit; break
+      case 'paid-out': this.#sums.paidOut += credit - debit; break
+      case 'tokens': this.#sums.tokens += credit - debit; break
+      case 'coins': {
+        const found = this.#keysets.get(toHex(of)) ?? { keyset: of, issued: 0, redeemed: 0 }
+        found.issued += credit
+        found.redeemed += debit
+        this.#keysets.set(toHex(of), found)
+        break
+      }
+      case 'account': {
+        this.#sums.accounts += credit - debit
+        const name = toHex(of)
+        if (nth <= (this.#accounts.get(name)?.movements ?? 0)) this.#due.set(name, (this.#due.get(name) ?? 0) + credit - debit)
+        else this.late.set(name, Math.max(nth, this.late.get(name) ?? 0))
+      }
+    }
+  }
 
-function close (bank: Bank, time: Millis, journal: Journal, accounts: number): Books {
-  const keysets = [...journal.keysets.values()].map(one => ({ ...one, outstanding: one.issued - one.redeemed }))
-  const issued = keysets.reduce((sum, one) => sum + one.issued, 0)
-  const redeemed = keysets.reduce((sum, one) => sum + one.redeemed, 0)
-  const outstanding = issued - redeemed
-  const { credited, tokens, movements } = journal
-  const faults: string[] = []
-  if (journal.uneven > 0) faults.push(`${journal.uneven} movements of the journal do not balance`)
-  if (accounts !== journal.accounts) faults.push(`the accounts hold ${accounts}, by the journal it should be ${journal.accounts}`)
-  if (keysets.some(one => one.outstanding < 0)) faults.push('more coins of a keyset were redeemed than issued: its key is in other hands')
-  if (tokens < 0) faults.push('more tokens were deposited and refunded than issued')
-  if (credited !== accounts + tokens + outstanding) faults.push(`${credited} came in, ${accounts + tokens + outstanding} is accounted for`)
-  return { unit: bank.unit, time, keysets, issued, redeemed, outstanding, credited, accounts, tokens, movements, balanced: faults.length === 0, faults }
+  /** @param orphans accounts whose records have not seen all of their movements */
+  close (unit: string, time: Millis, orphans: number): Books {
+    const keysets = [...this.#keysets.values()].map(one => ({ ...one, outstanding: one.issued - one.redeemed })).sort((a, b) => compare(a.keyset, b.keyset))
+    const issued = keysets.reduce((sum, one) => sum + one.issued, 0)
+    const redeemed = keysets.reduce((sum, one) => sum + one.redeemed, 0)
+    const outstanding = issued - redeemed
+    const { credited, paidOut, accounts, tokens } = this.#sums
+    const accounted = paidOut + accounts + tokens + outstanding
+    const wrong = [...this.#accounts].filter(([name, { balance }]) => balance !== (this.#due.get(name) ?? 0)).length + orphans
+    const faults: string[] = []
+    if (this.#uneven > 0) faults.push(`${this.#uneven} movements of the journal do not balance`)
+    if (wrong > 0) faults.push(`${wrong} accounts do not hold what their movements come to`)
+    if (keysets.some(one => one.outstanding < 0)) faults.push('more coins of a keyset were redeemed than issued: its key is in other hands')
+    if (tokens < 0) faults.push('more tokens were deposited and refunded than issued')
+    if (credited !== accounted) faults.push(`${credited} came in, ${accounted} is accounted for`)
+    return {
+      unit, time, keysets, issued, redeemed, outstanding, credited, paidOut, accounts, tokens, movements: this.#movements, balanced: faults.length === 0, faults
+    }
+  }
 }

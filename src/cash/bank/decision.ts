@@ -10,6 +10,7 @@ import { coinId } from '../coin.ts'
 import { stored } from '../stored.ts'
 import { checkInput, inputStates } from './inputs.ts'
 import { contractAt } from './keys.ts'
+import { putOff } from './outages.ts'
 import { checkOurs, commit, insert, type Bank, type BankEffect, type Step } from './parts.ts'
 
 /** The decision on a contract, or null while it is open. @param contract D */
@@ -49,10 +50,10 @@ export function * voidContract (bank: Bank, { contract, input, signature }: Bank
   checkOurs(bank, contract)
   const registry = bank.registry()
   const time = yield * bank.clock.now()
-  if (time < contract.settleBy + registry.parameters.voidGrace) {
-    throw new MixmintError('void-too-early', 'peer', 'the payee may still settle this contract: ask again when settleBy and the grace are past', { retry: true })
+  if (time < (yield * putOff(contract.settleBy, contract.settleBy + registry.parameters.voidGrace, time))) {
+    throw new MixmintError('void-too-early', 'peer', 'the payee may still settle this contract: ask again when settleBy and the grace are past, in which the time does not count when the bank was down', { retry: true })
   }
-  checkInput(bank, registry, id, input, time)
+  yield * checkInput(bank, registry, id, input, time)
   const { coin } = input.spend
   if (!suite.ed25519Verify(coin.publicKey, voidMessage(coinId(suite, coin), id), signature)) {
     throw new MixmintError('bad-coin-signature', 'peer', 'the request is not signed by the coin\'s key')

@@ -9,7 +9,7 @@ import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
 import { stored } from '../stored.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
 import { accountAt, depositAt, refundedAt, tokenAt } from './keys.ts'
-import { checkOurs, commit, creditStep, insert, journalStep, type Bank, type Step } from './parts.ts'
+import { checkOurs, commit, creditStep, insert, journalStep, type AccountStep, type Bank } from './parts.ts'
 import { Deposited, IssuedToken } from './records.ts'
 
 /** Tokens in one batch of the store: enough to share its cost, few enough that a lost race repeats little. */
@@ -107,8 +107,9 @@ function * credit (good: readonly Good[], time: number): Saga<Good[]> {
   let left = good
   while (left.length > 0) {
     const inserts = left.map(({ serial, hash }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time })))
-    const journal = left.map(({ serial, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }))
-    const clash = yield * commit([...inserts, ...yield * creditSteps(left), ...journal])
+    const credits = yield * creditSteps(left)
+    const journal = left.map(({ serial, payee, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, payee))))
+    const clash = yield * commit([...inserts, ...credits, ...journal])
     if (clash === null) break
     // Another deposit of the same token, or its refund, came first (the account is then merely read anew).
     left = left.filter((_, i) => inserts[i] !== clash)
@@ -117,9 +118,9 @@ function * credit (good: readonly Good[], time: number): Saga<Good[]> {
 }
 
 /** One step for each payee. */
-function * creditSteps (good: readonly Good[]): Saga<Step[]> {
+function * creditSteps (good: readonly Good[]): Saga<AccountStep[]> {
   const payees = new Map(good.map(({ payee }) => [toHex(payee), payee]))
-  const steps: Step[] = []
+  const steps: AccountStep[] = []
   for (const [name, payee] of payees) {
     const sum = total(good.flatMap(token => toHex(token.payee) === name ? [{ value: token.amount }] : []))
     steps.push(creditStep(payee, yield * get(accountAt(payee)), sum))

@@ -2,19 +2,27 @@
  * The engine of a bank (DESIGN §4–6). Everything that moves value may be asked any number of times, in any order, across
  * crashes, and has the same answer: each movement is one batch, and its answer is part of it.
  */
+import { MixmintError } from '../../kit/errors.ts'
 import type { Saga } from '../../kit/saga.ts'
+import type { SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
+import { signStatement } from '../statement.ts'
 import { SteadyClock } from '../steady-clock.ts'
-import { balance, credit, withdraw } from './account.ts'
+import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
+import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
+import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
 import { reclaim } from './reclaim.ts'
+import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
 import { sealedDeposit, sealedKeys, sealedRefund } from './sealed.ts'
+import { refundCoin } from './refund-coin.ts'
 import { settle } from './settle.ts'
+import { standingOf } from './standing.ts'
 
 /** One for each (bank, unit) and its store; it remembers nothing that the store does not hold. */
 export class BankEngine {
@@ -39,7 +47,20 @@ export class BankEngine {
     return reply
   }
 
-  /** For the operator: credit an account, once for each reference. Results in its balance. See account.ts. */
+  /** The bank is at work: for the daemon to say before the first request, and every BEAT. What is missing was an outage (outages.ts). */
+  * beat (): Saga<void> {
+    yield * beat(this.#bank)
+  }
+
+  /** The keysets whose coins can still be refunded, outages counted: they have to stay in the directory. */
+  * refundable (keysets: readonly SignedKeyset[]): Saga<SignedKeyset[]> {
+    const now = yield * this.#bank.clock.now()
+    const left: SignedKeyset[] = []
+    for (const signed of keysets) if (now < (yield * refundEnd(signed.keyset, now))) left.push(signed)
+    return left
+  }
+
+  /** For the operator: credit an account, once for each reference. Results in its balance. See operator.ts. */
   * credit (account: Uint8Array, amount: number, reference: string): Saga<number> {
     return yield * credit(this.#bank, account, amount, reference)
   }
@@ -47,6 +68,29 @@ export class BankEngine {
   /** For the operator. */
   * balance (account: Uint8Array): Saga<number> {
     return yield * balanceOf(account)
+  }
+
+  /** For the operator: money has left an account, once for each reference. Results in its balance. See operator.ts. */
+  * payOut (account: Uint8Array, amount: number, reference: string): Saga<number> {
+    return yield * payOut(this.#bank, account, amount, reference)
+  }
+
+  /** For the operator. See operator.ts. */
+  * stand (change: 'open' | 'freeze' | 'thaw' | 'close', account: Uint8Array, note: string): Saga<Standing> {
+    return yield * { open, freeze, thaw, close }[change](this.#bank, account, note)
+  }
+
+  /** For the operator: how an account stands, or null where nothing was ever said of it. */
+  * standing (account: Uint8Array): Saga<Standing | null> {
+    return (yield * standingOf(account)).standing
+  }
+
+  /** For the operator: what was issued and redeemed, signed. @throws books-unbalanced (operator): then nothing is signed */
+  * statement (): Saga<SignedStatement> {
+    const { unit, time, keysets, faults } = yield * books(this.#bank)
+    if (faults.length > 0) throw new MixmintError('books-unbalanced', 'operator', `the books do not balance, and no statement is made of them: ${faults.join('; ')}`)
+    const { suite, bank, network } = this.#bank
+    return signStatement(suite, bank, { network, bank: bank.publicKey, unit, time, keysets: keysets.map(({ keyset, issued, redeemed }) => ({ keyset, issued, redeemed })) })
   }
 
   /** For the operator. See books.ts. */
@@ -67,6 +111,7 @@ export class BankEngine {
       case 'sealed-keys': return sealedKeys(this.#bank, request)
       case 'sealed-deposit': return sealedDeposit(this.#bank, request)
       case 'sealed-refund': return sealedRefund(this.#bank, request)
+      case 'refund-coin': return refundCoin(this.#bank, request)
     }
   }
 }

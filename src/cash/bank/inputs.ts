@@ -4,25 +4,32 @@ import { MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { certify } from '../certify.ts'
 import { coinId } from '../coin.ts'
-import type { Input } from '../formats.ts'
+import type { Coin, Input } from '../formats.ts'
 import type { InputState } from '../messages.ts'
 import type { KnownKeyset, Registry } from '../registry.ts'
 import { isCertified, verifyOpening } from '../spend.ts'
 import { spentAt } from './keys.ts'
+import { redeemEnd } from './outages.ts'
 import type { Bank, BankEffect } from './parts.ts'
+
+/** Is the coin this bank's, by what it says? @throws unknown-keyset, wrong-bank, wrong-unit (peer) */
+export function checkCoinOurs (bank: Bank, registry: Registry, coin: Coin): KnownKeyset {
+  const known = registry.keyset(coin.keyset)
+  const { keyset } = known
+  if (!equal(keyset.bank, bank.bank.publicKey)) throw new MixmintError('wrong-bank', 'peer', 'the coin is of another bank')
+  if (keyset.unit !== bank.unit) throw new MixmintError('wrong-unit', 'peer', 'the coin is in another unit')
+  return known
+}
 
 /**
  * What a certificate does not say: the coin is this bank's, its certificates still count, it was spent for this contract.
  * The coin's and the spend's own signatures are checked where votes are counted (certify).
  * @param contract D
- * @throws unknown-keyset, wrong-bank, wrong-unit, keyset-ended, bad-opening (peer)
+ * @throws keyset-ended, bad-opening, and those of checkCoinOurs (peer)
  */
-export function checkInput (bank: Bank, registry: Registry, contract: Uint8Array, input: Input, now: number): KnownKeyset {
-  const known = registry.keyset(input.spend.coin.keyset)
-  const { keyset } = known
-  if (!equal(keyset.bank, bank.bank.publicKey)) throw new MixmintError('wrong-bank', 'peer', 'the coin is of another bank')
-  if (keyset.unit !== bank.unit) throw new MixmintError('wrong-unit', 'peer', 'the coin is in another unit')
-  if (now >= keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'certificates for coins of this keyset no longer count; ask for a refund')
+export function * checkInput (bank: Bank, registry: Registry, contract: Uint8Array, input: Input, now: number): Saga<KnownKeyset> {
+  const known = checkCoinOurs(bank, registry, input.spend.coin)
+  if (now >= (yield * redeemEnd(known.keyset, now))) throw new MixmintError('keyset-ended', 'peer', 'certificates for coins of this keyset no longer count; ask for a refund')
   verifyOpening(bank.suite, contract, input)
   return known
 }

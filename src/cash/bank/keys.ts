@@ -1,22 +1,26 @@
 /**
- * The bank's store, key by key. No prefix begins another. Every value but the accounts', their credits' and the clock's is
- * written once, with insert-if-absent, in one batch with all that belongs to the same movement.
+ * The bank's store, key by key. No prefix begins another. Every value but the accounts', their standings', their credits' and the clocks'
+ * is written once, with insert-if-absent, in one batch with all that belongs to the same movement.
  *
  * | key | value (records.ts) | says |
  * |---|---|---|
  * | `account` ‖ account key | Account | what the account holds; changed by swap |
  * | `credit` ‖ H(reference) | Credited | the operator's deposit under this reference was made |
- * | `all-credits` | Account | what came in through the operator, in all; changed by swap |
+ * | `paid-out` ‖ H(reference) | PaidOut | the operator paid this out under this reference |
+ * | `standing` ‖ account key | Standing | the account is open by name, frozen or closed; changed by swap |
+ * | `all-credits` | AllCredits | what came in through the operator, in all; changed by swap |
  * | `withdrawal` ‖ withdrawal id | Signatures | the answer to this withdrawal |
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
  * | `spent` ‖ coinId | Spent | the coin is redeemed, and for what |
  * | `output` ‖ H(output) | id of withdrawal, contract, coin or token | this blinded message is signed |
- * | `reclaimed` ‖ coinId | Reclaimed | the answer to the reclaim of this coin |
+ * | `reclaimed` ‖ coinId | GivenBack | the answer to the reclaim or refund of this coin |
  * | `token` ‖ serial | IssuedToken | this very token was issued |
  * | `deposit` ‖ serial | Deposited | the token was credited to its payee, or refunded to its owner |
- * | `refunded` ‖ serial | Refunded | the answer to the refund of this token |
+ * | `refunded` ‖ serial | GivenBack | the answer to the refund of this token |
  * | `journal` ‖ u64 time ‖ id | JournalEntry | one movement of money, for the books |
+ * | `alive` | Alive | when the bank last said that it is at work; changed by swap |
+ * | `outage` ‖ u64 end | Outage | the bank was down until then |
  * | `steady-clock` | | cash/steady-clock.ts |
  */
 import { concat, u64, utf8 } from '../../kit/bytes.ts'
@@ -31,8 +35,13 @@ export const JOURNAL = utf8('journal')
 
 export const ALL_CREDITS = utf8('all-credits')
 
+export const ALIVE = utf8('alive')
+export const OUTAGES = utf8('outage')
+
 export const accountAt = prefixed('account')
 export const creditAt = prefixed('credit')
+export const paidOutAt = prefixed('paid-out')
+export const standingAt = prefixed('standing')
 export const withdrawalAt = prefixed('withdrawal')
 export const contractAt = prefixed('contract')
 export const invoiceAt = prefixed('invoice')

@@ -12,7 +12,8 @@ import type { Registry } from '../registry.ts'
 import type { SteadyClock } from '../steady-clock.ts'
 import { stored } from '../stored.ts'
 import { accountAt, ALL_CREDITS, journalAt, outputAt } from './keys.ts'
-import { Account, JournalEntry, type Part } from './records.ts'
+import { postings, type AccountSide, type Movement } from './ledger.ts'
+import { Account, AllCredits, JournalEntry, type Part } from './records.ts'
 
 export interface BankOptions {
   readonly suite: Suite
@@ -72,6 +73,9 @@ export interface Step {
   readonly op: Op
 }
 
+/** A step on an account. */
+export interface AccountStep extends Step, AccountSide {}
+
 /** All or nothing. Results in null when done, else in the first step whose condition failed. */
 export function * commit (steps: readonly Step[]): Saga<Step | null> {
   const result = yield * batch(steps.map(step => step.op))
@@ -92,8 +96,9 @@ export function outputUsed (): MixmintError {
   return new MixmintError('output-used', 'peer', 'one of the blinded outputs was signed for something else already: make fresh ones')
 }
 
-export function journalStep (time: number, id: Uint8Array, entry: JournalEntry): Step {
-  return insert('journal', journalAt(time, id), encode(JournalEntry, entry))
+/** @param account the step on the account that takes part, for kinds in which one does */
+export function journalStep (time: number, id: Uint8Array, movement: Movement, account?: AccountSide): Step {
+  return insert('journal', journalAt(time, id), encode(JournalEntry, { kind: movement.kind, postings: postings(movement, account) }))
 }
 
 /** Sums by keyset, in order of first appearance. */
@@ -113,7 +118,7 @@ export function parts (items: ReadonlyArray<{ keyset: Uint8Array, value: number 
  * @param was what the store held for the account
  * @throws bad-amount (peer)
  */
-export function creditStep (account: Uint8Array, was: Uint8Array | null, amount: number): Step {
+export function creditStep (account: Uint8Array, was: Uint8Array | null, amount: number): AccountStep {
   return accountStep(account, was, total([{ value: amount }], balanceIn(was)))
 }
 
@@ -122,19 +127,21 @@ export function creditStep (account: Uint8Array, was: Uint8Array | null, amount:
  * @throws bad-amount (peer) when this one would take them there
  */
 export function allCreditsStep (was: Uint8Array | null, amount: number): Step {
-  const value = encode(Account, { balance: total([{ value: amount }], balanceIn(was)) })
+  const before = was === null ? 0 : stored(AllCredits, was).amount
+  const value = encode(AllCredits, { amount: total([{ value: amount }], before) })
   return { clash: 'account', op: { op: 'swap', key: ALL_CREDITS, was, value } }
 }
 
 /** The step that takes from an account; see creditStep. @throws insufficient-funds (peer) */
-export function debitStep (account: Uint8Array, was: Uint8Array | null, amount: number): Step {
+export function debitStep (account: Uint8Array, was: Uint8Array | null, amount: number): AccountStep {
   const left = balanceIn(was) - amount
   if (left < 0) throw new MixmintError('insufficient-funds', 'peer', 'the account does not hold this much')
   return accountStep(account, was, left)
 }
 
-function accountStep (account: Uint8Array, was: Uint8Array | null, balance: number): Step {
-  return { clash: 'account', op: { op: 'swap', key: accountAt(account), was, value: encode(Account, { balance }) } }
+function accountStep (account: Uint8Array, was: Uint8Array | null, balance: number): AccountStep {
+  const nth = (was === null ? 0 : stored(Account, was).movements) + 1
+  return { clash: 'account', account, nth, op: { op: 'swap', key: accountAt(account), was, value: encode(Account, { balance, movements: nth }) } }
 }
 
 /** What an account holds; nothing, if it was never opened. */

@@ -1,17 +1,22 @@
 /** Sealed tokens at the bank: which it signs, when they are turned in, and when they go back (DESIGN §6). */
 import { equal } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
 import { sealedOutputs, total } from '../contract.ts'
 import type { Contract, SealedPresentation, SealedToken } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
+import { refundMessage } from '../reclaim.ts'
 import type { Registry } from '../registry.ts'
 import type { KnownSealedKeys } from '../sealed-keys.ts'
 import { sealedSerial, verifySealed, verifySealedPresentation } from '../sealed.ts'
 import { turnIn, wasDeposited, type Good } from './deposit.ts'
+import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
+import { depositAt, refundedAt } from './keys.ts'
+import { putOff } from './outages.ts'
 import type { Bank, BankEffect } from './parts.ts'
-import { giveBack } from './refund.ts'
+import { Deposited } from './records.ts'
 
 /** The keys of the sealed tokens that a contract buys; of one that buys none, no keys. */
 export function sealedKeysOf (bank: Bank, contract: Contract): KnownSealedKeys[] {
@@ -68,11 +73,33 @@ function check (bank: Bank, token: SealedToken): KnownSealedKeys {
   return known
 }
 
-/** As refund, by the token's serial. @throws those of refund, and unknown-sealed-keys, unknown-denomination, bad-token (peer) */
+/**
+ * As refund, by the token's serial.
+ * @throws token-spent, refund-too-early (retry), unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token,
+ *   bad-owner-signature, output-used, and those of checkFresh (peer)
+ */
 export function * sealedRefund (bank: Bank, { token, outputs, signature }: BankRequest & { op: 'sealed-refund' }): Saga<BankReply, BankEffect> {
-  const serial = sealedSerial(bank.suite, token)
-  const { keys: { refundAfter } } = check(bank, token)
-  return yield * giveBack(bank, { serial, hash: serial, ownerKey: token.ownerKey, amount: token.value, refundAfter }, outputs, signature, function * () {})
+  const { suite } = bank
+  const serial = sealedSerial(suite, token)
+  const message = refundMessage(suite, serial, outputs)
+  const claim: Claim = {
+    goneAt: depositAt(serial), answerAt: refundedAt(serial), request: suite.sha256(message),
+    gone: () => new MixmintError('token-spent', 'peer', 'the token was turned in, or refunded to other coins, before')
+  }
+  const before = yield * givenBack(claim)
+  if (before !== null) return before
+
+  const { keys: { notBefore, refundAfter } } = check(bank, token)
+  if (!suite.ed25519Verify(token.ownerKey, message, signature)) throw new MixmintError('bad-owner-signature', 'peer', 'the request is not signed by the token\'s owner')
+  const time = yield * bank.clock.now()
+  if (time < (yield * putOff(notBefore, refundAfter, time))) {
+    throw new MixmintError('refund-too-early', 'peer', 'its payee may still turn this token in: ask again after its refundAfter, or later if the bank was down', { retry: true })
+  }
+  const hashes = checkFresh(bank, bank.registry(), outputs, token.value, time)
+  return yield * giveBack(claim, outputs, hashes, {
+    clash: 'deposit', value: encode(Deposited, { token: serial, time }), ids: { outputs: serial, journal: serial }, time,
+    entry: { kind: 'refund', amount: token.value, redeemed: [] }
+  })
 }
 
 /** Public: whoever asks may have them. */

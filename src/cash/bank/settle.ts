@@ -47,7 +47,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const token = tokenFor(bank, registry, contract, id, asked)
   if (contract.kind === 'pay') yield * checkInvoice(contract, id)
 
-  const faults = yield * markSpent(bank, inputs, inputFaults(bank, registry, id, request, asked))
+  const faults = yield * markSpent(bank, inputs, yield * inputFaults(bank, registry, id, request, asked))
   if (faults.includes('coin-spent')) {
     // Perhaps by this very contract, since it was looked for.
     const meanwhile = yield * decisionOn(id)
@@ -67,7 +67,10 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const steps = movement(bank, contract, id, inputs, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
-    const clash = yield * commit([...steps, ...credit])
+    const journal = journalStep(time, id, {
+      kind: contract.kind, amount: contract.amount + sealedAmount(bank, contract), issued: parts(ordinary.outputs), redeemed: parts(inputs.map(input => input.spend.coin))
+    }, credit[0])
+    const clash = yield * commit([...steps, ...credit, journal])
     if (clash === null) return answer(settlement)
     switch (clash.clash) {
       case 'account': break
@@ -104,17 +107,19 @@ function invoiceSettled (): MixmintError {
 }
 
 /** What is wrong with each input by itself, as a code, or ''. */
-function inputFaults (bank: Bank, registry: Registry, id: Uint8Array, { contract, inputs }: SettleRequest, now: number): string[] {
+function * inputFaults (bank: Bank, registry: Registry, id: Uint8Array, { contract, inputs }: SettleRequest, now: number): Saga<string[]> {
   const { voidGrace, margin } = registry.parameters
-  return inputs.map(input => {
+  const faults: string[] = []
+  for (const input of inputs) {
     try {
-      const { keyset } = checkInput(bank, registry, id, input, now)
-      return contract.settleBy + voidGrace + margin < keyset.redeemUntil ? '' : 'keyset-ends-too-soon'
+      const { keyset } = yield * checkInput(bank, registry, id, input, now)
+      faults.push(contract.settleBy + voidGrace + margin < keyset.redeemUntil ? '' : 'keyset-ends-too-soon')
     } catch (error) {
-      if (isMixmintError(error) && error.fault === 'peer') return error.code
-      throw error
+      if (!isMixmintError(error) || error.fault !== 'peer') throw error
+      faults.push(error.code)
     }
-  })
+  }
+  return faults
 }
 
 /** A certified contract is served whenever it comes; votes are gathered only for one that could still be made today. */
@@ -126,21 +131,16 @@ function checkPassingDates (bank: Bank, registry: Registry, contract: Contract, 
   }
 }
 
-/** All that changes when the contract settles, but for the payee's account. D comes first: its clash says who won. */
+/** All that changes when the contract settles, but for the payee's account and the journal. D comes first: its clash says who won. */
 function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: readonly Input[], outputs: readonly Uint8Array[], settlement: Settlement): Step[] {
   const { suite } = bank
-  const { time } = settlement.outcome.outcome
   const spent = encode(Spent, { by: 'settle', contract: id })
   return [
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
     ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
     ...outputSteps(outputs, id),
-    ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)]),
-    journalStep(time, id, {
-      kind: contract.kind, amount: contract.amount + sealedAmount(bank, contract), issued: parts(coinOutputs(contract, bank.sealedKeys)),
-      redeemed: parts(inputs.map(input => input.spend.coin))
-    })
+    ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]
 }
 

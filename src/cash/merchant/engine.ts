@@ -54,10 +54,11 @@ export class MerchantEngine {
   /**
    * The operator's own invoice, for whatever is not in the catalogue.
    * @param order what it is for, in at most 100 characters; the order number is put before it
+   * @param lifetime how long it can be paid, ms
    * @throws bad-argument (caller)
    */
-  * invoice (order: string, amount: number): Saga<SignedInvoice> {
-    return yield * makeInvoice(this.#merchant, amount, number => `#${number} ${order}`)
+  * invoice (order: string, amount: number, lifetime?: number): Saga<SignedInvoice> {
+    return yield * makeInvoice(this.#merchant, amount, number => `#${number} ${order}`, lifetime)
   }
 
   /**

@@ -21,13 +21,16 @@ export function * order (merchant: Merchant, item: string): Saga<SignedInvoice> 
 
 /**
  * An invoice under a fresh order number, durable before it is given out.
+ * @param lifetime how long it can be paid, ms; at the most, and by default, as long as the network allows
  * @throws bad-argument (caller)
  */
-export function * makeInvoice (merchant: Merchant, amount: number, nameOf: (number: number) => string): Saga<SignedInvoice> {
+export function * makeInvoice (merchant: Merchant, amount: number, nameOf: (number: number) => string, lifetime = merchant.invoiceLifetime): Saga<SignedInvoice> {
   if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
   const { suite, key, network, bank, unit } = merchant
   const nonce = yield * random(32)
-  const settleBy = (yield * merchant.clock.now()) + merchant.registry().parameters.settleMaximum
+  const { settleMaximum, margin } = merchant.registry().parameters
+  if (lifetime !== undefined && lifetime <= margin) throw new MixmintError('bad-argument', 'caller', `an invoice is open for longer than ${margin / 1000} s, which payers and payees keep clear of its end`)
+  const settleBy = (yield * merchant.clock.now()) + Math.min(lifetime ?? settleMaximum, settleMaximum)
   for (;;) {
     const was = yield * get(NUMBER)
     const number = was === null ? 1 : numberIn(was) + 1

@@ -18,6 +18,8 @@ export interface MerchantOptions {
   readonly unit: string
   readonly network: string
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
+  /** How long an invoice can be paid, ms; default as long as the network allows. */
+  readonly invoiceLifetime?: number
   /** What the last directory document said; it is enough for taking tokens without a network. */
   readonly registry: () => Registry
   readonly meter: Meter

@@ -3,20 +3,22 @@ import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
-import { now, type Saga } from '../../kit/saga.ts'
+import { get, now, type Saga } from '../../kit/saga.ts'
+import { coinId } from '../coin.ts'
 import { contractId } from '../contract.ts'
 import type { Contract, SignedToken } from '../formats.ts'
 import { dayOf } from '../keyset.ts'
 import type { Settlement } from '../messages.ts'
 import { checkSettlement } from '../settlement.ts'
+import { stored } from '../stored.ts'
 import { serialFor, verifyToken } from '../token.ts'
-import { tokenAt } from './keys.ts'
+import { coinAt, tokenAt } from './keys.ts'
 import { finish, type Begun } from './operations.ts'
 import { unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { mark, putIn } from './purse.ts'
+import { HeldToken, OwnedCoin, type ContractOperation } from './records.ts'
 import { coinsAmong, keepSealed } from './sealed-outputs.ts'
-import { HeldToken, type ContractOperation } from './records.ts'
 
 /**
  * Take in the bank's answer. Results in the operation, ended if the contract is decided.
@@ -27,11 +29,11 @@ import { HeldToken, type ContractOperation } from './records.ts'
  */
 export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, settlement: Settlement): Saga<Begun<ContractOperation>> {
   const { sequence, record } = begun
-  const { contract, places, coins } = record
+  const { contract, places } = record
   const { state } = checkSettlement(wallet.suite, contract, settlement)
   if (state === 'open') return begun
   const time = yield * now()
-  const owned = coins.map(({ input, place, active }) => ({ coin: input.spend.coin, place, active }))
+  const owned = yield * stillPromised(wallet, begun)
   const fresh = coinsAmong(record)
   const sealed = state === 'void' ? [] : yield * keepSealed(wallet, sequence, record, settlement.signatures)
   const ops = state === 'void'
@@ -45,6 +47,16 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
   const ended = yield * finish(begun, { ...record, state, outcome: settlement.outcome }, ops)
   wallet.meter.count('wallet_contract', { kind: contract.kind, state })
   return ended
+}
+
+/** Those that are being refunded, or were, are no business of the contract any more: that their own operation learns (frozen.ts). */
+function * stillPromised (wallet: Wallet, { sequence, record: { coins } }: Begun<ContractOperation>): Saga<Array<Pick<OwnedCoin, 'coin' | 'place'> & { active: boolean }>> {
+  const owned = []
+  for (const { input: { spend: { coin } }, place, active } of coins) {
+    const value = yield * get(coinAt(coinId(wallet.suite, coin)))
+    if (value !== null && stored(OwnedCoin, value).operation === sequence) owned.push({ coin, place, active })
+  }
+  return owned
 }
 
 /** Ask the bank how the contract of an operation stands, and take in what it says. */

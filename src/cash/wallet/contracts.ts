@@ -80,7 +80,7 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
     const id = contractId(wallet.suite, contract)
     const { begun, op } = start<ContractOperation>(sequence, {
       kind: 'contract', started, state: 'open', contract, places, coins: chosen.coins.map(coin => promise(wallet, coin, id)),
-      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null,
+      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null, claim: NONE,
       sealed: sealed === undefined ? null : { keys: sealed.known.id, payee: sealed.payee, till: sealed.till }
     })
     const claim = plan.invoice === null ? [] : [claimInvoice(contract.invoice, plan.invoice.was, { operation: sequence, serial: NONE })]

@@ -5,14 +5,16 @@
 import { MixmintError } from '../../kit/errors.ts'
 import { now, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
-import type { Presentation, SealedPayment, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
+import type { CoinBundle, Presentation, SealedPayment, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
 import { SealedKeyring } from '../sealed-keys.ts'
 import { accountBalance, accountOf, doubtful, resolveDoubt, sendWithdrawal, withdraw } from './account.ts'
 import { askOutcome } from './conclude.ts'
 import { choose, latestSettleBy } from './contracts.ts'
+import { beginCoinRefunds, refundCoinOne } from './frozen.ts'
 import { balance, entryOf, history, type Balance, type HistoryEntry } from './history.ts'
+import { give, given, receive, resumeGive, takeBack, type Given, type Handover } from './handover.ts'
 import { beginReclaims, reclaimOne } from './leftovers.ts'
-import { contractOperation, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
+import { contractOperation, doneOperations, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
 import type { Wallet, WalletEffect, WalletOptions } from './parts.ts'
 import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
@@ -23,6 +25,8 @@ import { beginRefunds, refundOne } from './refunds.ts'
 import { buySealed, sealedTokens, type KeptSealed } from './sealed.ts'
 import { payWithSealed, presentSealed, sentSealed } from './sealed-payments.ts'
 import { beginSealedRefunds, sealedRefundOne } from './sealed-refunds.ts'
+import type { Receipt } from '../receipt.ts'
+import { receipts } from './receipts.ts'
 import { exchange } from './settle.ts'
 import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
@@ -77,6 +81,30 @@ export class WalletEngine {
     return this.#entry(yield * exchange(this.#wallet, values))
   }
 
+  /** Coins to hand to somebody: a bundle that is on disk before it is shown. See handover.ts. */
+  * give (amount: number, { memo = '', until }: { memo?: string, until: number }): Saga<Given, WalletEffect> {
+    const { sequence } = yield * give(this.#wallet, amount, memo, until)
+    return yield * given(this.#wallet, sequence)
+  }
+
+  /** What was given, and how it stands as far as this wallet knows. */
+  * given (): Saga<Given[]> {
+    const all = [...yield * doneOperations(), ...yield * openOperations()].filter(({ record }) => record.kind === 'give')
+    const list: Given[] = []
+    for (const { sequence } of all.sort((a, b) => a.sequence - b.sequence)) list.push(yield * given(this.#wallet, sequence))
+    return list
+  }
+
+  /** Over the mixnet, at once. See handover.ts. */
+  * receive (bundle: CoinBundle, options: { late?: boolean } = {}): Saga<Handover, WalletEffect> {
+    return yield * receive(this.#wallet, bundle, options.late)
+  }
+
+  /** What was given under this number and not received. See handover.ts. */
+  * takeBack (sequence: number, options: { early?: boolean } = {}): Saga<Given, WalletEffect> {
+    return yield * takeBack(this.#wallet, sequence, options.early)
+  }
+
   /** Coins that end are exchanged for fresh ones, each at its own time: call it whenever the wallet runs. See refresh.ts. */
   * refresh (options: RefreshOptions = {}): Saga<Recovered[], WalletEffect> {
     const results = yield * refresh(this.#wallet, options)
@@ -128,6 +156,11 @@ export class WalletEngine {
     return yield * payWithCoins(this.#wallet, invoice)
   }
 
+  /** For what was paid: see receipts.ts. */
+  * receipts (): Saga<Receipt[]> {
+    return yield * receipts()
+  }
+
   /** Ask the bank how the contract of an operation stands, and take in what it brings. */
   * outcome (sequence: number): Saga<HistoryEntry, WalletEffect> {
     const begun = yield * contractOperation(sequence)
@@ -144,7 +177,7 @@ export class WalletEngine {
   }
 
   /**
-   * Coins that decided contracts left over come back as fresh ones, and so do tokens that nobody turned in, those too that were
+   * Coins that decided contracts left over come back as fresh ones; so do those that can be certified no more, and tokens that nobody turned in, those too that were
    * handed over at a till (`recover` leaves these).
    * @returns what came back in all, and how each try went
    */
@@ -157,7 +190,7 @@ export class WalletEngine {
     // A second round when the first one found that other coins than thought are left over.
     for (let [round, before] = [0, -1]; round < 2 && before < results.length; round++) {
       before = results.length
-      for (const saga of [beginReclaims(this.#wallet), beginRefunds(this.#wallet, presented), beginSealedRefunds(this.#wallet, presented)]) {
+      for (const saga of [beginReclaims(this.#wallet), beginCoinRefunds(this.#wallet), beginRefunds(this.#wallet, presented), beginSealedRefunds(this.#wallet, presented)]) {
         const begun = yield * this.#attempt(null, saga)
         if (begun.error !== null) results.push(begun)
       }
@@ -165,6 +198,7 @@ export class WalletEngine {
       for (const begun of yield * openOperations()) {
         if (tried.includes(begun.sequence)) continue
         if (begun.record.kind === 'reclaim') results.push(yield * this.#attempt(begun, reclaimOne(this.#wallet, { ...begun, record: begun.record })))
+        if (begun.record.kind === 'refund-coin') results.push(yield * this.#attempt(begun, refundCoinOne(this.#wallet, { ...begun, record: begun.record })))
         if (begun.record.kind === 'refund') results.push(yield * this.#attempt(begun, refundOne(this.#wallet, { ...begun, record: begun.record })))
         if (begun.record.kind === 'sealed-refund') results.push(yield * this.#attempt(begun, sealedRefundOne(this.#wallet, { ...begun, record: begun.record })))
       }
@@ -191,9 +225,10 @@ export class WalletEngine {
   * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'exchange', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'exchange', 'receive', 'take-back', 'give', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
+      else if (begun.record.kind === 'give') results.push(yield * this.#attempt(begun, resumeGive(this.#wallet, { ...begun, record: begun.record })))
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
     }
     for (const begun of yield * doubtful(this.#wallet)) {

@@ -13,15 +13,16 @@ import { tokens } from './tokens.ts'
 
 export interface HistoryEntry {
   readonly sequence: number
-  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund'
-  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund). */
-  readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent'
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back'
+  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund), `lost` (a coin of a bundle that
+   * somebody else has had). */
+  readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent' | 'lost'
   /** In the unit's smallest coin: what was withdrawn, paid, exchanged, reclaimed or refunded. */
   readonly amount: number
   readonly started: Millis
-  /** Of a payment: the order, as the invoice names it; else ''. */
+  /** Of a payment: the order, as the invoice names it; of what was given: its memo; else ''. */
   readonly order: string
-  /** D, or null for a withdrawal. */
+  /** D, or null where there is none. */
   readonly contract: Uint8Array | null
 }
 
@@ -32,13 +33,17 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
       return { sequence, kind: 'withdraw', state: record.state, amount: total(record.withdrawal.outputs), started, order: '', contract: null }
     case 'reclaim':
       return { sequence, kind: 'reclaim', state: record.state, amount: total(record.outputs), started, order: '', contract: contractId(suite, record.contract) }
+    case 'refund-coin':
+      return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: record.promisedTo.length === 0 ? null : record.promisedTo }
     case 'refund':
     case 'sealed-refund':
       return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: null }
+    case 'give':
+      return { sequence, kind: 'give', state: record.state, amount: record.bundle.amount, started, order: record.bundle.memo, contract: null }
     case 'contract': {
-      const { contract, state, paid, invoice } = record
+      const { contract, state, paid, invoice, claim, coins } = record
       return {
-        sequence, kind: contract.kind, state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
+        sequence, kind: claim.length === 0 ? contract.kind : coins[0].place === null ? 'receive' : 'take-back', state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
         amount: contract.kind === 'exchange' ? total(contract.outputs) : total(sealedIn(record), contract.amount), started,
         order: invoice?.invoice.order ?? '', contract: contractId(suite, contract)
       }
@@ -56,9 +61,11 @@ export function * history (wallet: Wallet): Saga<HistoryEntry[]> {
 export interface Balance {
   /** Coins that can be spent now. */
   readonly available: number
+  /** Coins given away, of which it is not known whether they were received. */
+  readonly given: number
   /** Coins promised to contracts that are not decided yet. */
   readonly promised: number
-  /** Coins that a decided contract left over, to be reclaimed. */
+  /** Coins that a decided contract left over, to be reclaimed, and those that are being refunded. */
   readonly leftOver: number
   /** Of these, coins of keysets that issue no more: `refresh` exchanges them before they end. */
   readonly ageing: number
@@ -77,7 +84,8 @@ export function * balance (wallet: Wallet): Saga<Balance> {
   const sealed = (yield * sealedTokens()).filter(isHeld)
   const held = (yield * tokens()).filter(isHeld)
   return {
-    available, ageing: total((yield * ageing(wallet)).map(({ coin }) => coin)), promised: sumOf('promised'), leftOver: sumOf('left', 'reclaiming'), ended: sumOf('available') - available,
+    available, ageing: total((yield * ageing(wallet)).map(({ coin }) => coin)), given: sumOf('given'), promised: sumOf('promised'),
+    leftOver: sumOf('left', 'reclaiming', 'refunding'), ended: sumOf('available') - available,
     tokens: total([...held.map(({ token }) => ({ value: token.token.amount })), ...sealed])
   }
 }

@@ -9,6 +9,7 @@
  * | `done` ‖ u64 sequence | Operation | over; for the history, and for the coins it left over |
  * | `coin` ‖ coinId | OwnedCoin | a coin of ours that is not known to be spent |
  * | `spent` ‖ coinId | OwnedCoin | one that is, and in which operation |
+ * | `secret` ‖ coinId | 32 bytes | the key of a coin that came in a bundle |
  * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
  * | `doubt` ‖ u64 sequence | 1 | this withdrawal was refused, and could still come true (account.ts) |
  * | `token` ‖ serial | HeldToken | a token that we bought |
@@ -29,6 +30,7 @@ export const DOUBTS = utf8('doubt')
 
 const COUNTERS = utf8('counter')
 const SPENT = utf8('spent')
+const SECRETS = utf8('secret')
 const INVOICES = utf8('invoice')
 
 export function counterAt (generation: number, keyset: Uint8Array, value: number): Uint8Array {
@@ -58,6 +60,10 @@ export function coinAt (coin: Uint8Array): Uint8Array {
 
 export function spentAt (coin: Uint8Array): Uint8Array {
   return concat(SPENT, coin)
+}
+
+export function secretAt (coin: Uint8Array): Uint8Array {
+  return concat(SECRETS, coin)
 }
 
 export function invoiceAt (invoice: Uint8Array): Uint8Array {

@@ -8,23 +8,23 @@ import type { Op } from '../../kit/ports.ts'
 import { batch, get, now, type Saga } from '../../kit/saga.ts'
 import { coinId, coinMessage } from '../coin.ts'
 import { contractId } from '../contract.ts'
-import { coinSecrets } from '../derive.ts'
+import type { Coin } from '../formats.ts'
 import type { BankReply } from '../messages.ts'
 import { reclaimMessage } from '../reclaim.ts'
 import { stored } from '../stored.ts'
 import { spentAt } from './keys.ts'
 import { contractOperation, finish, start, type Begun } from './operations.ts'
-import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, splitOf, unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
-import { lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
+import { isLapsed, keyOf, lock, mark, ownCoins, putIn, type Kept } from './purse.ts'
 import { OwnedCoin, type ReclaimOperation } from './records.ts'
-import { split } from './selection.ts'
 
 type Reclaiming = Begun<ReclaimOperation>
 
 /** Begin an operation for every coin that is left over. */
 export function * beginReclaims (wallet: Wallet): Saga<void> {
-  for (const coin of yield * ownCoins()) if (coin.state === 'left') yield * beginReclaim(wallet, coin)
+  const time = yield * now()
+  for (const kept of yield * ownCoins()) if (kept.state === 'left' && !isLapsed(wallet, kept.coin, time)) yield * beginReclaim(wallet, kept)
 }
 
 function * beginReclaim (wallet: Wallet, kept: Kept): Saga<void> {
@@ -33,7 +33,7 @@ function * beginReclaim (wallet: Wallet, kept: Kept): Saga<void> {
   const promised = coins.find(({ input }) => equal(coinMessageOf(input.spend.coin), coinMessageOf(kept.coin)))
   if (promised === undefined) throw new MixmintError('store-damaged', 'operator', 'a coin in the store was left over by a contract that never had it: restore the wallet from its words')
   const known = issuingKeyset(wallet, started)
-  const values = valuesOf(known).includes(kept.value) ? [kept.value] : split(kept.value, valuesOf(known))
+  const values = splitOf(known, kept.value)
   const { sequence, places } = yield * reserve(wallet, known.id, values)
   const { op } = start<ReclaimOperation>(sequence, {
     kind: 'reclaim', started, state: 'open', contract, from: kept.operation, input: promised.input, place: kept.place,
@@ -53,17 +53,20 @@ function coinMessageOf ({ keyset, value, publicKey }: OwnedCoin['coin']): Uint8A
  *   stopped issuing: then the coin is left over again, for fresh outputs
  */
 export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaiming, WalletEffect> {
-  const { suite, seed } = wallet
+  const { suite } = wallet
   const { contract, input, place, outputs, places, from } = begun.record
   const { coin } = input.spend
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  const key = yield * keyOf(wallet, { coin, place })
   const signature = suite.ed25519Sign(key, reclaimMessage(suite, coinId(suite, coin), contractId(suite, contract), outputs))
   let reply: Exclude<BankReply, { is: 'refused' }>
   try {
     reply = yield * askBank('mixnet', { op: 'reclaim', contract, input, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'coin-spent')) return yield * wasSpent(wallet, begun)
-    if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
+    const time = yield * now()
+    // When its keyset has ended, it is left over for a refund (frozen.ts).
+    const hasEnded = isMixmintError(error, 'keyset-ended') && isLapsed(wallet, coin, time)
+    if (hasEnded || isRefusedForGood(wallet, outputs, error, time)) yield * finish(begun, { ...begun.record, state: 'refused' }, mark(wallet, { coin, place }, 'left', from))
     throw error
   }
   if (reply.is === 'short') {
@@ -75,19 +78,24 @@ export function * reclaimOne (wallet: Wallet, begun: Reclaiming): Saga<Reclaimin
   return yield * finish(begun, { ...begun.record, state: 'done' }, [...putIn(wallet, fresh), ...mark(wallet, { coin, place }, 'spent', begun.sequence)])
 }
 
-/**
- * The contract has taken a coin that had been replaced. Then some of those that were thought spent are not: they are to be
- * asked for too. (What it takes sums to what it is worth, and so do the active coins alone.)
- */
 function * wasSpent (wallet: Wallet, begun: Reclaiming): Saga<Reclaiming> {
-  const { from, input, place } = begun.record
+  const { from, input: { spend: { coin } }, place } = begun.record
+  return yield * finish(begun, { ...begun.record, state: 'spent' }, [...yield * doubtful(wallet, from, coin), ...mark(wallet, { coin, place }, 'spent', begun.sequence)])
+}
+
+/**
+ * The contract of operation `from` has taken this coin. If the coin had been replaced, some of those that were thought spent are not:
+ * the steps that have them asked for too. (What it takes sums to what it is worth, and so do the active coins alone.)
+ */
+export function * doubtful (wallet: Wallet, from: number, coin: Coin): Saga<Op[]> {
+  if (from === 0) return []
   const { record: { coins } } = yield * contractOperation(from)
-  const self = coinId(wallet.suite, input.spend.coin)
+  const self = coinId(wallet.suite, coin)
   const wasActive = coins.some(promised => promised.active && equal(coinId(wallet.suite, promised.input.spend.coin), self))
-  const doubtful: Op[] = []
+  const ops: Op[] = []
   for (const { input, place, active } of wasActive ? [] : coins) {
     const value = yield * get(spentAt(coinId(wallet.suite, input.spend.coin)))
-    if (active && value !== null && stored(OwnedCoin, value).operation === from) doubtful.push(...mark(wallet, { coin: input.spend.coin, place }, 'left', from))
+    if (active && value !== null && stored(OwnedCoin, value).operation === from) ops.push(...mark(wallet, { coin: input.spend.coin, place }, 'left', from))
   }
-  return yield * finish(begun, { ...begun.record, state: 'spent' }, [...doubtful, ...mark(wallet, { coin: input.spend.coin, place }, 'spent', begun.sequence)])
+  return ops
 }

@@ -14,6 +14,7 @@ import type { KnownKeyset } from '../registry.ts'
 import { counterAt, numberIn, SEQUENCE } from './keys.ts'
 import type { Wallet } from './parts.ts'
 import type { Place } from './records.ts'
+import { split } from './selection.ts'
 
 /** RFC 9474 PSSZERO. */
 const NO_SALT = new Uint8Array(0)
@@ -52,6 +53,12 @@ export function hasIssued (wallet: Wallet, keyset: Uint8Array, now: Millis): boo
 /** The values of a keyset, in rising order. */
 export function valuesOf ({ keyset }: KnownKeyset): number[] {
   return keyset.denominations.map(({ value }) => value)
+}
+
+/** One coin of this value where the keyset has it, else the parts of it. */
+export function splitOf (known: KnownKeyset, value: number): number[] {
+  const values = valuesOf(known)
+  return values.includes(value) ? [value] : split(value, values)
 }
 
 export interface Reserved {

@@ -2,16 +2,18 @@
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
-import { scanAll, type Saga } from '../../kit/saga.ts'
+import { get, scanAll, type Saga } from '../../kit/saga.ts'
+import type { Ed25519KeyPair } from '../../crypto/suite.ts'
 import { coinId } from '../coin.ts'
 import { total } from '../contract.ts'
 import { coinSecrets } from '../derive.ts'
+import type { Coin } from '../formats.ts'
 import { signSpend } from '../spend.ts'
 import { stored } from '../stored.ts'
-import { coinAt, COINS, spentAt } from './keys.ts'
+import { coinAt, COINS, secretAt, spentAt } from './keys.ts'
 import type { Fresh } from './outputs.ts'
 import type { Wallet } from './parts.ts'
-import { OwnedCoin, type Promised } from './records.ts'
+import { OwnedCoin, type Place, type Promised } from './records.ts'
 
 /** A coin in the purse, and the bytes of its record. */
 export interface Kept extends OwnedCoin {
@@ -37,31 +39,52 @@ export function isUsable (wallet: Wallet, { state, coin }: Kept, now: Millis, se
   return known !== undefined && now + margin < known.keyset.spendUntil && settleBy + voidGrace + margin < known.keyset.redeemUntil
 }
 
+/** Is the time over in which a certificate for this coin counts, by any honest clock? Then nothing but a refund moves it. */
+export function isLapsed (wallet: Wallet, { keyset }: Coin, now: Millis): boolean {
+  const registry = wallet.registry()
+  const known = registry.find(keyset)
+  return known !== undefined && now - registry.parameters.clockSkew >= known.keyset.redeemUntil
+}
+
 /** When a coin ends; 0 when the directory lists its keyset no more. */
 export function spendUntil (wallet: Wallet, { coin }: Kept): Millis {
   return wallet.registry().find(coin.keyset)?.keyset.spendUntil ?? 0
 }
 
 export function insufficient (wanted: number, coins: readonly Kept[], usable: readonly Kept[]): MixmintError {
-  const locked = total(coins.filter(({ state }) => state !== 'available'))
+  const given = total(coins.filter(({ state }) => state === 'given'))
+  const locked = total(coins.filter(({ state }) => state !== 'available')) - given
   const ended = total(coins.filter(({ state }) => state === 'available')) - total(usable)
   return new MixmintError('insufficient-funds', 'caller', [
     `${wanted} wanted, and ${total(usable)} can be spent now`,
     ...locked > 0 ? [`${locked} more belong to operations under way: \`recover\` completes them`] : [],
+    ...given > 0 ? [`${given} more are given away: \`take-back\` brings back what was not received`] : [],
     ...ended > 0 ? [`${ended} more are too near their end to be spent`] : [],
     'else withdraw more, or pay a smaller amount'
   ].join('; '))
 }
 
-/** Sign a coin over to a contract. The same coin and contract make the same bytes. @param contract D */
+/** The key of a coin that derives from our seed. */
+export function derivedKey ({ suite, seed }: Wallet, { keyset, value }: Coin, place: Place | null): Ed25519KeyPair {
+  if (place === null) throw new MixmintError('internal', 'us', 'a coin that came in a bundle derives from no seed of ours')
+  return coinSecrets(suite, seed, { keyset, value, ...place }).key
+}
+
+/** The key of any coin here: it derives from our seed, or came with the coin in a bundle. */
+export function * keyOf (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>): Saga<Ed25519KeyPair> {
+  if (place !== null) return derivedKey(wallet, coin, place)
+  const secret = yield * get(secretAt(coinId(wallet.suite, coin)))
+  if (secret === null) throw new MixmintError('store-damaged', 'operator', 'the key of a coin that was received is missing in the store: restore it from a copy')
+  return wallet.suite.ed25519KeyPair(secret)
+}
+
+/** Sign a coin that derives from our seed over to a contract. The same coin and contract make the same bytes. @param contract D */
 export function promise (wallet: Wallet, { coin, place }: OwnedCoin, contract: Uint8Array): Promised {
-  const { suite, seed } = wallet
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
-  return { input: signSpend(suite, key, coin, contract), place, active: true }
+  return { input: signSpend(wallet.suite, derivedKey(wallet, coin, place), coin, contract), place, active: true }
 }
 
 /** The steps that lock coins for an operation; they fail when one was taken meanwhile. */
-export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming', operation: number): Op[] {
+export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming' | 'refunding' | 'given', operation: number): Op[] {
   return coins.map(({ id, coin, place, bytes }) => ({ op: 'swap', key: coinAt(id), was: bytes, value: encode(OwnedCoin, { coin, place, state, operation }) }))
 }
 
@@ -72,8 +95,8 @@ export function putIn (wallet: Wallet, fresh: readonly Fresh[]): Op[] {
   }))
 }
 
-/** The steps that mark a coin of an operation as left over, or as spent. */
-export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'left' | 'spent', operation: number): Op[] {
+/** The steps that mark a coin of an operation as spent, or as not spent: left over by it, or as it was before. */
+export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'available' | 'promised' | 'left' | 'spent', operation: number): Op[] {
   const id = coinId(wallet.suite, coin)
   const value = encode(OwnedCoin, { coin, place, state, operation })
   return state === 'spent'

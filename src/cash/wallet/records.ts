@@ -1,6 +1,6 @@
 /** The values of the wallet's store (keys.ts says where each stands). */
 import { bool, bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, type Of } from '../../kit/codec.ts'
-import { Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, MAX_SEALED, Output, Presentation, SealedToken, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
+import { Coin, CoinBundle, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, MAX_SEALED, Output, Presentation, SealedToken, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
 
 const hash = bytes(32)
 const millis = uint()
@@ -13,14 +13,17 @@ export type Place = Of<typeof Place>
 const places = list(Place, MAX_OUTPUTS)
 
 /**
- * `available`; `promised` to the contract of an open operation, which may take it at any time; `left` over by one that is
- * decided; `reclaiming`; `spent`. `operation` is the one that promised, left, reclaims or spent it, else 0.
+ * `available`; `given` away in a bundle, and not known to be received; `promised` to the contract of an open operation, which
+ * may take it at any time; `left` over by one that is decided; `reclaiming`; `refunding`; `spent`. `operation` is the one that gave,
+ * promised, left, reclaims, refunds or spent it, else 0. `place` is null for a coin that came in a bundle: it has a key of its own.
  */
-export const OwnedCoin = record({ coin: Coin, place: Place, state: oneOf('available', 'promised', 'left', 'reclaiming', 'spent'), operation: sequence })
+export const OwnedCoin = record({
+  coin: Coin, place: nullable(Place), state: oneOf('available', 'given', 'promised', 'left', 'reclaiming', 'refunding', 'spent'), operation: sequence
+})
 export type OwnedCoin = Of<typeof OwnedCoin>
 
 /** A coin signed over to a contract. `active`: in the set that is shown now; the others were replaced (substitution). */
-export const Promised = record({ input: Input, place: Place, active: bool })
+export const Promised = record({ input: Input, place: nullable(Place), active: bool })
 export type Promised = Of<typeof Promised>
 
 /** How often the coins of one contract can be replaced, at the most. */
@@ -57,13 +60,23 @@ export const Operation = variants('kind', {
   withdraw: record({
     started: millis, state: oneOf('open', 'done', 'refused'), code: text(64), withdrawal: Withdrawal, places
   }),
+  /**
+   * `claim`: of an exchange of one coin out of a bundle, the bundle's id (cash/bundle.ts); else empty. `lost` when somebody else
+   * has had that coin.
+   */
   contract: record({
-    started: millis, state: oneOf('open', 'settled', 'void'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
-    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), sealed: nullable(SealedFor)
+    started: millis, state: oneOf('open', 'settled', 'void', 'lost'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
+    invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), claim: maybeBytes(32),
+    sealed: nullable(SealedFor)
   }),
   /** One coin that the contract of operation `from` left over. */
   reclaim: record({
-    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), contract: Contract, from: sequence, input: Input, place: Place,
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), contract: Contract, from: sequence, input: Input, place: nullable(Place),
+    outputs: list(Output, MAX_OUTPUTS, 1), places
+  }),
+  /** One coin that cannot be certified any more, promised to the contract D of operation `from`, or to none (empty, 0). */
+  'refund-coin': record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), coin: Coin, place: nullable(Place), promisedTo: maybeBytes(32), from: sequence,
     outputs: list(Output, MAX_OUTPUTS, 1), places
   }),
   /** A token that nobody turned in, as it `was`. */
@@ -72,14 +85,18 @@ export const Operation = variants('kind', {
   }),
   'sealed-refund': record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldSealed, outputs: list(Output, MAX_OUTPUTS, 1), places
-  })
+  }),
+  /** Coins given away; over when of each it is known whether it was received or came back. */
+  give: record({ started: millis, state: oneOf('open', 'done'), bundle: CoinBundle })
 })
 export type Operation = Of<typeof Operation>
 export type WithdrawOperation = Operation & { kind: 'withdraw' }
 export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
+export type CoinRefundOperation = Operation & { kind: 'refund-coin' }
 export type RefundOperation = Operation & { kind: 'refund' }
 export type SealedRefundOperation = Operation & { kind: 'sealed-refund' }
+export type GiveOperation = Operation & { kind: 'give' }
 
 /** Paid by the contract of an operation (`serial` empty), or by a token, of sealed ones the first (`operation` 0). */
 export const InvoiceUse = record({ operation: sequence, serial: maybeBytes(32) })

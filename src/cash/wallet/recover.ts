@@ -6,11 +6,12 @@ import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { now, type Saga } from '../../kit/saga.ts'
 import { coinId } from '../coin.ts'
 import { contractId } from '../contract.ts'
-import { coinSecrets } from '../derive.ts'
 import { voidMessage } from '../reclaim.ts'
 import { askOutcome, conclude } from './conclude.ts'
-import { isOpen, type Begun } from './operations.ts'
+import { isBereft } from './frozen.ts'
+import { finish, isOpen, type Begun } from './operations.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
+import { isLapsed, keyOf } from './purse.ts'
 import type { ContractOperation, Promised } from './records.ts'
 import { collect, settleWithBank } from './settle.ts'
 
@@ -22,7 +23,8 @@ type Contracted = Begun<ContractOperation>
  */
 export function * resume (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
   if (!isOpen(begun)) return begun
-  const { contract, paid } = begun.record
+  const { contract, paid, claim } = begun.record
+  if (claim.length > 0) return yield * resumeClaim(wallet, begun)
   if ((yield * now()) >= contract.settleBy + wallet.registry().parameters.voidGrace) return yield * endOverdue(wallet, begun)
   if (contract.kind !== 'pay') return yield * settleWithBank(wallet, begun)
   if (paid !== null) return yield * askOutcome(wallet, begun)
@@ -38,6 +40,17 @@ export function * resume (wallet: Wallet, begun: Contracted): Saga<Contracted, W
   }
 }
 
+/** A coin out of a bundle: however late, the bank is asked for it first, for it may say that somebody else has had it. */
+function * resumeClaim (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
+  try {
+    return yield * settleWithBank(wallet, begun)
+  } catch (error) {
+    const isLate = isMixmintError(error, 'settle-by-past') || isMixmintError(error, 'keyset-not-issuing')
+    if (!isLate || (yield * now()) < begun.record.contract.settleBy + wallet.registry().parameters.voidGrace) throw error
+    return yield * endOverdue(wallet, begun)
+  }
+}
+
 /** The bank's word, or if it does not come either, the error that made us ask for it. */
 function * outcomeOr (wallet: Wallet, begun: Contracted, error: MixmintError): Saga<Contracted, WalletEffect> {
   try {
@@ -48,21 +61,29 @@ function * outcomeOr (wallet: Wallet, begun: Contracted, error: MixmintError): S
   }
 }
 
-/** From settleBy + grace on whoever comes first decides: if the payee has not settled, we void. */
+/**
+ * From settleBy + grace on whoever comes first decides: if the payee has not settled, we void, with a coin whose certificates still
+ * count. A contract whose coins were all refunded is over without the bank's word.
+ */
 function * endOverdue (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
+  // Looked up before the bank is asked: what is refunded then was not settled before.
+  const bereft = yield * isBereft(wallet, begun.record)
   const asked = yield * askOutcome(wallet, begun)
   if (!isOpen(asked)) return asked
+  if (bereft) return yield * finish(begun, { ...begun.record, state: 'void' }, [])
+  const time = yield * now()
   for (const promised of begun.record.coins) {
-    const reply = yield * askBank('mixnet', voidRequest(wallet, begun.record, promised))
+    if (isLapsed(wallet, promised.input.spend.coin, time)) continue
+    const reply = yield * askBank('mixnet', yield * voidRequest(wallet, begun.record, promised))
     if (reply.is === 'outcome') return yield * conclude(wallet, begun, reply)
     if (reply.is !== 'short') throw badReply('bank')
   }
-  throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back', { retry: true })
+  throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back; when their time is over, it has them refunded', { retry: true })
 }
 
-function voidRequest (wallet: Wallet, { contract }: ContractOperation, { input, place }: Promised): Parameters<typeof askBank>[1] {
-  const { suite, seed } = wallet
+function * voidRequest (wallet: Wallet, { contract }: ContractOperation, { input, place }: Promised): Saga<Parameters<typeof askBank>[1]> {
+  const { suite } = wallet
   const { coin } = input.spend
-  const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
+  const key = yield * keyOf(wallet, { coin, place })
   return { op: 'void', contract, input, signature: suite.ed25519Sign(key, voidMessage(coinId(suite, coin), contractId(suite, contract))) }
 }

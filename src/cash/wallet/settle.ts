@@ -11,6 +11,7 @@ import { MAX_INPUTS, type Contract, type SignedInvoice, type SignedPaid } from '
 import type { BankReply, InputState } from '../messages.ts'
 import { verifyDoubleSpend } from '../spend.ts'
 import { verifyPaid } from '../token.ts'
+import { notClaimed } from './claims.ts'
 import { askOutcome, conclude } from './conclude.ts'
 import { activeInputs, begin, latestSettleBy } from './contracts.ts'
 import { busy, isOpen, rewrite, type Begun } from './operations.ts'
@@ -40,6 +41,7 @@ export function * settleWithBank (wallet: Wallet, begun: Contracted): Saga<Contr
     }
     if (reply.is === 'settlement') return yield * conclude(wallet, open, reply)
     if (reply.is !== 'short') throw badReply('bank')
+    if (open.record.claim.length > 0) return yield * notClaimed(wallet, open, reply.inputs)
     open = yield * substitute(wallet, open, reply.inputs, round)
   }
 }

@@ -1,0 +1,24 @@
+/** `mixmint receipt verify`: needs no wallet, no network and no daemon. */
+import type { Command } from 'commander'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { report, table } from './output.ts'
+import { textIn } from './texts.ts'
+
+export function addReceipt (program: Command): void {
+  const receipt = program.command('receipt').description('receipts that anyone can check')
+  receipt.command('verify').description('check a receipt, by itself: its invoice, and the word of the bank, or of the payee, that it is paid')
+    .argument('<text...>', 'the text, its parts, or a file that holds them (- for standard input)')
+    .option('--json', 'print the result as JSON')
+    .action(async (texts: string[], { json }: { json?: boolean }) => {
+      await report(json === true, async () => {
+        const { verifyReceiptText } = await import('../receipt.ts')
+        const { by, invoice, time } = await verifyReceiptText(textIn(texts))
+        const shown = {
+          order: invoice.order, amount: invoice.amount, unit: invoice.unit, payee: toHex(invoice.payee), bank: toHex(invoice.bank), network: invoice.network,
+          by, time: new Date(time).toISOString()
+        }
+        const word = by === 'bank' ? 'PAID: the bank has settled this payment; its payee has the money' : 'PAID: by its payee\'s own word'
+        return { json: { paid: true, ...shown }, human: [word, table(Object.entries(shown).map(([name, value]) => [name, String(value)]), '  ')].join('\n') }
+      })
+    })
+}

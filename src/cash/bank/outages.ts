@@ -1,0 +1,59 @@
+/**
+ * When the bank was down. Every date after which its word takes something from somebody is put off by that (DESIGN §5.6): a
+ * payee has all of its grace, and an owner all of the time for a refund, with a bank that is at work.
+ */
+import { concat, u64 } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import type { Entry, Millis, Op } from '../../kit/ports.ts'
+import { batch, get, scan, type Saga } from '../../kit/saga.ts'
+import type { Keyset } from '../formats.ts'
+import { stored } from '../stored.ts'
+import { ALIVE, OUTAGES } from './keys.ts'
+import type { Bank } from './parts.ts'
+import { Alive, Outage } from './records.ts'
+
+/** How often a bank that is at work says so. */
+export const BEAT: Millis = 10_000
+/** After more than this without a beat it was down: time enough for one beat that comes late. */
+const SILENCE: Millis = 3 * BEAT
+const PAGE = 64
+
+/** "I am at work". Before the first request after a start, and then every BEAT. */
+export function * beat (bank: Bank): Saga<void> {
+  const time = yield * bank.clock.now()
+  const was = yield * get(ALIVE)
+  const before = was === null ? time : stored(Alive, was).time
+  const ops: Op[] = [{ op: 'swap', key: ALIVE, was, value: encode(Alive, { time }) }]
+  if (time - before > SILENCE) ops.push({ op: 'insert', key: concat(OUTAGES, u64(time)), value: encode(Outage, { from: before }) })
+  // Of several processes on one store, one that beats at the same moment has said it for this one.
+  yield * batch(ops)
+}
+
+/** The date `until`, put off by what the bank was down for since `from`, as far as it is known now. */
+export function * putOff (from: Millis, until: Millis, now: Millis): Saga<Millis> {
+  if (now < until) return until
+  let end = until
+  let after = concat(OUTAGES, u64(from))
+  for (;;) {
+    // In the order of their ends; none overlaps another.
+    const entries: Entry[] = yield * scan({ prefix: OUTAGES, after, limit: PAGE })
+    for (const { key, value } of entries) {
+      const down = stored(Outage, value).from
+      const up = Number(new DataView(key.buffer, key.byteOffset + OUTAGES.length).getBigUint64(0))
+      if (down >= end) return end
+      end += up - Math.max(down, from)
+      after = key
+    }
+    if (entries.length < PAGE) return end
+  }
+}
+
+/** Until when certificates for coins of a keyset count. */
+export function * redeemEnd ({ spendUntil, redeemUntil }: Keyset, now: Millis): Saga<Millis> {
+  return yield * putOff(spendUntil, redeemUntil, now)
+}
+
+/** Until when its coins are refunded without one. */
+export function * refundEnd ({ spendUntil, refundUntil }: Keyset, now: Millis): Saga<Millis> {
+  return yield * putOff(spendUntil, refundUntil, now)
+}

@@ -1,0 +1,47 @@
+/**
+ * Receipts: a payment that anyone can check, with nothing but the receipt itself (DESIGN §5). Whether payee and bank are the
+ * ones that one knows under other names, the reader decides.
+ */
+import { equal } from '../kit/bytes.ts'
+import { record, variants, type Of } from '../kit/codec.ts'
+import { MixmintError } from '../kit/errors.ts'
+import type { Millis } from '../kit/ports.ts'
+import type { Suite } from '../crypto/suite.ts'
+import { contractId, invoiceHash, verifyInvoice, verifyOutcome } from './contract.ts'
+import { Contract, SignedInvoice, SignedOutcome, SignedPaid, type Invoice } from './formats.ts'
+import { verifyPaid } from './token.ts'
+
+export const Receipt = variants('by', {
+  /** The bank has settled this contract, which pays this invoice: the payee has the money, whatever it says. */
+  bank: record({ invoice: SignedInvoice, contract: Contract, outcome: SignedOutcome }),
+  /** The payee says that the invoice is paid; for tokens, and until the bank has settled. */
+  payee: record({ invoice: SignedInvoice, paid: SignedPaid })
+})
+export type Receipt = Of<typeof Receipt>
+
+/** What a receipt proves. */
+export interface Proven {
+  readonly by: Receipt['by']
+  readonly invoice: Invoice
+  /** When it was settled, or accepted, by the clock of whoever signed. */
+  readonly time: Millis
+}
+
+/** @throws bad-invoice, wrong-contract, bad-outcome, not-settled, bad-receipt (peer) */
+export function verifyReceipt (suite: Suite, receipt: Receipt): Proven {
+  const { invoice } = receipt.invoice
+  verifyInvoice(suite, receipt.invoice)
+  if (receipt.by === 'payee') {
+    verifyPaid(suite, invoice.payee, receipt.paid)
+    if (!equal(receipt.paid.paid.invoice, invoiceHash(suite, invoice))) throw new MixmintError('bad-receipt', 'peer', 'the payee signed for another invoice')
+    return { by: 'payee', invoice, time: receipt.paid.paid.time }
+  }
+  const { contract, outcome: signed } = receipt
+  const pays = contract.kind === 'pay' && equal(contract.invoice, invoiceHash(suite, invoice)) && contract.network === invoice.network &&
+    equal(contract.bank, invoice.bank) && equal(contract.payee, invoice.payee) && contract.amount === invoice.amount && contract.unit === invoice.unit
+  if (!pays) throw new MixmintError('wrong-contract', 'peer', 'the contract does not pay this invoice')
+  verifyOutcome(suite, contract.bank, signed)
+  if (!equal(signed.outcome.contract, contractId(suite, contract))) throw new MixmintError('bad-outcome', 'peer', 'the bank\'s word is about another contract')
+  if (signed.outcome.state !== 'settled') throw new MixmintError('not-settled', 'peer', `the bank says that the contract is ${signed.outcome.state}, not settled`)
+  return { by: 'bank', invoice, time: signed.outcome.time }
+}
