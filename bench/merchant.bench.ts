@@ -29,7 +29,7 @@ function keyNamed (suite: Suite, name: string): Ed25519KeyPair {
   return suite.ed25519KeyPair(suite.sha256(utf8(name)))
 }
 
-function newMerchant (suite: Suite): MerchantEngine {
+export function newMerchant (suite: Suite): MerchantEngine {
   const [bank, now] = [keyNamed(suite, 'bank'), systemClock.now()]
   const parameters = { clockSkew: 1000, settleMaximum: DAY, voidGrace: 0, margin: 0, tokenValid: DAY, tokenDeposit: DAY, tokenRefund: DAY, keeperTimeout: 1000 }
   const day = { network: NAMES.network, bank: bank.publicKey, day: dayOf(now), key: keyNamed(suite, 'day').publicKey, validFrom: dayOf(now) * DAY, validUntil: (dayOf(now) + 1) * DAY }
@@ -40,7 +40,7 @@ function newMerchant (suite: Suite): MerchantEngine {
 }
 
 /** A token for a new order of the merchant, presented by its owner. */
-async function presented (suite: Suite, merchant: MerchantEngine, store: Store): Promise<Presentation> {
+export async function presented (suite: Suite, merchant: MerchantEngine, store: Store): Promise<Presentation> {
   const { invoice } = await run(store, merchant.invoice('bench', 8))
   const owner = suite.ed25519KeyPair(systemRng.bytes(32))
   const now = systemClock.now()
