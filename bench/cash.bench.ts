@@ -158,7 +158,7 @@ async function growthRows (): Promise<Row[]> {
       const contract = suite.sha256(utf8(`contract ${i}`))
       const inputs = Array.from({ length: coins }, () => economy.mint(1)).map(({ coin, key }) => signSpend(suite, key, coin, contract))
       const started = performance.now()
-      const { states } = await economy.run(certify(suite, economy.registry, economy.meter, inputs))
+      const { states } = await economy.run(certify({ suite, registry: economy.registry, meter: economy.meter }, inputs))
       if (states.some(({ state }) => state !== 'certified')) throw new Error('a coin was not certified')
       rounds.push(performance.now() - started)
     }

@@ -33,7 +33,7 @@ export function newMerchant (suite: Suite): MerchantEngine {
   const [bank, now] = [keyNamed(suite, 'bank'), systemClock.now()]
   const parameters = { clockSkew: 1000, settleMaximum: DAY, voidGrace: 0, margin: 0, tokenValid: DAY, tokenDeposit: DAY, tokenRefund: DAY, keeperTimeout: 1000 }
   const day = { network: NAMES.network, bank: bank.publicKey, day: dayOf(now), key: keyNamed(suite, 'day').publicKey, validFrom: dayOf(now) * DAY, validUntil: (dayOf(now) + 1) * DAY }
-  const registry = new Registry(suite, NAMES.network, parameters, [{ bank: bank.publicKey, keysets: [], rings: [], dayKeys: [signDayKey(suite, bank, day)], sealedDays: [] }])
+  const registry = new Registry(suite, NAMES.network, parameters, [{ bank: bank.publicKey, keysets: [], rings: [], dayKeys: [signDayKey(suite, bank, day)], sealedDays: [], revocations: [] }])
   return new MerchantEngine({
     suite, key: keyNamed(suite, 'merchant'), till: NONE, bank: bank.publicKey, ...NAMES, catalogue: [], registry: () => registry, meter: { count: () => {} }
   })

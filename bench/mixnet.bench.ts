@@ -166,9 +166,12 @@ async function growth (ends: Ends, seconds: number): Promise<number> {
       line.report().then(({ anonymous }) => { seen.push({ at: performance.now(), anonymous }) }, () => {})
     }, 500)
     const rotating = setInterval(() => { line.rotate() }, seconds * 1000 / ROTATIONS)
-    await steadily(SOAK_RATE, SOAK_RATE * seconds, () => { for (const { packet } of ends.make(1, SHORT)) line.send(packet) })
-    clearInterval(looking)
-    clearInterval(rotating)
+    try {
+      await steadily(SOAK_RATE, SOAK_RATE * seconds, () => { for (const { packet } of ends.make(1, SHORT)) line.send(packet) })
+    } finally {
+      clearInterval(looking)
+      clearInterval(rotating)
+    }
     return slope(seen.slice(seen.length >> 1))
   })
 }

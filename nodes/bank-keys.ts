@@ -10,10 +10,11 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
 import { SignedKeyset, type Keyset, type Ring, type SignedDayKey } from '@mixmint/core/cash/formats'
-import { dayOf, keysetId, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
+import { dayOf, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
 import { ringId, RingMap } from '@mixmint/core/cash/ring'
 import { nextKeyset, type Periods } from '@mixmint/core/cash/schedule'
-import { readRing, ringText } from './ring-file.ts'
+import type { KeyShelf } from './key-shelf.ts'
+import { parseRing, readRing, ringText } from './ring-file.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
 import type { Signer, SigningKey } from './signing-pool.ts'
@@ -54,6 +55,9 @@ export class BankKeys {
   readonly #rings: Map<string, Ring>
   /** One at a time: two keysets for one time would be a proof against us. */
   #making: Promise<void> = Promise.resolve()
+  #shelf: KeyShelf | null = null
+  /** Slots that are known to hold the keysets held here. */
+  readonly #onShelf = new Set<string>()
 
   private constructor (suite: Suite, signer: Signer, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>) {
     this.#suite = suite
@@ -86,14 +90,23 @@ export class BankKeys {
     return new BankKeys(suite, signer, network, dir, identity, keysets, rings)
   }
 
-  /** Every keyset that has not reached refundUntil, in the order in which they issue. */
-  keysets (now: Millis): SignedKeyset[] {
-    return this.#keysets.filter(k => now < k.signed.keyset.refundUntil + LISTED_ON).map(k => k.signed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
+  /** From now on keysets are made together with the other processes of this bank. */
+  share (shelf: KeyShelf): void {
+    this.#shelf = shelf
+  }
+
+  /**
+   * Every keyset that has not reached refundUntil, in the order in which they issue.
+   * @param kept rings whose keysets are listed for longer, ids in hexadecimal
+   */
+  keysets (now: Millis, kept: ReadonlySet<string> = new Set()): SignedKeyset[] {
+    const isListed = ({ keyset }: SignedKeyset): boolean => now < keyset.refundUntil + LISTED_ON || kept.has(toHex(keyset.ringId))
+    return this.#keysets.map(({ signed }) => signed).filter(isListed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
   }
 
   /** The rings that these name. */
-  rings (now: Millis): Ring[] {
-    const named = new Set(this.keysets(now).map(({ keyset }) => toHex(keyset.ringId)))
+  rings (now: Millis, kept: ReadonlySet<string> = new Set()): Ring[] {
+    const named = new Set(this.keysets(now, kept).map(({ keyset }) => toHex(keyset.ringId)))
     return [...this.#rings].filter(([id]) => named.has(id)).map(([, ring]) => ring)
   }
 
@@ -103,6 +116,7 @@ export class BankKeys {
    */
   async prepare (terms: KeysetTerms, now: Millis): Promise<void> {
     const made = this.#making.then(async () => {
+      await this.#learn(terms.unit)
       for (let left = MOST_AT_ONCE; left > 0 && await this.#makeNext(terms, now); left--);
     })
     this.#making = made.catch(() => {})
@@ -121,14 +135,51 @@ export class BankKeys {
       network: this.#network, bank: this.identity.publicKey, unit, denominations: generated.map(({ value, n }) => ({ value, key: n })), ...dates, ringId: judgedBy
     }
     const signed = signKeyset(this.#suite, this.identity, keyset)
-    const id = keysetId(this.#suite, keyset)
-    createSecret(join(this.#dir, `ring-${toHex(judgedBy).slice(0, 16)}.json`), ringText(chosen))
-    createSecret(join(this.#dir, `keyset-${toHex(id).slice(0, 16)}.json`), `${JSON.stringify({
-      signed: toHex(encode(SignedKeyset, signed)), keys: generated.map(({ pkcs8 }) => toHex(pkcs8))
-    })}\n`)
-    this.#rings.set(toHex(judgedBy), chosen)
-    this.#keysets.push(held(this.#suite, this.#signer, id, signed, generated.map(({ pkcs8 }) => pkcs8)))
+    const made: Shared = { ring: ringText(chosen), keyset: JSON.stringify({ signed: toHex(encode(SignedKeyset, signed)), keys: generated.map(({ pkcs8 }) => toHex(pkcs8)) }) }
+    this.#keep(await this.#claim(unit, made))
     return true
+  }
+
+  /** @returns the keyset that comes next to those held: this one, or another process's */
+  async #claim (unit: string, made: Shared): Promise<Shared> {
+    if (this.#shelf === null) return made
+    return JSON.parse(await this.#shelf.claim(this.#nextSlot(unit), JSON.stringify(made))) as Shared
+  }
+
+  /** Keysets that other processes have made, and to the shelf those that it does not hold yet. */
+  async #learn (unit: string): Promise<void> {
+    if (this.#shelf === null) return
+    const known = this.#keysets.filter(({ signed: { keyset } }) => keyset.unit === unit).sort((a, b) => a.signed.keyset.issueFrom - b.signed.keyset.issueFrom)
+    for (const [i, { id, signed: { keyset } }] of known.entries()) {
+      const slot = slotOf(unit, i)
+      if (this.#onShelf.has(slot)) continue
+      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: readSecret(this.#fileOf(id)) ?? '' }
+      const there = JSON.parse(await this.#shelf.claim(slot, JSON.stringify(mine))) as Shared
+      if (there.keyset.trim() !== mine.keyset.trim()) {
+        throw new MixmintError('keysets-differ', 'operator', `the keyset ${toHex(id).slice(0, 16)} in ${this.#dir} is not the one that the bank's other processes have: start this process with bank.key alone`)
+      }
+      this.#onShelf.add(slot)
+    }
+    for (let next = await this.#shelf.read(this.#nextSlot(unit)); next !== null; next = await this.#shelf.read(this.#nextSlot(unit))) this.#keep(JSON.parse(next) as Shared)
+  }
+
+  #nextSlot (unit: string): string {
+    return slotOf(unit, this.#keysets.filter(({ signed: { keyset } }) => keyset.unit === unit).length)
+  }
+
+  #fileOf (id: Uint8Array): string {
+    return join(this.#dir, `keyset-${toHex(id).slice(0, 16)}.json`)
+  }
+
+  /** In files, and in memory. */
+  #keep ({ ring: text, keyset }: Shared): void {
+    const ring = parseRing(text, 'the store of the money')
+    const judgedBy = toHex(ringId(this.#suite, ring))
+    const read = parseKeyset(this.#suite, this.#signer, this.#network, this.identity.publicKey, keyset)
+    createSecret(join(this.#dir, `ring-${judgedBy.slice(0, 16)}.json`), text)
+    createSecret(this.#fileOf(read.id), `${keyset}\n`)
+    this.#rings.set(judgedBy, ring)
+    this.#keysets.push(read)
   }
 
   /** The blind signature of one output. @throws unknown-keyset, unknown-denomination, bad-output (peer), and those of Signer */
@@ -158,6 +209,14 @@ export class BankKeys {
   }
 }
 
+/** A keyset as its file holds it, and its ring. */
+interface Shared { readonly ring: string, readonly keyset: string }
+
+/** Keysets of one unit follow each other. */
+function slotOf (unit: string, nth: number): string {
+  return `keyset/${unit}/${nth}`
+}
+
 /** Keysets made in one go, where they last for less than they are made ahead. */
 const MOST_AT_ONCE = 8
 
@@ -173,11 +232,15 @@ export function checked (suite: Suite, signer: Signer, pkcs8: Uint8Array): Signi
 
 function readKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, file: string): HeldKeyset {
   try {
-    const { signed: hex, keys } = JSON.parse(readSecret(file) ?? '') as { signed: string, keys: string[] }
-    const signed = decode(SignedKeyset, fromHex(hex))
-    return held(suite, signer, verifyKeyset(suite, network, bank, signed), signed, keys.map(fromHex))
+    return parseKeyset(suite, signer, network, bank, readSecret(file) ?? '')
   } catch (error) {
     if (error instanceof MixmintError && error.code === 'key-file-open') throw error
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a keyset of this bank: restore it from a backup`, { cause: error })
   }
+}
+
+function parseKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, text: string): HeldKeyset {
+  const { signed: hex, keys } = JSON.parse(text) as { signed: string, keys: string[] }
+  const signed = decode(SignedKeyset, fromHex(hex))
+  return held(suite, signer, verifyKeyset(suite, network, bank, signed), signed, keys.map(fromHex))
 }

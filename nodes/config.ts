@@ -68,6 +68,14 @@ export interface NodeConfig {
   /** A till that is not in the directory: it serves its counter only. */
   readonly unlisted: boolean
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
+  /** How long an invoice can be paid; 0: as long as the network allows. */
+  readonly invoiceMinutes: number
+  /** Accepted tokens are turned in this often; 0: by command only. */
+  readonly depositMinutes: number
+  /** Orders of more than this are delivered only when the bank has settled them. */
+  readonly settledAbove: number
+  /** What may be delivered for coins that find no certificate for the time being; undefined: nothing. */
+  readonly trust: { readonly perOrder: number, readonly total: number, readonly perKeyset: number } | undefined
 }
 
 const MOST_DAYS = 3650
@@ -84,7 +92,7 @@ const SHAPES: Record<Role, Shape> = {
   mix: { drainLimit: 'uint' },
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', signers: 'uint', postgres: 'text' },
   center: { postgres: 'text' },
-  merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables' }
+  merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables', invoiceMinutes: 'uint', depositMinutes: 'uint', settledAbove: 'uint', trust: 'tables' }
 }
 
 function bad (file: string, why: string): MixmintError {
@@ -152,6 +160,10 @@ export function readNode (dir: string): NodeConfig {
     name: text(file, own, 'name', ''),
     till: text(file, own, 'till', ''),
     unlisted: flag(file, own, 'unlisted'),
+    invoiceMinutes: uint(file, own, 'invoiceMinutes', 0),
+    depositMinutes: uint(file, own, 'depositMinutes', 60),
+    settledAbove: uint(file, own, 'settledAbove', Number.MAX_SAFE_INTEGER),
+    trust: trust(file, own.trust),
     catalogue: tables(file, own.catalogue, { item: 'text', price: 'uint' }, 'catalogue')
       .map(c => ({ item: text(file, c, 'item'), price: uint(file, c, 'price', 0) }))
   }
@@ -239,6 +251,17 @@ function tables (file: string, value: unknown, shape: Shape, name: string): Arra
     check(file, item as Record<string, unknown>, shape, name)
     return item as Record<string, unknown>
   })
+}
+
+/** Of a merchant: with no limit named, all limits are the one for all. */
+function trust (file: string, value: unknown): NodeConfig['trust'] {
+  if (value === undefined) return undefined
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad(file, 'a table [merchant.trust] is wanted')
+  const table = value as Record<string, unknown>
+  check(file, table, { perOrder: 'uint', total: 'uint', perKeyset: 'uint' }, 'merchant.trust')
+  if (table.total === undefined) throw bad(file, 'merchant.trust.total: what may be at risk in all is wanted')
+  const total = uint(file, table, 'total', 0)
+  return { total, perOrder: uint(file, table, 'perOrder', total), perKeyset: uint(file, table, 'perKeyset', total) }
 }
 
 function key (file: string, name: string, value: string): Uint8Array {

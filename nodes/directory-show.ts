@@ -1,11 +1,13 @@
 /** The directory document as a list for people and programs, fetched and verified as any client does. */
 import { join } from 'node:path'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
+import type { Suite } from '@mixmint/core/crypto/suite'
 import { noStore } from '@mixmint/core/kit/no-store'
 import { signers, trustAt, trustOf } from '@mixmint/mixnet/directory/document'
+import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { formatTarget } from '@mixmint/mixnet/wire/peers'
 import { sleep, systemClock, systemRng } from './clock.ts'
-import { readNetwork } from './config.ts'
+import { readNetwork, type NetworkConfig } from './config.ts'
 import { freshIdentity } from './identity.ts'
 import { Counters, createLog } from './observe.ts'
 import { Participant } from './participant.ts'
@@ -21,7 +23,8 @@ export interface ShownDirectory {
   readonly nodes: ReadonlyArray<{ readonly layer: number, readonly role: string, readonly peer: string, readonly address: string, readonly entry: readonly string[] }>
 }
 
-export async function showDirectory (net: string): Promise<ShownDirectory> {
+/** The network as a client sees it now, for as long as `use` takes. @throws directory-unavailable, and those of readNetwork */
+export async function withDirectory<T> (net: string, use: (seen: { suite: Suite, network: NetworkConfig, participant: Participant, view: DirectoryView }) => Promise<T> | T): Promise<T> {
   const suite = await defaultSuite()
   const network = readNetwork(join(net, 'network.toml'))
   const participant = await Participant.start({
@@ -29,7 +32,14 @@ export async function showDirectory (net: string): Promise<ShownDirectory> {
     ports: { clock: systemClock, rng: systemRng, store: noStore, wait: sleep }
   })
   try {
-    const view = await participant.ready(PATIENCE)
+    return await use({ suite, network, participant, view: await participant.ready(PATIENCE) })
+  } finally {
+    await participant.stop()
+  }
+}
+
+export async function showDirectory (net: string): Promise<ShownDirectory> {
+  return await withDirectory(net, ({ suite, network, view }) => {
     const { authorities } = trustAt(trustOf(network.network, network.authorities), view.epoch)
     return {
       network: view.network,
@@ -41,7 +51,5 @@ export async function showDirectory (net: string): Promise<ShownDirectory> {
         layer: node.layer, role: node.kind === '' ? node.role : node.kind, peer: formatTarget(node).split('/p2p/')[1], address: node.addresses[0], entry: node.entry
       }))
     }
-  } finally {
-    await participant.stop()
-  }
+  })
 }

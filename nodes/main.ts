@@ -15,6 +15,7 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   wallet: async () => (await import('./cli/wallet.ts')).addWallet,
   bank: async () => (await import('./cli/bank.ts')).addBank,
   merchant: async () => (await import('./cli/merchant.ts')).addMerchant,
+  ring: async () => (await import('./cli/ring.ts')).addRing,
   run,
   status: run,
   receipt: async () => (await import('./cli/receipt.ts')).addReceipt,

@@ -1,11 +1,12 @@
 /**
- * Checking a proof with nothing but itself: two spends of a coin with the keyset that the bank signed, or two statements of
- * a directory authority.
+ * Checking a proof with nothing but itself: two spends of a coin with the keyset that the bank signed, votes that convict a
+ * center with its ring, or two statements of a directory authority.
  */
+import { verifyCenterProof } from '@mixmint/core/cash/center-proof'
 import { coinId } from '@mixmint/core/cash/coin'
 import type { DoubleSpendProofFile } from '@mixmint/core/cash/formats'
 import { verifyKeyset } from '@mixmint/core/cash/keyset'
-import { coinKeys } from '@mixmint/core/cash/registry'
+import { coinKeys } from '@mixmint/core/cash/known-keyset'
 import { verifyDoubleSpend } from '@mixmint/core/cash/spend'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
@@ -13,7 +14,7 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
 import { unarmor } from './armor.ts'
 
-export interface ProvenDoubleSpend {
+interface ProvenDoubleSpend {
   readonly kind: 'double-spend'
   readonly coin: Uint8Array
   readonly value: number
@@ -22,7 +23,7 @@ export interface ProvenDoubleSpend {
 }
 
 /** A directory authority said two things where an honest one says one. */
-export interface ProvenEquivocation {
+interface ProvenEquivocation {
   readonly kind: 'equivocation'
   readonly authority: Uint8Array
   readonly network: string
@@ -31,14 +32,32 @@ export interface ProvenEquivocation {
   readonly what: string
 }
 
+/** A center signed what an honest one does not. */
+interface ProvenCenterFault {
+  readonly kind: 'center-fault'
+  /** twice: it voted for two spends of one coin; foreign: for a coin that others keep. */
+  readonly fault: 'twice' | 'foreign'
+  readonly center: Uint8Array
+  readonly voteKey: Uint8Array
+  readonly ring: Uint8Array
+  readonly bank: Uint8Array
+}
+
+export type Proven = ProvenDoubleSpend | ProvenEquivocation | ProvenCenterFault
+
 /**
  * @throws bad-text, wrong-kind (caller), bad-encoding; bad-keyset when the keyset is not signed by the bank it names; those
- *   of verifyDoubleSpend and verifyEquivocation (peer). Whether that bank or authority is yours, the caller decides.
+ *   of verifyDoubleSpend, verifyEquivocation, verifyCenterProof (peer). Whether that bank or authority is yours, the caller decides.
  */
-export async function verifyProofText (text: string): Promise<ProvenDoubleSpend | ProvenEquivocation> {
+export async function verifyProofText (text: string): Promise<Proven> {
   const suite = await defaultSuite()
   const armored = unarmor(text)
   if (armored.kind === 'proof') return doubleSpend(suite, armored.value)
+  if (armored.kind === 'center') {
+    const { fault, keyset } = armored.value
+    const { id, voteKey } = verifyCenterProof(suite, armored.value)
+    return { kind: 'center-fault', fault: fault.is, center: id, voteKey, ring: fault.ring, bank: keyset.keyset.bank }
+  }
   if (armored.kind !== 'equivocation') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${armored.kind}, but a proof is wanted`)
   verifyEquivocation(suite, armored.value)
   const { authority, statement: { network, epoch, what } } = armored.value.first

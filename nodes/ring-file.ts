@@ -24,11 +24,26 @@ export function writeRing (file: string, ring: Ring): void {
 
 /** @throws bad-ring-file (operator) */
 export function readRing (file: string): Ring {
+  let text: string
   try {
-    const json = JSON.parse(readFileSync(file, 'utf8')) as RingJson
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw badRing(file, error)
+  }
+  return parseRing(text, file)
+}
+
+/** @param where for people: where the text comes from @throws bad-ring-file (operator) */
+export function parseRing (text: string, where: string): Ring {
+  try {
+    const json = JSON.parse(text) as RingJson
     const ring = { ...json, centers: json.centers.map(c => ({ id: fromHex(c.id), voteKey: fromHex(c.voteKey), weight: c.weight })) }
     return decode(Ring, encode(Ring, ring))
   } catch (error) {
-    throw new MixmintError('bad-ring-file', 'operator', `${file} does not hold a ring: the bank needs the file that the network's founders agreed on`, { cause: error })
+    throw badRing(where, error)
   }
+}
+
+function badRing (where: string, cause: unknown): MixmintError {
+  return new MixmintError('bad-ring-file', 'operator', `${where} does not hold a ring: the bank needs the file that the network's founders agreed on`, { cause })
 }

@@ -13,6 +13,7 @@ import { SignedSealedKeys, type SealedDay } from '@mixmint/core/cash/formats'
 import { dayOf } from '@mixmint/core/cash/keyset'
 import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
 import { checked } from './bank-keys.ts'
+import type { KeyShelf } from './key-shelf.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, readSecret, removeSecret } from './secrets.ts'
 import type { Signer, SigningKey } from './signing-pool.ts'
@@ -28,21 +29,29 @@ interface Held extends KnownSealedKeys {
   readonly privateKeys: ReadonlyMap<number, SigningKey> | null
 }
 
+/** A day's keys as the bank's processes share them. */
+interface Shared { readonly signed: string, readonly keys: readonly string[] }
+
 export class BankSealedKeys {
   readonly #suite: Suite
   readonly #signer: Signer
   readonly #network: string
   readonly #unit: string
+  readonly #shelf: KeyShelf | null
   readonly #dir: string
   readonly #identity: Ed25519KeyPair
   readonly #held = new Map<string, Held>()
 
-  /** @throws key-file-open, key-file-broken (operator) */
-  constructor (suite: Suite, signer: Signer, identity: Ed25519KeyPair, { network, unit, dir }: { network: string, unit: string, dir: string }) {
+  /**
+   * @param shelf where several processes of one bank agree on the keys of a day
+   * @throws key-file-open, key-file-broken (operator)
+   */
+  constructor (suite: Suite, signer: Signer, identity: Ed25519KeyPair, { network, unit, dir, shelf }: { network: string, unit: string, dir: string, shelf: KeyShelf | null }) {
     this.#suite = suite
     this.#signer = signer
     this.#network = network
     this.#unit = unit
+    this.#shelf = shelf
     this.#dir = dir
     this.#identity = identity
     for (const name of readdirSync(dir).filter(name => /^sealed-[0-9]+-[0-9a-f]+\.json$/.test(name)).sort()) this.#read(join(dir, name))
@@ -85,10 +94,12 @@ export class BankSealedKeys {
       network: this.#network, bank: this.#identity.publicKey, unit: this.#unit, day, denominations: generated.map(({ value, n }) => ({ value, key: n })),
       notBefore: day * DAY, notAfter: end + VALID, depositUntil: end + DEPOSIT, refundAfter: end + REFUND
     })
-    const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, signed)
+    const mine: Shared = { signed: toHex(encode(SignedSealedKeys, signed)), keys: generated.map(({ pkcs8 }) => toHex(pkcs8)) }
+    const chosen = this.#shelf === null ? mine : JSON.parse(await this.#shelf.claim(`sealed/${this.#unit}/${day}`, JSON.stringify(mine))) as Shared
+    const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, decode(SignedSealedKeys, fromHex(chosen.signed)))
     const file = join(this.#dir, `sealed-${day}-${toHex(known.id).slice(0, 16)}.json`)
-    createSecret(keysFile(file), `${JSON.stringify(generated.map(({ pkcs8 }) => toHex(pkcs8)))}\n`)
-    createSecret(file, `${JSON.stringify({ signed: toHex(encode(SignedSealedKeys, signed)) })}\n`)
+    createSecret(keysFile(file), `${JSON.stringify(chosen.keys)}\n`)
+    createSecret(file, `${JSON.stringify({ signed: chosen.signed })}\n`)
     this.#read(file)
   }
 

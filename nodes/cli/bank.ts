@@ -5,6 +5,7 @@ import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import { callControl, type Json, type JsonObject } from '../control.ts'
 import { amount, folderOf, hexKey, withNet, type NetOptions } from './options.ts'
 import { EXIT, report, table } from './output.ts'
+import { readText } from './texts.ts'
 
 export function addBank (program: Command): void {
   const bank = withNet(program.command('bank'), 'bank').description('operate the running bank: accounts and books')
@@ -46,6 +47,13 @@ export function addBank (program: Command): void {
   }
   bank.command('books').description('issued, redeemed and outstanding, and whether they balance')
     .action(async () => { await ask('books', {}, booksTable) })
+  bank.command('proofs').description('what convicts centers: proofs, one a line, that anyone can check with `mixmint proof verify`')
+    .action(async () => { await ask('proofs', {}, r => (r.proofs as readonly string[]).join('\n')) })
+  bank.command('revoke').description('revoke a vote key: by a proof against its center, or by the center\'s own word that it gives it up')
+    .argument('<file>', 'what `mixmint merchant proofs`, `mixmint bank proofs` or `mixmint ring retire` printed, or - for standard input')
+    .action(async (file: string) => {
+      await ask('revoke', { text: readText(file) }, r => `revoked: ${(r.revoked as readonly string[]).join(' ')}; it stands in the next document`)
+    })
   bank.command('audit').description('the books by keyset, recomputed from the journal and held against the accounts; exit code 1 when they do not balance')
     .action(async () => {
       await ask('books', {}, books => {

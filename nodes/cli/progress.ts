@@ -14,8 +14,9 @@ export class ProgressBar {
     this.#draw('')
   }
 
-  tick (name: string): void {
-    this.#done += 1
+  /** @param done how many more of the total are done */
+  tick (name: string, done = 1): void {
+    this.#done = Math.min(this.#total, this.#done + done)
     this.#draw(name)
   }
 
@@ -25,7 +26,7 @@ export class ProgressBar {
 
   #draw (name: string): void {
     if (this.#quiet) return
-    const full = Math.round(WIDTH * this.#done / this.#total)
+    const full = this.#total === 0 ? WIDTH : Math.round(WIDTH * this.#done / this.#total)
     process.stderr.write(`\r\u001b[K${this.#what} [${'#'.repeat(full)}${'.'.repeat(WIDTH - full)}] ${this.#done}/${this.#total} ${name}`)
   }
 }

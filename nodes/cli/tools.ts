@@ -3,7 +3,8 @@ import { Option, type Command } from 'commander'
 import { stringify } from 'smol-toml'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
-import { callControl } from '../control.ts'
+import { callControl, type Json } from '../control.ts'
+import type { Proven } from '../proof.ts'
 import { EXIT, report, table } from './output.ts'
 import { defaultNet } from './options.ts'
 import { readText } from './texts.ts'
@@ -23,7 +24,7 @@ export function addTools (program: Command): void {
     })
 
   const proof = program.command('proof').description('proofs that anyone can check')
-  proof.command('verify').description('check proofs, one a line: two spends of one coin, or two statements of a directory authority that contradict each other')
+  proof.command('verify').description('check proofs, one a line: two spends of one coin, votes of a center that no honest one gives, or two statements of a directory authority that contradict each other')
     .argument('<file>', 'the file, or - for standard input')
     .option('--json', 'print the result as JSON')
     .action(async (file: string, { json }: { json?: boolean }) => {
@@ -31,15 +32,8 @@ export function addTools (program: Command): void {
         const { verifyProofText } = await import('../proof.ts')
         const proven = []
         for (const line of readText(file).split('\n')) proven.push(await verifyProofText(line))
-        const all = proven.map(each => each.kind === 'double-spend'
-          ? { ...each, coin: toHex(each.coin), bank: toHex(each.bank) }
-          : { ...each, authority: toHex(each.authority) })
-        return {
-          json: { valid: true, ...all[0], proofs: all },
-          human: all.map(each => each.kind === 'double-spend'
-            ? `VALID: the owner of coin ${each.coin.slice(0, 16)}… (${each.value} ${each.unit}, bank ${each.bank.slice(0, 16)}…) signed it over to two different contracts`
-            : `VALID: the directory authority ${each.authority} of the network ${each.network} signed two different things as its ${each.what} for epoch ${each.epoch}`).join('\n')
-        }
+        const all = proven.map(each => ({ json: Object.fromEntries(Object.entries(each).map(([name, value]) => [name, value instanceof Uint8Array ? toHex(value) : value as Json])), human: sentence(each) }))
+        return { json: { valid: true, ...all[0].json, proofs: all.map(({ json }) => json) }, human: all.map(({ human }) => `VALID: ${human}`).join('\n') }
       })
     })
 
@@ -80,4 +74,16 @@ export function addTools (program: Command): void {
         }
       })
     })
+}
+
+function sentence (proven: Proven): string {
+  switch (proven.kind) {
+    case 'double-spend':
+      return `the owner of coin ${toHex(proven.coin).slice(0, 16)}… (${proven.value} ${proven.unit}, bank ${toHex(proven.bank).slice(0, 16)}…) signed it over to two different contracts`
+    case 'equivocation':
+      return `the directory authority ${toHex(proven.authority)} of the network ${proven.network} signed two different things as its ${proven.what} for epoch ${proven.epoch}`
+    case 'center-fault':
+      return `the center ${toHex(proven.center)} (vote key ${toHex(proven.voteKey)}, ring ${toHex(proven.ring).slice(0, 16)}… of bank ${toHex(proven.bank).slice(0, 16)}…) ` +
+        (proven.fault === 'twice' ? 'voted for two spends of one coin: it lies, or was restored from an old disk' : 'voted for a coin that other centers keep')
+  }
 }

@@ -208,6 +208,7 @@ class Story {
     const { command, control, status } = this.#tools()
     this.#timeline.step('The books')
     await control('merchant', 'deposit')
+    await control('merchant', 'settle')
     const books = await control('bank', 'books')
     const purse = await command('wallet', 'balance')
     const account = Number((await control('bank', 'balance', { account: this.#account })).balance)

@@ -8,13 +8,17 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
-import { BankListing } from '@mixmint/core/cash/formats'
+import { BankListing, type Revocation } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, stateOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
-import { refusal } from '@mixmint/core/cash/refusal'
+import { errorOf, refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
-import { BankKeys, type KeysetTerms } from '../bank-keys.ts'
+import { armor, unarmor } from '../armor.ts'
+import { BankKeys } from '../bank-keys.ts'
+import { bankListing, checkNewRing } from '../bank-listing.ts'
 import type { JsonObject } from '../control.ts'
+import { word } from '../control-input.ts'
+import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
 import { BankSealedKeys } from '../sealed-keys.ts'
@@ -35,16 +39,15 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const { network } = config.network
   const pool = new SigningPool(config.signers)
   const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), pool)
-  const terms: KeysetTerms = { unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => readRing(config.ringFile) }
-  await keys.prepare(terms, ports.clock.now())
-
-  const sealed = new BankSealedKeys(suite, pool, keys.identity, { network, unit: config.unit, dir: config.dir })
-  // What is bought before the directory's next document is not of a day that this one does not list.
-  for (const time of config.sealedDays === 0 ? [] : [ports.clock.now(), ports.clock.now() + SEALED_AT_ONCE]) {
-    if (!sealed.has(dayOf(time))) await sealed.make(dayOf(time), config.denominations)
-  }
-
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  const shelf = new KeyShelf(suite, keys.identity.secret, money.store)
+  keys.share(shelf)
+  const sealed = new BankSealedKeys(suite, pool, keys.identity, { network, unit: config.unit, dir: config.dir, shelf: config.postgresFile === '' ? null : shelf })
+  const prepare = async (now: Millis, revocations: readonly Revocation[]): Promise<void> => {
+    await keys.prepare({
+      unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => checkNewRing(readRing(config.ringFile), revocations)
+    }, now)
+  }
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
     return await sealed.blindSign(effect.keyset, effect.value, effect.blinded) ?? await keys.blindSign(effect.keyset, effect.value, effect.blinded)
@@ -58,16 +61,23 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const beats = setInterval(() => {
     run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
   }, BEAT)
+  // The first must be there, or there is nothing to list.
+  await prepare(ports.clock.now(), await run(engine.revocations()))
+  // What is bought before the directory's next document is not of a day that this one does not list.
+  for (const time of config.sealedDays === 0 ? [] : [ports.clock.now(), ports.clock.now() + SEALED_AT_ONCE]) {
+    if (!sealed.has(dayOf(time))) await sealed.make(dayOf(time), config.denominations)
+  }
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
       const now = ports.clock.now()
+      const revocations = await run(engine.revocations())
       // Without a next keyset the present ones are listed all the same.
-      await keys.prepare(terms, now).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
+      await prepare(now, revocations).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
       // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
       const refundable = await run(engine.refundable(keys.keysets(0)))
       const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
-      return encode(BankListing, { bank: keys.identity.publicKey, keysets: keys.keysets(then), rings: keys.rings(then), dayKeys: keys.dayKeys(now), sealedDays: sealed.days(now) })
+      return encode(BankListing, { ...bankListing(keys, revocations, now, then), sealedDays: sealed.days(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -106,6 +116,16 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   return {
     operations: {
       ...bankOperations(engine, config.unit, run),
+      proofs: async () => ({ proofs: (await run(engine.centerProofs())).map(file => armor('center', file)) }),
+      revoke: async input => {
+        const given = unarmor(word(input, 'text'))
+        if (given.kind === 'retirement') await run(engine.takeRetirement(given.value))
+        else if (given.kind === 'center') {
+          const reply = await run(engine.handle({ op: 'accuse', fault: given.value.fault }))
+          if (reply.is === 'refused') throw errorOf(reply)
+        } else throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${given.kind}, but a proof against a center, or its word that it gives up a key, is wanted`)
+        return { revoked: (await run(engine.revocations())).map(({ voteKey }) => toHex(voteKey)) }
+      },
       keysets: async () => keysetList(suite, keys, config.keysets, ports.clock.now())
     },
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),

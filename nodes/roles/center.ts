@@ -1,5 +1,4 @@
 /** The daemon of a coin validation center. */
-import { join } from 'node:path'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -11,15 +10,14 @@ import { refusal } from '@mixmint/core/cash/refusal'
 import type { Daemon, Role } from './role.ts'
 import { centerId } from '../layout.ts'
 import { Participant } from '../participant.ts'
-import { loadOrCreateSeed } from '../secrets.ts'
 import { openMoney } from '../store/money.ts'
+import { voteKeys } from '../vote-keys.ts'
 
 const PATIENCE = 120_000
 const LONGEST_REQUEST = 16 * 1024
 
 export async function startCenter (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters } = daemon
-  const voteKey = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'vote.key')))
   let center = new Uint8Array(0)
   const participant = await Participant.start({
     ...daemon,
@@ -29,9 +27,9 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
     }
   })
   center = new Uint8Array(centerId(suite, daemon.peer))
-  // A vote is by this key and under this id: another center's store, or this one's under another key, would vote twice.
-  const money = await openMoney(ports.store, config.postgresFile, `center ${toHex(center)} of ${config.network.network} with the vote key ${toHex(voteKey.publicKey)}`)
-  const engine = new CenterEngine({ suite, id: center, voteKey, registry: participant.registry, meter: counters })
+  // A vote is under this id: another center's store would make it vote twice. Its vote keys may change; what it voted for stays.
+  const money = await openMoney(ports.store, config.postgresFile, `center ${toHex(center)} of ${config.network.network}`)
+  const engine = new CenterEngine({ suite, id: center, voteKeys: voteKeys(suite, config.dir), registry: participant.registry, meter: counters })
   const noEffects = async (): Promise<never> => { throw new MixmintError('internal', 'us', 'a center has no effects of its own') }
   await participant.ready(PATIENCE)
   const close = await participant.serve(CENTER_PROTOCOL, async body => {

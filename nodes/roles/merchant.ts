@@ -5,8 +5,10 @@ import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import { DoubleSpendProofFile, MerchantListing } from '@mixmint/core/cash/formats'
+import { BATCH, type DepositOptions } from '@mixmint/core/cash/merchant/deposit'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
-import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
+import type { OrderLine } from '@mixmint/core/cash/merchant/orders'
+import type { Deposited, MerchantEffect } from '@mixmint/core/cash/merchant/parts'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
 import { armor, unarmor } from '../armor.ts'
@@ -19,6 +21,7 @@ import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 const MINUTE = 60_000
+const PRUNE_EVERY = 60 * MINUTE
 /** Payments that wait for the bank are tried again this often. */
 const SETTLE_EVERY = 15_000
 
@@ -35,7 +38,8 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   })
   const engine = new MerchantEngine({
     suite, key, till, bank: config.bank, unit: config.unit, network: config.network.network, catalogue: config.catalogue,
-    registry: () => service.participant.registry(), meter: counters
+    registry: () => service.participant.registry(), meter: counters, trust: config.trust,
+    ...config.invoiceMinutes === 0 ? {} : { invoiceLifetime: config.invoiceMinutes * MINUTE }
   })
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
@@ -59,6 +63,23 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     fetchKeys()
     run(engine.settlePending()).catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
   }, SETTLE_EVERY)
+  // One at a time: whoever asks meanwhile finds less to do.
+  let depositing: Promise<unknown> = Promise.resolve()
+  const deposit = async (options: DepositOptions): Promise<Deposited> => {
+    const turn = depositing.then(async () => await run(engine.deposit(options)))
+    depositing = turn.catch(() => {})
+    return await turn
+  }
+  const timers = [settling, setInterval(() => {
+    run(engine.prune()).catch((error: unknown) => { log.warn('orders that nobody paid are not forgotten', { code: asMixmintError(error).code }) })
+  }, PRUNE_EVERY)]
+  if (config.depositMinutes > 0) {
+    timers.push(setInterval(() => {
+      deposit({}).then(
+        ({ credited, already, refused }) => { if (credited + already + refused > 0) log.info('tokens were turned in', { credited, already, refused }) },
+        (error: unknown) => { log.warn('tokens are not turned in yet', { code: asMixmintError(error).code }) })
+    }, config.depositMinutes * MINUTE))
+  }
 
   /** A payment handed over at the counter: how long the engine took, and what it said. */
   const accept = async (text: string): Promise<Json> => {
@@ -81,10 +102,13 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     return { state: conflicts > 0 ? 'double-spend' : 'short', coins: reply.inputs.map(({ state, code }) => ({ state, code })), proofs: await proofs() }
   }
   const orderOf = async (invoice: Uint8Array): Promise<JsonObject> => {
-    const { order, amount } = await run(engine.orderOf(invoice))
-    return { order, amount, unit: config.unit }
+    const line = await run(engine.orderOf(invoice))
+    return { order: line.order, amount: line.amount, unit: config.unit, deliver: mayDeliver(line, config.settledAbove) }
   }
-  const proofs = async (): Promise<string[]> => (await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file)))
+  const proofs = async (): Promise<string[]> => [
+    ...(await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file))),
+    ...(await run(engine.convictions())).map(file => armor('center', file))
+  ]
 
   return {
     operations: {
@@ -93,16 +117,25 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         const signed = await run(engine.invoice(word(input, 'order'), whole(input, 'amount'), minutes === 0 ? undefined : minutes * MINUTE))
         return { invoice: armor('invoice', signed), order: signed.invoice.order, settleBy: new Date(signed.invoice.settleBy).toISOString() }
       },
-      orders: async () => ({
-        orders: (await run(engine.orders())).map(({ order, amount, paid, time }) => ({
-          order, amount, state: paid === null ? 'open' : `paid (${paid})`, paidAt: time === 0 ? null : new Date(time).toISOString()
-        }))
+      orders: async input => ({
+        orders: (await run(engine.orders(input.last === undefined ? undefined : whole(input, 'last')))).map(line => ({ ...lineJson(line), state: stateOf(line, ports.clock.now()), deliver: mayDeliver(line, config.settledAbove) }))
       }),
+      sold: async input => ({ unit: config.unit, sold: (await run(engine.sold(whole(input, 'from'), whole(input, 'until')))).map(lineJson) }),
       accept: async input => await accept(word(input, 'payment')),
-      deposit: async () => {
-        const { credited, already, refused, amount } = await run(engine.deposit())
-        const { settled, pending } = await run(engine.settlePending())
-        return { credited, already, refused, amount, settled, pending }
+      due: async () => ({ due: await run(engine.due()), batch: BATCH }),
+      // With a limit: a step of many, by whoever shows how far it is.
+      deposit: async input => {
+        const results: Json[] = []
+        const sums = await deposit({
+          limit: input.limit === undefined ? undefined : whole(input, 'limit'), again: input.again === true,
+          onResult: ({ serial, amount, state, code }) => { if (input.results === true) results.push({ serial: toHex(serial), amount, state, code }) }
+        })
+        return { ...sums, results }
+      },
+      settle: async () => await run(engine.settlePending()),
+      risks: async () => {
+        const { atRisk, losses } = await run(engine.risks())
+        return { atRisk, losses: losses.map(({ how, amount, code, time }) => ({ how, amount, code, time: new Date(time).toISOString() })) }
       },
       takings: async () => ({ ...await run(engine.takings()) }),
       proofs: async () => ({ proofs: await proofs() }),
@@ -111,9 +144,24 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
-      clearInterval(settling)
+      for (const timer of timers) clearInterval(timer)
       await service.stop()
       await money.close()
     }
   }
+}
+
+function lineJson ({ order, amount, paid, time, settleBy, invoice, settled }: OrderLine): JsonObject {
+  return {
+    order, amount, how: paid, settled, invoice: toHex(invoice), settleBy: new Date(settleBy).toISOString(), paidAt: time === 0 ? null : new Date(time).toISOString()
+  }
+}
+
+function stateOf ({ paid, settleBy }: OrderLine, now: number): string {
+  return paid !== null ? `paid (${paid})` : now < settleBy ? 'open' : 'expired'
+}
+
+/** Above what the merchant set, it delivers only what nothing can undo. */
+function mayDeliver ({ paid, amount, settled }: OrderLine, settledAbove: number): boolean {
+  return paid !== null && (settled || amount <= settledAbove)
 }

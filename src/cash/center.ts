@@ -14,7 +14,8 @@ import { coinId } from './coin.ts'
 import { Spend } from './formats.ts'
 import type { CenterReply, CenterRequest } from './messages.ts'
 import { refusal } from './refusal.ts'
-import type { KnownKeyset, Registry } from './registry.ts'
+import type { KnownKeyset } from './known-keyset.ts'
+import type { Registry } from './registry.ts'
 import { signVote, verifySpend } from './spend.ts'
 import { SteadyClock } from './steady-clock.ts'
 
@@ -26,7 +27,8 @@ export interface CenterOptions {
   readonly suite: Suite
   /** This center's id on the rings. */
   readonly id: Uint8Array
-  readonly voteKey: Ed25519KeyPair
+  /** Those of the rings that it serves: an old ring keeps the key it was made with until its coins end. */
+  readonly voteKeys: readonly Ed25519KeyPair[]
   /** What the directory says now. */
   readonly registry: () => Registry
   readonly meter: Meter
@@ -36,17 +38,17 @@ export interface CenterOptions {
 export class CenterEngine {
   readonly #suite: Suite
   readonly #id: Uint8Array
-  readonly #voteKey: Ed25519KeyPair
+  readonly #voteKeys: readonly Ed25519KeyPair[]
   readonly #registry: () => Registry
   readonly #meter: Meter
   readonly #clock: SteadyClock
   /** Keysets whose mark was looked up, in hex, and whether it stood. A mark never goes away. */
   readonly #closed = new Map<string, boolean>()
 
-  constructor ({ suite, id, voteKey, registry, meter }: CenterOptions) {
+  constructor ({ suite, id, voteKeys, registry, meter }: CenterOptions) {
     this.#suite = suite
     this.#id = id
-    this.#voteKey = voteKey
+    this.#voteKeys = voteKeys
     this.#registry = registry
     this.#meter = meter
     this.#clock = new SteadyClock(meter)
@@ -74,7 +76,7 @@ export class CenterEngine {
     const known = this.#registry().keyset(spend.coin.keyset)
     known.keyFor(spend.coin.value)
     const coin = coinId(this.#suite, spend.coin)
-    this.#checkKeeper(known, coin, spend)
+    const voteKey = this.#voteKeyFor(known, coin, spend)
     const now = yield * this.#clock.now()
     if (now >= known.keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'the keyset of this coin has ended; its bank may still refund it')
 
@@ -84,31 +86,31 @@ export class CenterEngine {
     if (stored !== null) {
       // Byte for byte what was verified when it was stored: the vote for it is given already, and repeated for nothing.
       if (!equal(stored, value)) verifySpend(this.#suite, known, spend)
-      return this.#answer(known, coin, spend, value, stored)
+      return this.#answer(known, coin, spend, value, stored, voteKey)
     }
     if (yield * this.#isClosed(known, now)) throw new MixmintError('keyset-closed', 'peer', 'coins of this keyset can no longer be spent')
     verifySpend(this.#suite, known, spend)
     const result = yield * batch([{ op: 'insert', key, value }])
-    return this.#answer(known, coin, spend, value, result.done ? value : result.found)
+    return this.#answer(known, coin, spend, value, result.done ? value : result.found, voteKey)
   }
 
   /** The coin's first spend is durable: a vote for it, or it as one half of the proof against another. */
-  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, stored: Uint8Array | null): CenterReply {
+  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, stored: Uint8Array | null, voteKey: Ed25519KeyPair): CenterReply {
     if (stored === null) throw new MixmintError('internal', 'us', 'the store refused to insert a key that it does not hold')
     if (!equal(stored, value)) {
       const first = decode(Spend, stored)
       if (!equal(first.d, spend.d)) return { is: 'conflict', first }
     }
-    return { is: 'vote', vote: signVote(this.#suite, this.#voteKey, this.#id, known.ring.id, coin, spend.d) }
+    return { is: 'vote', vote: signVote(this.#suite, voteKey, this.#id, known.ring.id, coin, spend.d) }
   }
 
-  #checkKeeper (known: KnownKeyset, coin: Uint8Array, spend: Spend): void {
-    const keepers = known.ring.keepers(coin, spend.coin.signature)
-    const here = keepers.find(keeper => equal(keeper.id, this.#id))
+  /** @throws not-a-keeper (peer), ring-vote-key (operator) */
+  #voteKeyFor (known: KnownKeyset, coin: Uint8Array, spend: Spend): Ed25519KeyPair {
+    const here = known.ring.keepers(coin, spend.coin.signature).find(keeper => equal(keeper.id, this.#id))
     if (here === undefined) throw new MixmintError('not-a-keeper', 'peer', 'this center does not keep this coin; ask its keepers on the ring')
-    if (!equal(here.voteKey, this.#voteKey.publicKey)) {
-      throw new MixmintError('ring-vote-key', 'operator', 'the ring lists another vote key for this center: restore the key that the bank was told')
-    }
+    const voteKey = this.#voteKeys.find(({ publicKey }) => equal(publicKey, here.voteKey))
+    if (voteKey !== undefined) return voteKey
+    throw new MixmintError('ring-vote-key', 'operator', 'the ring lists another vote key for this center: restore the key that the bank was told')
   }
 
   /** Has the keyset been closed? Closes it, durably, at the first look after spendUntil. */

@@ -9,9 +9,11 @@ import type { Meter } from '../kit/ports.ts'
 import { gather, type Saga, type Settled } from '../kit/saga.ts'
 import type { Suite } from '../crypto/suite.ts'
 import { coinId } from './coin.ts'
-import type { Input, Spend, Vote } from './formats.ts'
+import { twoFaced, verifyCenterFault } from './center-proof.ts'
+import type { CenterFault, Input, Spend, Vote } from './formats.ts'
 import type { CenterReply, CenterRequest, InputState } from './messages.ts'
-import type { KnownKeyset, Registry } from './registry.ts'
+import type { KnownKeyset } from './known-keyset.ts'
+import type { Registry } from './registry.ts'
 import type { Keeper } from './ring.ts'
 import { verifyDoubleSpend, verifySpend, verifyVote } from './spend.ts'
 
@@ -27,11 +29,21 @@ export interface AskCenter {
   readonly timeout: number
 }
 
+/** Who asks. A bank counts every keeper's vote; a payee not those of keys that are revoked, or that it can convict itself. */
+export interface Collector {
+  readonly suite: Suite
+  readonly registry: Registry
+  readonly meter: Meter
+  readonly isDistrusted?: (voteKey: Uint8Array) => boolean
+}
+
 export interface Collected {
   /** The inputs as given, each with the valid votes of distinct keepers that are known now, nearest keeper first. */
   readonly inputs: Input[]
   /** How each stands, in the same order. */
   readonly states: InputState[]
+  /** What centers have convicted themselves of. */
+  readonly faults: CenterFault[]
 }
 
 /**
@@ -39,23 +51,25 @@ export interface Collected {
  *
  * Of each input: `certified` with a quorum of votes; else `conflict` when a keeper showed an earlier spend that proves a
  * double spend (`first`); else `refused` when the input itself is bad, a coin is there a second time (`duplicate-coin`),
- * or more keepers than may lie refuse it under one code (`code`); else `unavailable`: try again later.
+ * or more keepers than may lie refuse it under one code (`code`); else `unavailable`: try again later. Where it is a
+ * conflict, those who voted for this spend are asked for the other one too: who votes for both is convicted.
  */
-export function * certify (suite: Suite, registry: Registry, meter: Meter, inputs: readonly Input[]): Saga<Collected, AskCenter> {
+export function * certify (collector: Collector, inputs: readonly Input[]): Saga<Collected, AskCenter> {
+  const { suite } = collector
   const seen = new Set<string>()
   const sagas = inputs.map(input => {
     const coin = coinId(suite, input.spend.coin)
     const name = toHex(coin)
     const repeated = seen.has(name)
     seen.add(name)
-    return repeated ? refuse(input, coin, 'duplicate-coin') : certifyOne(suite, registry, meter, input, coin)
+    return repeated ? refuse(input, coin, 'duplicate-coin') : certifyOne(collector, input, coin)
   })
   const results = yield * gather(sagas)
   const collected = results.map(valueOf)
-  return { inputs: collected.map(one => one.input), states: collected.map(one => one.state) }
+  return { inputs: collected.map(one => one.input), states: collected.map(one => one.state), faults: collected.flatMap(one => one.faults) }
 }
 
-interface One { readonly input: Input, readonly state: InputState }
+interface One { readonly input: Input, readonly state: InputState, readonly faults: CenterFault[] }
 
 /** What an ask came to. */
 type Answer =
@@ -65,10 +79,11 @@ type Answer =
   | { readonly is: 'none' }
 
 function * refuse (input: Input, coin: Uint8Array, code: string): Saga<One, AskCenter> {
-  return { input: { ...input, votes: [] }, state: { coin, state: 'refused', first: null, code } }
+  return { input: { ...input, votes: [] }, state: { coin, state: 'refused', first: null, code }, faults: [] }
 }
 
-function * certifyOne (suite: Suite, registry: Registry, meter: Meter, input: Input, coin: Uint8Array): Saga<One, AskCenter> {
+function * certifyOne (collector: Collector, input: Input, coin: Uint8Array): Saga<One, AskCenter> {
+  const { suite, registry, isDistrusted = () => false } = collector
   const { spend } = input
   let known: KnownKeyset
   try {
@@ -79,7 +94,8 @@ function * certifyOne (suite: Suite, registry: Registry, meter: Meter, input: In
     return yield * refuse(input, coin, error.code)
   }
   const { quorum, faults } = known.ring.ring
-  const keepers = known.ring.keepers(coin, spend.coin.signature)
+  const all = known.ring.keepers(coin, spend.coin.signature)
+  const keepers = all.filter(({ voteKey }) => !isDistrusted(voteKey))
   const held = keepers.map(keeper => input.votes.find(vote => equal(vote.center, keeper.id) && isValid(suite, known, spend, vote)))
   const missing = keepers.filter((_, i) => held[i] === undefined)
   const wanted = quorum - (keepers.length - missing.length)
@@ -87,26 +103,57 @@ function * certifyOne (suite: Suite, registry: Registry, meter: Meter, input: In
   let answers: Array<Settled<Answer>> = []
   if (wanted > 0) {
     const timeout = registry.parameters.keeperTimeout
-    answers = yield * gather(missing.map(keeper => ask(suite, known, meter, spend, keeper, timeout)), results => {
+    answers = yield * gather(missing.map(keeper => ask(collector, known, spend, keeper, timeout)), results => {
       const votes = count(results, 'vote')
-      return votes >= wanted || votes + results.filter(result => result.state === 'running').length < wanted
+      const hopeless = votes + results.filter(result => result.state === 'running').length < wanted
+      // Of a coin spent twice all are heard: who votes for the second spend may have voted for the first.
+      return votes >= wanted || (hopeless && count(results, 'conflict') === 0)
     })
   }
 
   const heard = answers.flatMap(answer => answer.state === 'running' ? [] : [valueOf(answer)])
   const gained = heard.flatMap(answer => answer.is === 'vote' ? [answer.vote] : [])
   const votes = keepers.flatMap((keeper, i) => held[i] ?? gained.find(vote => equal(vote.center, keeper.id)) ?? [])
-  const state = (state: InputState['state'], first: Spend | null = null, code = ''): One =>
-    ({ input: { ...input, votes }, state: { coin, state, first, code } })
+  const foreign = strangers(suite, known, input, all)
+  const state = (state: InputState['state'], first: Spend | null = null, code = '', twice: CenterFault[] = []): One =>
+    ({ input: { ...input, votes }, state: { coin, state, first, code }, faults: [...foreign, ...twice] })
   if (votes.length >= quorum) return state('certified')
-  for (const answer of heard) if (answer.is === 'conflict') return state('conflict', answer.first)
+  for (const answer of heard) if (answer.is === 'conflict') return state('conflict', answer.first, '', yield * confront(collector, known, { spend, votes }, answer.first))
   const codes = heard.flatMap(answer => answer.is === 'refused' ? [answer.code] : [])
   const believed = codes.find(code => codes.filter(other => other === code).length > faults)
   return believed === undefined ? state('unavailable') : state('refused', null, believed)
 }
 
-/** One keeper's answer, checked. Counts `keeper_answer` by kind. */
-function * ask (suite: Suite, known: KnownKeyset, meter: Meter, spend: Spend, keeper: Keeper, timeout: number): Saga<Answer, AskCenter> {
+/** Those whose votes the input brings, and who do not keep the coin. */
+function strangers (suite: Suite, known: KnownKeyset, { spend, votes }: Input, keepers: readonly Keeper[]): CenterFault[] {
+  return votes.flatMap(({ center, signature }) => {
+    if (keepers.some(({ id }) => equal(id, center))) return []
+    const fault: CenterFault = { is: 'foreign', ring: known.ring.id, center, coin: spend.coin, vote: { d: spend.d, signature } }
+    return holds(suite, known, fault) ? [fault] : []
+  })
+}
+
+function holds (suite: Suite, known: KnownKeyset, fault: CenterFault): boolean {
+  try {
+    verifyCenterFault(suite, known.ring, () => ({ keys: known, ringId: known.ring.id }), fault)
+    return true
+  } catch (error) {
+    if (error instanceof MixmintError) return false
+    throw error
+  }
+}
+
+/** Who voted for this spend has stored it, or should have: to ask him for the other one makes no honest keeper vote anew. */
+function * confront (collector: Collector, known: KnownKeyset, ours: { spend: Spend, votes: readonly Vote[] }, first: Spend): Saga<CenterFault[], AskCenter> {
+  const { suite, registry } = collector
+  const voters = ours.votes.flatMap(({ center }) => known.ring.center(center) ?? [])
+  const answers = yield * gather(voters.map(keeper => ask(collector, known, first, keeper, registry.parameters.keeperTimeout)))
+  const votes = answers.map(valueOf).flatMap(answer => answer.is === 'vote' ? [answer.vote] : [])
+  return twoFaced(suite, known, ours, { d: first.d, votes })
+}
+
+/** One keeper's answer, checked. Counts `keeper_answer` by kind, and `keeper_bad` by center where it is none. */
+function * ask ({ suite, meter }: Collector, known: KnownKeyset, spend: Spend, keeper: Keeper, timeout: number): Saga<Answer, AskCenter> {
   let answer: Answer
   let kind: string
   try {
@@ -119,6 +166,7 @@ function * ask (suite: Suite, known: KnownKeyset, meter: Meter, spend: Spend, ke
     kind = error.fault === 'peer' && !error.retry ? 'garbage' : 'silent'
   }
   meter.count('keeper_answer', { kind })
+  if (answer.is === 'none') meter.count('keeper_bad', { kind, center: toHex(keeper.id).slice(0, 16) })
   return answer
 }
 

@@ -4,7 +4,7 @@ import { tagged } from '../kit/codec.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Suite } from '../crypto/suite.ts'
 import type { Coin } from './formats.ts'
-import type { CoinKeys } from './registry.ts'
+import type { CoinKeys } from './known-keyset.ts'
 
 /** What the bank signs without seeing it: tag ‖ keyset id ‖ u64 value ‖ public key. */
 export function coinMessage (keyset: Uint8Array, value: number, publicKey: Uint8Array): Uint8Array {

@@ -5,7 +5,7 @@
  * Names: "hash" is SHA-256 of a tagged encoding (see the functions of the same name in coin.ts, keyset.ts, ring.ts,
  * contract.ts, token.ts); "key" is an Ed25519 public key, 32 bytes; "signature" is Ed25519, 64 bytes, unless it says RSA.
  */
-import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, type Of } from '../kit/codec.ts'
+import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, type Of } from '../kit/codec.ts'
 
 export const MAX_INPUTS = 256
 export const MAX_OUTPUTS = 256
@@ -145,6 +145,30 @@ export type DoubleSpendProof = Of<typeof DoubleSpendProof>
 export const DoubleSpendProofFile = record({ proof: DoubleSpendProof, keyset: SignedKeyset })
 export type DoubleSpendProofFile = Of<typeof DoubleSpendProofFile>
 
+/** What a vote says for itself: the d, and the signature as in Vote. */
+export const Ballot = record({ d: hash, signature })
+export type Ballot = Of<typeof Ballot>
+/** What a center cannot do and be honest, with the ring whose vote key signed it. `coin` is a coinId where it needs no more. */
+export const CenterFault = variants('is', {
+  /** It voted for two spends of one coin: it lies, or was restored from an old disk. */
+  twice: record({ ring: hash, center: hash, coin: hash, first: Ballot, second: Ballot }),
+  /** It voted for a coin that others keep. */
+  foreign: record({ ring: hash, center: hash, coin: Coin, vote: Ballot })
+})
+export type CenterFault = Of<typeof CenterFault>
+/** The proof as a file: with the ring, and a keyset by which its bank made that ring the judge (of `foreign`: the coin's). */
+export const CenterProofFile = record({ fault: CenterFault, ring: Ring, keyset: SignedKeyset })
+export type CenterProofFile = Of<typeof CenterProofFile>
+
+/** "Nothing that this vote key signs is mine any more": signature by itself over tag ‖ network ‖ key. */
+export const Retirement = record({ network: name, voteKey: key, signature })
+export type Retirement = Of<typeof Retirement>
+/** A vote key that does not count for payees any more from a time on, and why nobody need take the bank's word for it. */
+export const Revocation = record({
+  voteKey: key, from: millis, why: variants('is', { fault: record({ fault: CenterFault }), retired: record({ retirement: Retirement }) })
+})
+export type Revocation = Of<typeof Revocation>
+
 /** The bank's word on a contract, signed over its encoding. */
 export const Outcome = record({ contract: hash, state: oneOf('open', 'settled', 'void'), time: millis })
 export type Outcome = Of<typeof Outcome>
@@ -194,9 +218,13 @@ export type Paid = Of<typeof Paid>
 export const SignedPaid = record({ paid: Paid, signature })
 export type SignedPaid = Of<typeof SignedPaid>
 
-/** What a bank publishes in the directory: its keysets until their refundUntil, their rings, its day keys a week ahead, open and sealed. */
+/**
+ * What a bank publishes in the directory: its keysets until their refundUntil, their rings, its day keys a week ahead, open and
+ * sealed, and the vote keys of these rings that are revoked.
+ */
 export const BankListing = record({
-  bank: key, keysets: list(SignedKeyset, 64), rings: list(Ring, 64), dayKeys: list(SignedDayKey, 64), sealedDays: list(SealedDay, 64)
+  bank: key, keysets: list(SignedKeyset, 64), rings: list(Ring, 64), dayKeys: list(SignedDayKey, 64), sealedDays: list(SealedDay, 64),
+  revocations: list(Revocation, 256)
 })
 export type BankListing = Of<typeof BankListing>
 /** What a center publishes: its id on the rings. */

@@ -9,7 +9,9 @@ import { isMixmintError } from '../kit/errors.ts'
 import type { Millis } from '../kit/ports.ts'
 import type { Suite } from '../crypto/suite.ts'
 import { DayKey, type BankListing } from './formats.ts'
+import { verifyRevocation } from './center-proof.ts'
 import { keysetId, verifyDayKey, verifyKeyset } from './keyset.ts'
+import { coinKeys, type CoinKeys } from './known-keyset.ts'
 import { RingMap } from './ring.ts'
 
 /**
@@ -26,18 +28,22 @@ export function checkListing (suite: Suite, network: string, body: BankListing, 
   }
 }
 
-/** @throws bad-ring, bad-keyset, bad-day-key (peer) */
-function unverified (suite: Suite, network: string, { bank, keysets, rings, dayKeys }: BankListing): string | null {
-  const listed = new Set(rings.map(ring => toHex(new RingMap(suite, ring).id)))
+/** @throws bad-ring, bad-keyset, bad-day-key, and those of verifyRevocation (peer) */
+function unverified (suite: Suite, network: string, { bank, keysets, rings, dayKeys, revocations }: BankListing): string | null {
+  const maps = rings.map(ring => new RingMap(suite, ring))
+  const listed = new Set(maps.map(({ id }) => toHex(id)))
+  const known = new Map<string, { keys: CoinKeys, ringId: Uint8Array }>()
   for (const signed of keysets) {
-    verifyKeyset(suite, network, bank, signed)
+    const id = verifyKeyset(suite, network, bank, signed)
     if (!listed.has(toHex(signed.keyset.ringId))) return 'a keyset names a ring that is not listed'
+    known.set(toHex(id), { keys: coinKeys(id, signed.keyset), ringId: signed.keyset.ringId })
   }
   for (const signed of dayKeys) verifyDayKey(suite, network, bank, signed)
+  for (const revocation of revocations) verifyRevocation(suite, network, revocation, maps, id => known.get(toHex(id)))
   return null
 }
 
-function ambiguous ({ keysets, dayKeys, sealedDays }: BankListing): string | null {
+function ambiguous ({ keysets, dayKeys, sealedDays, revocations }: BankListing): string | null {
   for (const [i, { keyset: one }] of keysets.entries()) {
     for (const { keyset: other } of keysets.slice(i + 1)) {
       if (one.unit === other.unit && one.issueFrom < other.issueUntil && other.issueFrom < one.issueUntil) {
@@ -47,6 +53,7 @@ function ambiguous ({ keysets, dayKeys, sealedDays }: BankListing): string | nul
   }
   if (new Set(dayKeys.map(({ dayKey }) => dayKey.day)).size !== dayKeys.length) return 'a day has two token keys'
   if (new Set(sealedDays.map(({ unit, day }) => `${day} ${unit}`)).size !== sealedDays.length) return 'a day has two sets of keys for sealed tokens'
+  if (new Set(revocations.map(({ voteKey }) => toHex(voteKey))).size !== revocations.length) return 'a vote key is revoked twice'
   return null
 }
 
@@ -72,6 +79,11 @@ function takenBack (suite: Suite, body: BankListing, previous: BankListing, now:
     } else if (!equal(after.keys, before.keys) || after.notAfter !== before.notAfter) {
       return `the keys for sealed tokens of day ${before.day} were replaced`
     }
+  }
+  const revoked = new Map(body.revocations.map(({ voteKey, from }) => [toHex(voteKey), from]))
+  const inUse = new Set(body.rings.flatMap(({ centers }) => centers.map(({ voteKey }) => toHex(voteKey))))
+  for (const { voteKey, from } of previous.revocations) {
+    if (inUse.has(toHex(voteKey)) && revoked.get(toHex(voteKey)) !== from) return 'the revocation of a vote key was taken back, or its date changed'
   }
   return null
 }

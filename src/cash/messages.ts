@@ -4,7 +4,7 @@
  */
 import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
+  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
   SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, Spend, Vote, Withdrawal
 } from './formats.ts'
 
@@ -32,7 +32,10 @@ export const CenterReply = variants('is', {
 })
 export type CenterReply = Of<typeof CenterReply>
 
-/** How one input stands after its keepers were asked. `first` is set for conflict, `code` for refused, else ''. */
+/**
+ * How one input stands after its keepers were asked. `code` is set for refused, else ''. `first` is another spend of the coin:
+ * for conflict, the one that came first; for refused under coin-spent, the one that it was redeemed for, if it is another.
+ */
 export const InputState = record({
   coin: hash, state: oneOf('certified', 'unavailable', 'conflict', 'refused'), first: nullable(Spend), code: text(64)
 })
@@ -64,7 +67,11 @@ export const BankRequest = variants('op', {
   /** As refund: see refundMessage, over the serial. */
   'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** A coin without a certificate, after its redeemUntil, for fresh outputs: see refundCoinMessage. `promisedTo`: D of the contract that it was signed over to, or empty. */
-  'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature })
+  'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** A center convicted itself: whoever holds the proof hands it in, and the directory will carry it. */
+  accuse: record({ fault: CenterFault }),
+  /** Votes for a spend of a coin that was spent otherwise before: the bank compares them with those for which it redeemed it. */
+  contest: record({ input: Input })
 })
 export type BankRequest = Of<typeof BankRequest>
 
@@ -81,6 +88,7 @@ export const BankReply = variants('is', {
   deposited: record({ results: list(DepositResult, 1024) }),
   /** Those that the bank has, in any order. */
   'sealed-keys': record({ keys: list(SignedSealedKeys, MAX_SEALED_KEYS) }),
+  accused: record({}),
   refused
 })
 export type BankReply = Of<typeof BankReply>

@@ -4,37 +4,13 @@
  */
 import { toHex } from '../kit/bytes.ts'
 import { MixmintError } from '../kit/errors.ts'
-import type { RsaPublicKey, Suite } from '../crypto/suite.ts'
-import type { BankListing, DayKey, Keyset, MoneyParameters, Ring, SealedDay, SignedKeyset } from './formats.ts'
+import type { Millis } from '../kit/ports.ts'
+import type { Suite } from '../crypto/suite.ts'
+import type { BankListing, DayKey, MoneyParameters, Ring, SealedDay } from './formats.ts'
+import { verifyRevocation } from './center-proof.ts'
 import { verifyDayKey, verifyKeyset } from './keyset.ts'
+import { coinKeys, type KnownKeyset } from './known-keyset.ts'
 import { RingMap } from './ring.ts'
-
-/** What verifies the coins of a keyset. */
-export interface CoinKeys {
-  readonly id: Uint8Array
-  /** @throws unknown-denomination (peer) */
-  readonly keyFor: (value: number) => RsaPublicKey
-}
-
-export interface KnownKeyset extends CoinKeys {
-  readonly keyset: Keyset
-  /** As the bank signed it: what a proof about one of its coins carries along. */
-  readonly signed: SignedKeyset
-  readonly ring: RingMap
-}
-
-/** The keys of a keyset, or of a day's sealed tokens, whose id and signature were checked (keyset.ts, sealed-keys.ts). */
-export function coinKeys (id: Uint8Array, keyset: Pick<Keyset, 'denominations'>): CoinKeys {
-  const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
-  return {
-    id,
-    keyFor: value => {
-      const found = keys.get(value)
-      if (found === undefined) throw new MixmintError('unknown-denomination', 'peer', `the keyset has no coins of ${value}`)
-      return found
-    }
-  }
-}
 
 export class Registry {
   readonly network: string
@@ -43,10 +19,12 @@ export class Registry {
   readonly #dayKeys = new Map<string, DayKey>()
   readonly #sealedDays = new Map<string, SealedDay>()
   readonly #banks = new Set<string>()
+  /** Revoked vote keys in hexadecimal, and from when. */
+  readonly #revoked = new Map<string, Millis>()
 
   /**
    * @param listings of banks, as the directory carries them
-   * @throws bad-keyset, bad-day-key, bad-ring (peer) when a listing does not verify or belongs elsewhere
+   * @throws bad-keyset, bad-day-key, bad-ring, bad-revocation, bad-proof (peer) when a listing does not verify or belongs elsewhere
    */
   constructor (suite: Suite, network: string, parameters: MoneyParameters, listings: readonly BankListing[]) {
     this.network = network
@@ -68,6 +46,13 @@ export class Registry {
         this.#dayKeys.set(dayName(listing.bank, signed.dayKey.day), signed.dayKey)
       }
       for (const sealed of listing.sealedDays) this.#sealedDays.set(`${dayName(listing.bank, sealed.day)}/${sealed.unit}`, sealed)
+      for (const revocation of listing.revocations) {
+        verifyRevocation(suite, network, revocation, [...rings.values()], id => {
+          const known = this.find(id)
+          return known === undefined ? undefined : { keys: known, ringId: known.ring.id }
+        })
+        this.#revoked.set(toHex(revocation.voteKey), revocation.from)
+      }
     }
   }
 
@@ -118,6 +103,12 @@ export class Registry {
   sealedDays (bank: Uint8Array, unit: string): SealedDay[] {
     const prefix = `${toHex(bank)}/`
     return [...this.#sealedDays].filter(([name, sealed]) => name.startsWith(prefix) && sealed.unit === unit).map(([, sealed]) => sealed)
+  }
+
+  /** Is this vote key revoked at this time? Payees do not count its votes; the bank does, so that nobody is robbed (DESIGN §5.4). */
+  isRevoked (voteKey: Uint8Array, now: Millis): boolean {
+    const from = this.#revoked.get(toHex(voteKey))
+    return from !== undefined && now >= from
   }
 
   hasBank (bank: Uint8Array): boolean {

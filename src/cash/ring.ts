@@ -68,12 +68,30 @@ export class RingMap {
       if (positions[middle] < at) low = middle + 1
       else high = middle
     }
+    return this.#ownersFrom(low).map(owner => this.ring.centers[owner])
+  }
+
+  /** The next n distinct centers from this virtual node on. */
+  #ownersFrom (node: number): number[] {
+    const owners = this.#owners
     const found: number[] = []
-    for (let step = 0; found.length < this.ring.replicas && step < positions.length; step++) {
-      const owner = this.#owners[(low + step) % positions.length]
+    for (let step = 0; found.length < this.ring.replicas && step < owners.length; step++) {
+      const owner = owners[(node + step) % owners.length]
       if (!found.includes(owner)) found.push(owner)
     }
-    return found.map(owner => this.ring.centers[owner])
+    return found
+  }
+
+  /** Of all places that a coin can have, the part that each center keeps, in the order of the ring's centers. They sum to n. */
+  shares (): number[] {
+    const positions = this.#positions
+    const shares = this.ring.centers.map(() => 0)
+    for (const [i, at] of positions.entries()) {
+      // From behind the node before to this one; the first reaches back over the end of the circle.
+      const arc = Number(BigInt.asUintN(64, at - positions[(i + positions.length - 1) % positions.length])) / 2 ** 64
+      for (const owner of this.#ownersFrom(i)) shares[owner] += positions.length === 1 ? 1 : arc
+    }
+    return shares
   }
 
   center (id: Uint8Array): Keeper | undefined {

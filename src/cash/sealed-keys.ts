@@ -11,7 +11,8 @@ import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
 import { SealedKeys, SignedSealedKeys, type SealedDay } from './formats.ts'
 import { denominationFault } from './keyset.ts'
 import { MAX_SEALED_KEYS } from './messages.ts'
-import { coinKeys, type CoinKeys, type Registry } from './registry.ts'
+import { coinKeys, type CoinKeys } from './known-keyset.ts'
+import type { Registry } from './registry.ts'
 import { stored } from './stored.ts'
 
 /** What verifies the sealed tokens of a day. */

@@ -8,7 +8,7 @@ import { MixmintError } from '../kit/errors.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
 import { coinId, verifyCoin } from './coin.ts'
 import type { Coin, DoubleSpendProof, Input, Spend, Vote } from './formats.ts'
-import type { CoinKeys, KnownKeyset } from './registry.ts'
+import type { CoinKeys, KnownKeyset } from './known-keyset.ts'
 
 /** r: what links a spend to its contract; from the coin's private key, so that a retry repeats it. 32 bytes. */
 export function openingFor (suite: Suite, coinKey: Ed25519KeyPair, contract: Uint8Array): Uint8Array {
@@ -46,8 +46,13 @@ export function verifyOpening (suite: Suite, contract: Uint8Array, input: Input)
   }
 }
 
+/** What a vote signs. */
+export function voteMessage (ringId: Uint8Array, coin: Uint8Array, d: Uint8Array): Uint8Array {
+  return tagged('vote', ringId, coin, d)
+}
+
 export function signVote (suite: Suite, voteKey: Ed25519KeyPair, center: Uint8Array, ringId: Uint8Array, coin: Uint8Array, d: Uint8Array): Vote {
-  return { center, signature: suite.ed25519Sign(voteKey, tagged('vote', ringId, coin, d)) }
+  return { center, signature: suite.ed25519Sign(voteKey, voteMessage(ringId, coin, d)) }
 }
 
 /** @throws not-a-keeper, bad-vote (peer) */
@@ -55,27 +60,29 @@ export function verifyVote (suite: Suite, known: KnownKeyset, spend: Spend, vote
   const id = coinId(suite, spend.coin)
   const keeper = known.ring.keepers(id, spend.coin.signature).find(keeper => equal(keeper.id, vote.center))
   if (keeper === undefined) throw new MixmintError('not-a-keeper', 'peer', 'the center that voted does not keep this coin')
-  if (!suite.ed25519Verify(keeper.voteKey, tagged('vote', known.ring.id, id, spend.d), vote.signature)) {
+  if (!suite.ed25519Verify(keeper.voteKey, voteMessage(known.ring.id, id, spend.d), vote.signature)) {
     throw new MixmintError('bad-vote', 'peer', 'the vote is not signed by the center it names')
   }
 }
 
-/**
- * Are these votes a certificate? Counts distinct keepers whose vote is valid; votes of others, repeated ones and invalid
- * ones do not count and do no harm.
- */
-export function isCertified (suite: Suite, known: KnownKeyset, spend: Spend, votes: readonly Vote[]): boolean {
-  const counted = new Set<string>()
+/** Of these votes those that count: valid ones of keepers, the first of each. Others do no harm. */
+export function validVotes (suite: Suite, known: KnownKeyset, spend: Spend, votes: readonly Vote[]): Vote[] {
+  const counted = new Map<string, Vote>()
   for (const vote of votes) {
     if (counted.has(toHex(vote.center))) continue
     try {
       verifyVote(suite, known, spend, vote)
-      counted.add(toHex(vote.center))
+      counted.set(toHex(vote.center), vote)
     } catch (error) {
       if (!(error instanceof MixmintError)) throw error
     }
   }
-  return counted.size >= known.ring.ring.quorum
+  return [...counted.values()]
+}
+
+/** Are these votes a certificate? */
+export function isCertified (suite: Suite, known: KnownKeyset, spend: Spend, votes: readonly Vote[]): boolean {
+  return validVotes(suite, known, spend, votes).length >= known.ring.ring.quorum
 }
 
 /** @throws bad-proof (peer), or the reason why one of its spends is not valid */

@@ -54,7 +54,7 @@ function counting (): Suite & { rsa: number, ed25519: number } {
 
 function countedEngine (economy: ReturnType<typeof createEconomy>, center: TestCenter): Suite & { rsa: number, ed25519: number } {
   const counted = counting()
-  center.engine = new CenterEngine({ suite: counted, id: center.id, voteKey: center.voteKey, registry: () => economy.registry, meter: center.meter })
+  center.engine = new CenterEngine({ suite: counted, id: center.id, voteKeys: [center.voteKey], registry: () => economy.registry, meter: center.meter })
   return counted
 }
 
@@ -284,7 +284,7 @@ describe('the promise is durable before it is given', () => {
 test('a center whose vote key is not the one on the ring says so instead of giving votes that nobody can count', async () => {
   const { economy, center, said, spend } = setUp()
   const meter = new CountingMeter()
-  center.engine = new CenterEngine({ suite, id: center.id, voteKey: economy.payee, registry: () => economy.registry, meter })
+  center.engine = new CenterEngine({ suite, id: center.id, voteKeys: [economy.payee], registry: () => economy.registry, meter })
   expect(await said(spend)).toBe('ring-vote-key')
   expect(await center.store.scan({ prefix: Buffer.from('spend'), limit: 9 })).toEqual([])
 })

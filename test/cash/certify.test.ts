@@ -16,7 +16,7 @@ function setUp () {
   const owned = economy.mint(8)
   const input = signSpend(suite, owned.key, owned.coin, D)
   const keepers = economy.keepersOf(owned)
-  const collect = async (...inputs: Input[]): Promise<Collected> => await economy.run(certify(suite, economy.registry, economy.meter, inputs))
+  const collect = async (...inputs: Input[]): Promise<Collected> => await economy.run(certify({ suite, registry: economy.registry, meter: economy.meter }, inputs))
   const vote = (center: TestCenter, d = input.spend.d, key = center.voteKey) => signVote(suite, key, center.id, economy.known.ring.id, coinId(suite, owned.coin), d)
   return { economy, owned, input, keepers, collect, vote, second: signSpend(suite, owned.key, owned.coin, E) }
 }
@@ -49,7 +49,7 @@ describe('certified', () => {
     const { economy } = setUp()
     const coins = [1, 2, 4].map(value => economy.mint(value))
     const pending: Array<{ effect: AskCenter, reply: (reply: CenterReply) => void }> = []
-    const collected = drive(certify(suite, economy.registry, economy.meter, coins.map(sign)), economy.ports(economy.centers[0].store),
+    const collected = drive(certify({ suite, registry: economy.registry, meter: economy.meter }, coins.map(sign)), economy.ports(economy.centers[0].store),
       async effect => await new Promise<CenterReply>(resolve => { pending.push({ effect, reply: resolve }) }))
     expect(pending.length).toBe(12)
     for (const { effect, reply } of pending.filter((_, i) => i % 4 !== 2)) reply(await economy.askCenter(effect))
@@ -62,7 +62,7 @@ describe('certified', () => {
   test('each ask carries the time that the network allows for it', async () => {
     const { economy, input } = setUp()
     const times: number[] = []
-    await drive(certify(suite, economy.registry, economy.meter, [input]), economy.ports(economy.centers[0].store), async effect => {
+    await drive(certify({ suite, registry: economy.registry, meter: economy.meter }, [input]), economy.ports(economy.centers[0].store), async effect => {
       times.push(effect.timeout)
       return await economy.askCenter(effect)
     })
@@ -114,7 +114,7 @@ describe('unavailable', () => {
     const { economy, keepers, input } = setUp()
     keepers[0].down = keepers[1].down = true
     const slow = async (effect: AskCenter): Promise<CenterReply> => effect.center === keepers[3].id ? await new Promise(() => {}) : await economy.askCenter(effect)
-    const { states } = await drive(certify(suite, economy.registry, economy.meter, [input]), economy.ports(economy.centers[0].store), slow)
+    const { states } = await drive(certify({ suite, registry: economy.registry, meter: economy.meter }, [input]), economy.ports(economy.centers[0].store), slow)
     expect(states[0]).toMatchObject({ state: 'unavailable', first: null, code: '' })
     expect(answers(economy, 'silent')).toBe(2)
   })

@@ -82,7 +82,7 @@ test('two conflicting spends never get two certificates, whatever one keeper of 
     /** A payee that asks, and asks again with the votes it has. */
     const payee = async (input: Input): Promise<Input> => {
       for (let round = 0; round < rounds; round++) {
-        const { inputs, states } = await drive(certify(suite, economy.registry, economy.meter, [input]), economy.ports(new MemoryStore()), askCenter)
+        const { inputs, states } = await drive(certify({ suite, registry: economy.registry, meter: economy.meter }, [input]), economy.ports(new MemoryStore()), askCenter)
         input = inputs[0]
         if (states[0].state === 'certified') certified += 1
         if (states[0].state === 'conflict') conflicts += 1
@@ -103,7 +103,7 @@ test('two liars among four are one too many: their votes convict them', async ()
       is: 'vote', vote: signVote(suite, keepers[1].voteKey, keepers[1].id, economy.known.ring.id, coinId(suite, owned.coin), request.spend.d)
     }))
     const [a, b] = await scheduler.waitFor(Promise.all(fresh.map(async input =>
-      (await drive(certify(suite, economy.registry, economy.meter, [input]), economy.ports(new MemoryStore()), askCenter)).inputs[0])))
+      (await drive(certify({ suite, registry: economy.registry, meter: economy.meter }, [input]), economy.ports(new MemoryStore()), askCenter)).inputs[0])))
     const both = a.votes.filter(vote => b.votes.some(other => Buffer.compare(vote.center, other.center) === 0)).map(vote => vote.center)
     for (const center of both) expect([keepers[0].id, keepers[1].id]).toContainEqual(center)
   }), { numRuns: 20 })

@@ -198,7 +198,7 @@ describe('short', () => {
   test('a coin spent before: with the first spend, and a proof on file that anyone can check', async () => {
     const [coin] = await town.desk.coins(8)
     const earlier = contractFor(await shop.invoice(8))
-    await economy.run(certify(suite, economy.registry, economy.meter, inputsOf(earlier, [coin])))
+    await economy.run(certify({ suite, registry: economy.registry, meter: economy.meter }, inputsOf(earlier, [coin])))
     const reply = await shop.ask(paying(contractFor(invoice), [coin]))
     if (reply.is !== 'short') throw new Error(reply.is)
     const [{ state, first }] = reply.inputs

@@ -3,14 +3,17 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fromHex, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import type { Ring } from '@mixmint/core/cash/formats'
+import { keysetId } from '@mixmint/core/cash/keyset'
 import { RingMap } from '@mixmint/core/cash/ring'
 import { codeOf } from '../doubles/code.ts'
 import { suite } from '../doubles/economy.ts'
 import { ringVectors } from '../reference/ring-vectors.ts'
-import { slowKeepers, type PlainRing } from '../reference/ring.ts'
+import { slowKeepers, type PlainKeyset, type PlainRing } from '../reference/ring.ts'
 
 interface Vectors {
-  readonly coins: ReadonlyArray<{ coinId: string, signature: string }>
+  readonly coins: ReadonlyArray<{ coinId: string, signature: string, place: string }>
+  readonly nodes: ReadonlyArray<{ center: string, i: number, at: string }>
+  readonly keysets: ReadonlyArray<{ keyset: PlainKeyset, keysetId: string }>
   readonly rings: ReadonlyArray<{ ring: PlainRing, ringId: string, keepers: number[][] }>
 }
 const vectors = JSON.parse(readFileSync(new URL('../vectors/ring.json', import.meta.url), 'utf8')) as Vectors
@@ -36,6 +39,31 @@ describe('vectors', () => {
     vectors.coins.forEach(({ coinId, signature }, i) => {
       expect(map.keepers(fromHex(coinId), fromHex(signature)).map(keeper => toHex(keeper.id))).toEqual(keepers[i].map(at => ring.centers[at].id))
     })
+  })
+})
+
+describe('vectors of positions and descriptors', () => {
+  const alone = (center: string, nodes: number): RingMap => new RingMap(suite, {
+    centers: [{ id: fromHex(center), voteKey: id(99), weight: 1 }, { id: id(1), voteKey: id(98), weight: 1 }], virtualNodesPerWeight: nodes, replicas: 1, faults: 0, quorum: 1
+  })
+
+  test('virtual nodes sit where they should: what is there belongs to their center', () => {
+    for (const { center, i, at } of vectors.nodes.filter(({ i }) => i < 1000)) {
+      expect(toHex(alone(center, i + 1).keepersAt(BigInt(`0x${at}`))[0].id)).toBe(center)
+    }
+  })
+
+  test('a coin is kept by whoever is next to its place', () => {
+    const { ring } = vectors.rings[0]
+    const map = new RingMap(suite, fromPlain(ring))
+    for (const { coinId, signature, place } of vectors.coins) expect(map.keepers(fromHex(coinId), fromHex(signature))).toEqual(map.keepersAt(BigInt(`0x${place}`)))
+  })
+
+  test('the id of a keyset is the hash of its descriptor', () => {
+    for (const { keyset, keysetId: wanted } of vectors.keysets) {
+      const denominations = keyset.denominations.map(({ value, key }) => ({ value, key: fromHex(key) }))
+      expect(toHex(keysetId(suite, { ...keyset, bank: fromHex(keyset.bank), ringId: fromHex(keyset.ringId), denominations }))).toBe(wanted)
+    }
   })
 })
 
@@ -81,16 +109,28 @@ test('a center that goes away changes only its own coins, and those by one keepe
   expect(touched).toBeLessThan(200)
 })
 
-test('load is within 10 % of even at 1,000 centers of 512 virtual nodes', () => {
-  const map = new RingMap(suite, ringOf(1000, { virtualNodesPerWeight: 512 }))
-  const load = new Map(map.ring.centers.map(({ id }) => [id, 0]))
-  const coins = 1 << 19
-  for (let i = 0; i < coins; i++) {
-    // Evenly laid coins: what chance would add to the imbalance is not the ring's doing.
-    for (const keeper of map.keepersAt(BigInt(i) << 45n)) load.set(keeper.id, (load.get(keeper.id) ?? 0) + 1)
+test('load is within 10 % of even at 1,000 centers of 512 virtual nodes, by the exact share of each', () => {
+  const shares = new RingMap(suite, ringOf(1000, { virtualNodesPerWeight: 512 })).shares()
+  expect(shares.reduce((a, b) => a + b)).toBeCloseTo(4, 6)
+  for (const share of shares) expect(Math.abs(share / (4 / 1000) - 1)).toBeLessThan(0.1)
+})
+
+test('shares are what sampled places give', () => {
+  for (const ring of [ringOf(9), ringOf(5, { virtualNodesPerWeight: 1 }), ringOf(1, { virtualNodesPerWeight: 1, replicas: 1, faults: 0, quorum: 1 })]) {
+    const map = new RingMap(suite, ring)
+    const load = new Map(ring.centers.map(({ id }) => [toHex(id), 0]))
+    const places = 20_000
+    for (let i = 0; i < places; i++) for (const keeper of map.keepersAt(BigInt(i) * (1n << 64n) / BigInt(places))) load.set(toHex(keeper.id), (load.get(toHex(keeper.id)) ?? 0) + 1)
+    map.shares().forEach((share, i) => { expect(Math.abs(share - (load.get(toHex(ring.centers[i].id)) ?? 0) / places)).toBeLessThan(0.01) })
   }
-  const even = coins * 4 / 1000
-  for (const count of load.values()) expect(Math.abs(count / even - 1)).toBeLessThan(0.1)
+})
+
+test('weights: each keeps by its weight', () => {
+  const weights = [1, 2, 4]
+  const ring = ringOf(60, { virtualNodesPerWeight: 512, replicas: 1, faults: 0, quorum: 1 })
+  const map = new RingMap(suite, { ...ring, centers: ring.centers.map((center, i) => ({ ...center, weight: weights[i % 3] })) })
+  const even = 1 / (20 * 7)
+  map.shares().forEach((share, i) => { expect(Math.abs(share / (even * weights[i % 3]) - 1)).toBeLessThan(0.2) })
 })
 
 test('a center of twice the weight keeps about twice the coins', () => {

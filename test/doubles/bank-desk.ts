@@ -171,7 +171,7 @@ export class BankDesk {
   /** Spends of these coins to this contract, with their certificates. */
   async certified (contract: Contract, coins: OwnedCoin[]): Promise<Input[]> {
     const id = contractId(suite, contract)
-    const { inputs, states } = await this.economy.run(certify(suite, this.registry, this.economy.meter, coins.map(({ coin, key }) => signSpend(suite, key, coin, id))))
+    const { inputs, states } = await this.economy.run(certify({ suite, registry: this.registry, meter: this.economy.meter }, coins.map(({ coin, key }) => signSpend(suite, key, coin, id))))
     for (const { state } of states) expect(state).toBe('certified')
     return inputs
   }

@@ -5,7 +5,7 @@
  * const economy = createEconomy()
  * const { coin, key } = economy.mint(8)
  * const input = signSpend(economy.suite, key, coin, D)
- * await economy.run(certify(economy.suite, economy.registry, economy.meter, [input]))
+ * await economy.run(certify(economy, [input]))
  */
 import { readFileSync } from 'node:fs'
 import { toHex, utf8 } from '@mixmint/core/kit/bytes'
@@ -22,7 +22,8 @@ import { coinMessage } from '@mixmint/core/cash/coin'
 import type { BankListing, Coin, Contract, DayKey, Invoice, Keyset, MoneyParameters, Output, Ring, SealedKeys, SignedKeyset, Token } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, signDayKey, signKeyset } from '@mixmint/core/cash/keyset'
 import { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
-import { Registry, type KnownKeyset } from '@mixmint/core/cash/registry'
+import { type KnownKeyset } from '@mixmint/core/cash/known-keyset'
+import { Registry } from '@mixmint/core/cash/registry'
 import { ringId } from '@mixmint/core/cash/ring'
 import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
 import { VirtualClock } from './clock.ts'
@@ -135,14 +136,14 @@ export function createEconomy (options: EconomyOptions = {}) {
   const rings = new Map([ring, ...later.map(({ ring }) => ring)].map(each => [toHex(ringId(suite, each)), each]))
   const listing: BankListing = {
     bank: bank.publicKey, keysets: [signedKeyset, ...later.map(({ signed }) => signed)], rings: [...rings.values()],
-    dayKeys: days.map(day => signDayKey(suite, bank, day)), sealedDays: sealed.map(sealedDayOf)
+    dayKeys: days.map(day => signDayKey(suite, bank, day)), sealedDays: sealed.map(sealedDayOf), revocations: []
   }
   const registry = new Registry(suite, NETWORK, parameters, [listing])
   const keysets: KnownKeyset[] = listing.keysets.map(({ keyset }) => registry.keyset(keysetId(suite, keyset)))
   const [known] = keysets
 
   const newEngine = ({ id, voteKey, meter }: Pick<TestCenter, 'id' | 'voteKey' | 'meter'>): CenterEngine =>
-    new CenterEngine({ suite, id, voteKey, registry: () => registry, meter })
+    new CenterEngine({ suite, id, voteKeys: [voteKey], registry: () => registry, meter })
   const centers: TestCenter[] = ids.map(({ id, voteKey }) => {
     const meter = new CountingMeter()
     return { id, voteKey, meter, store: new MemoryStore(), engine: newEngine({ id, voteKey, meter }), down: false, skew: 0, answer: null, asked: 0 }

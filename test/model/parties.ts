@@ -105,7 +105,7 @@ export class Center extends Machine<never> {
 
   #newEngine (): CenterEngine {
     const { registry, meter } = this.world.economy
-    return new CenterEngine({ suite, id: this.id, voteKey: this.voteKey, registry: () => registry, meter })
+    return new CenterEngine({ suite, id: this.id, voteKeys: [this.voteKey], registry: () => registry, meter })
   }
 }
 

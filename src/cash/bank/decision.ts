@@ -8,7 +8,7 @@ import { Settlement, type BankReply, type BankRequest } from '../messages.ts'
 import { voidMessage } from '../reclaim.ts'
 import { coinId } from '../coin.ts'
 import { stored } from '../stored.ts'
-import { checkInput, inputStates } from './inputs.ts'
+import { checkInput, judge } from './inputs.ts'
 import { contractAt } from './keys.ts'
 import { putOff } from './outages.ts'
 import { checkOurs, commit, insert, type Bank, type BankEffect, type Step } from './parts.ts'
@@ -58,7 +58,7 @@ export function * voidContract (bank: Bank, { contract, input, signature }: Bank
   if (!suite.ed25519Verify(coin.publicKey, voidMessage(coinId(suite, coin), id), signature)) {
     throw new MixmintError('bad-coin-signature', 'peer', 'the request is not signed by the coin\'s key')
   }
-  const states = yield * inputStates(bank, registry, [input], [''])
+  const { states } = yield * judge(bank, registry, [input], [''])
   if (states[0].state !== 'certified') return { is: 'short', inputs: states }
 
   const settlement = word(bank, id, 'void', time)

@@ -4,11 +4,12 @@
  */
 import { MixmintError } from '../../kit/errors.ts'
 import type { Saga } from '../../kit/saga.ts'
-import type { SignedKeyset, SignedStatement } from '../formats.ts'
+import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { signStatement } from '../statement.ts'
 import { SteadyClock } from '../steady-clock.ts'
+import { accuse, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
 import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
@@ -98,6 +99,21 @@ export class BankEngine {
     return yield * books(this.#bank)
   }
 
+  /** For the operator: a center gave up a vote key of its own. */
+  * takeRetirement (retirement: Retirement): Saga<void> {
+    yield * takeRetirement(this.#bank, retirement)
+  }
+
+  /** For the directory: the vote keys that are revoked, and why. */
+  * revocations (): Saga<Revocation[]> {
+    return yield * revocations()
+  }
+
+  /** What convicts centers, for anybody to check. */
+  * centerProofs (): Saga<CenterProofFile[]> {
+    return yield * centerProofs(this.#bank)
+  }
+
   #perform (request: BankRequest): Saga<BankReply, BankEffect> {
     switch (request.op) {
       case 'balance': return balance(this.#bank, request)
@@ -112,6 +128,8 @@ export class BankEngine {
       case 'sealed-deposit': return sealedDeposit(this.#bank, request)
       case 'sealed-refund': return sealedRefund(this.#bank, request)
       case 'refund-coin': return refundCoin(this.#bank, request)
+      case 'accuse': return accuse(this.#bank, request)
+      case 'contest': return contest(this.#bank, request)
     }
   }
 }

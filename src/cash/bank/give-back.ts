@@ -50,6 +50,8 @@ export interface Return {
   readonly clash: Step['clash']
   /** What stands at `goneAt` from now on. */
   readonly value: Uint8Array
+  /** Whatever else is written with it. */
+  readonly more?: readonly Step[]
   /** The movement, for the outputs and for the journal. */
   readonly ids: { readonly outputs: Uint8Array, readonly journal: Uint8Array }
   readonly entry: Omit<Movement, 'issued'>
@@ -57,10 +59,11 @@ export interface Return {
 }
 
 /** @param hashes of the outputs @throws output-used (peer), and `gone` where somebody came first */
-export function * giveBack (claim: Claim, outputs: readonly Output[], hashes: readonly Uint8Array[], { clash, value, ids, entry, time }: Return): Saga<BankReply, BankEffect> {
+export function * giveBack (claim: Claim, outputs: readonly Output[], hashes: readonly Uint8Array[], { clash, value, more = [], ids, entry, time }: Return): Saga<BankReply, BankEffect> {
   const signatures = yield * signOutputs(outputs)
   const failed = yield * commit([
     insert(clash, claim.goneAt, value),
+    ...more,
     insert(clash, claim.answerAt, encode(GivenBack, { request: claim.request, signatures })),
     ...outputSteps(hashes, ids.outputs),
     journalStep(time, ids.journal, { ...entry, issued: parts(outputs) })

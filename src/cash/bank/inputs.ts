@@ -6,8 +6,10 @@ import { certify } from '../certify.ts'
 import { coinId } from '../coin.ts'
 import type { Coin, Input } from '../formats.ts'
 import type { InputState } from '../messages.ts'
-import type { KnownKeyset, Registry } from '../registry.ts'
+import type { KnownKeyset } from '../known-keyset.ts'
+import type { Registry } from '../registry.ts'
 import { isCertified, verifyOpening } from '../spend.ts'
+import { compare, keepFaults } from './accusations.ts'
 import { spentAt } from './keys.ts'
 import { redeemEnd } from './outages.ts'
 import type { Bank, BankEffect } from './parts.ts'
@@ -34,17 +36,31 @@ export function * checkInput (bank: Bank, registry: Registry, contract: Uint8Arr
   return known
 }
 
+/** Inputs after their keepers were asked, in the order given. */
+export interface Judged {
+  readonly states: InputState[]
+  /** With the votes that are known now. */
+  readonly inputs: Input[]
+}
+
 /**
- * How each input stands, in their order, with the keepers asked for missing votes of those that have no fault yet.
+ * How each input stands, with the keepers asked for missing votes of those that have no fault yet. Of a coin that is
+ * redeemed, the spend it was redeemed for is shown (`first`). Keeps what convicts centers (accusations.ts).
  * @param faults one for each input: a code, or '' if none is known
  */
-export function * inputStates (bank: Bank, registry: Registry, inputs: readonly Input[], faults: readonly string[]): Saga<InputState[], BankEffect> {
-  const { states } = yield * certify(bank.suite, registry, bank.meter, inputs.filter((_, i) => faults[i] === ''))
-  const rest = states.values()
-  return inputs.map((input, i) => {
-    const judged = faults[i] === '' ? rest.next().value : undefined
-    return judged ?? { coin: coinId(bank.suite, input.spend.coin), state: 'refused', first: null, code: faults[i] }
-  })
+export function * judge (bank: Bank, registry: Registry, inputs: readonly Input[], faults: readonly string[]): Saga<Judged, BankEffect> {
+  const collected = yield * certify({ suite: bank.suite, registry, meter: bank.meter }, inputs.filter((_, i) => faults[i] === ''))
+  yield * keepFaults(bank, registry, collected.faults)
+  const rest = collected.inputs.map((input, i) => ({ input, state: collected.states[i] })).values()
+  const judged: Judged = { states: [], inputs: [] }
+  for (const [i, input] of inputs.entries()) {
+    const asked = faults[i] === '' ? rest.next().value : undefined
+    judged.inputs.push(asked?.input ?? input)
+    judged.states.push(asked?.state ?? {
+      coin: coinId(bank.suite, input.spend.coin), state: 'refused', code: faults[i], first: faults[i] === 'coin-spent' ? yield * compare(bank, registry, input) : null
+    })
+  }
+  return judged
 }
 
 /** The faults given, with `coin-spent` where there was none and the coin is redeemed already. */

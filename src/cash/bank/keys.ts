@@ -13,6 +13,8 @@
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
  * | `spent` ‖ coinId | Spent | the coin is redeemed, and for what |
+ * | `certificate` ‖ coinId | Certificate | the spend that it was redeemed for, and the votes for it |
+ * | `revocation` ‖ vote key | Revocation | this center is convicted, or has given up the key |
  * | `output` ‖ H(output) | id of withdrawal, contract, coin or token | this blinded message is signed |
  * | `reclaimed` ‖ coinId | GivenBack | the answer to the reclaim or refund of this coin |
  * | `token` ‖ serial | IssuedToken | this very token was issued |
@@ -33,6 +35,8 @@ const prefixed = (prefix: string): (id: Uint8Array) => Uint8Array => {
 export const ACCOUNTS = utf8('account')
 export const JOURNAL = utf8('journal')
 
+export const REVOCATIONS = utf8('revocation')
+
 export const ALL_CREDITS = utf8('all-credits')
 
 export const ALIVE = utf8('alive')
@@ -46,6 +50,8 @@ export const withdrawalAt = prefixed('withdrawal')
 export const contractAt = prefixed('contract')
 export const invoiceAt = prefixed('invoice')
 export const spentAt = prefixed('spent')
+export const certificateAt = prefixed('certificate')
+export const revocationAt = prefixed('revocation')
 export const outputAt = prefixed('output')
 export const reclaimedAt = prefixed('reclaimed')
 export const tokenAt = prefixed('token')

@@ -6,9 +6,10 @@ import { coinId } from '../coin.ts'
 import { contractId } from '../contract.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { reclaimMessage } from '../reclaim.ts'
+import { certificateStep } from './accusations.ts'
 import { decisionOn } from './decision.ts'
 import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
-import { checkInput, inputStates } from './inputs.ts'
+import { checkInput, judge } from './inputs.ts'
 import { reclaimedAt, spentAt } from './keys.ts'
 import { checkOurs, parts, type Bank, type BankEffect } from './parts.ts'
 import { Spent } from './records.ts'
@@ -45,10 +46,10 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
     throw new MixmintError('bad-coin-signature', 'peer', 'the request is not signed by the coin\'s key')
   }
   const hashes = checkFresh(bank, registry, outputs, coin.value, time)
-  const states = yield * inputStates(bank, registry, [input], [''])
+  const { states, inputs: [certified] } = yield * judge(bank, registry, [input], [''])
   if (states[0].state !== 'certified') return { is: 'short', inputs: states }
   return yield * giveBack(claim, outputs, hashes, {
-    clash: 'coin', value: encode(Spent, { by: 'reclaim', contract: id }), ids: { outputs: name, journal: name }, time,
+    clash: 'coin', value: encode(Spent, { by: 'reclaim', contract: id }), more: [certificateStep(bank, certified)], ids: { outputs: name, journal: name }, time,
     entry: { kind: 'reclaim', amount: 0, redeemed: parts([coin]) }
   })
 }

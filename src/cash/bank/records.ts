@@ -1,6 +1,6 @@
 /** The values of the bank's store (keys.ts says where each stands). */
 import { bytes, list, maybeBytes, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
-import { MAX_INPUTS, MAX_OUTPUTS } from '../formats.ts'
+import { MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Vote } from '../formats.ts'
 
 const hash = bytes(32)
 const amount = uint()
@@ -25,6 +25,9 @@ export const Spent = record({ by: oneOf('settle', 'reclaim', 'refund'), contract
 
 /** `request` is H(what the owner signed): the one reclaim or refund that this answer belongs to. */
 export const GivenBack = record({ request: hash, signatures: list(bytes(256), MAX_OUTPUTS) })
+
+/** `d` and `signature` of the spend, and the votes for it as they were counted. */
+export const Certificate = record({ d: hash, signature: bytes(64), votes: list(Vote, MAX_KEEPERS) })
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })

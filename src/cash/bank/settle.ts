@@ -10,8 +10,9 @@ import type { Contract, Input, SignedToken } from '../formats.ts'
 import type { BankReply, BankRequest, Settlement } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import { tokenHash } from '../token.ts'
+import { certificateStep } from './accusations.ts'
 import { decide, decisionOn, mustBeDecided } from './decision.ts'
-import { areCertified, checkInput, inputStates, markSpent } from './inputs.ts'
+import { areCertified, checkInput, judge, markSpent } from './inputs.ts'
 import { tokenFor } from './issue-token.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
@@ -54,7 +55,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     if (meanwhile !== null) return answer(meanwhile)
   }
   checkPassingDates(bank, registry, ordinary, inputs.filter((_, i) => faults[i] === ''), asked)
-  const states = yield * inputStates(bank, registry, inputs, faults)
+  const { states, inputs: certified } = yield * judge(bank, registry, inputs, faults)
   if (states.some(state => state.state !== 'certified')) return { is: 'short', inputs: states }
 
   // The keepers may have taken their time.
@@ -64,7 +65,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     signatures: yield * signOutputs(contract.outputs),
     token
   }
-  const steps = movement(bank, contract, id, inputs, hashes, settlement)
+  const steps = movement(bank, contract, id, certified, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
     const journal = journalStep(time, id, {
@@ -77,7 +78,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
       case 'contract': return answer(yield * mustBeDecided(id))
       case 'invoice': throw invoiceSettled()
       case 'output': throw outputUsed()
-      case 'coin': return { is: 'short', inputs: yield * inputStates(bank, registry, inputs, yield * markSpent(bank, inputs, faults)) }
+      case 'coin': return { is: 'short', inputs: (yield * judge(bank, registry, certified, yield * markSpent(bank, inputs, faults))).states }
       default: throw new MixmintError('internal', 'us', `a settlement clashed on its ${clash.clash}`)
     }
   }
@@ -138,7 +139,7 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
   return [
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
-    ...inputs.map(input => insert('coin', spentAt(coinId(suite, input.spend.coin)), spent)),
+    ...inputs.flatMap(input => [insert('coin', spentAt(coinId(suite, input.spend.coin)), spent), certificateStep(bank, input)]),
     ...outputSteps(outputs, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]

@@ -1,6 +1,7 @@
 /**
  * Taking coins (DESIGN §5): the contract says what the invoice says, the coins sum to it exactly, their keepers certify
- * every one. Only then, durably, "paid". Votes are kept when it is not enough, so that other coins can fill the gap.
+ * every one, or the merchant trusts those that find no certificate (trust.ts). Only then, durably, "paid". Votes are kept when it
+ * is not enough, so that other coins can fill the gap.
  */
 import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
@@ -10,15 +11,17 @@ import { batch, get, type Saga } from '../../kit/saga.ts'
 import { certify, type Collected } from '../certify.ts'
 import { coinId } from '../coin.ts'
 import { checkContract, checkContractDates, contractId, total, worth } from '../contract.ts'
-import { DoubleSpendProofFile, Input, type Contract } from '../formats.ts'
+import { Input, type Contract } from '../formats.ts'
 import type { MerchantReply } from '../messages.ts'
 import { verifyOpening } from '../spend.ts'
 import { stored } from '../stored.ts'
-import { proofAt, unsettledAt, votesAt } from './keys.ts'
+import { distrusted, doubleSpendSteps, keepFaults } from './evidence.ts'
+import { unsettledAt, votesAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
 import type { Merchant, MerchantEffect } from './parts.ts'
 import { Unsettled, type OpenOrder } from './records.ts'
 import { settleShortly } from './settle.ts'
+import { onTrust, taking } from './trust.ts'
 
 /** What came of coins. `repeat`: the very same payment was taken before, so that nobody delivers twice. */
 export interface Taken {
@@ -40,18 +43,26 @@ export function * pay (merchant: Merchant, contract: Contract, inputs: readonly 
   checkNotExpired(order.record.settleBy, yield * merchant.clock.now())
   checkTerms(merchant, contract, order.record, yield * merchant.clock.now())
   checkInputs(merchant, contract, id, inputs)
-  const collected = yield * certify(merchant.suite, merchant.registry(), merchant.meter, yield * withVotes(merchant, id, inputs))
-  if (collected.states.some(({ state }) => state !== 'certified')) {
-    yield * remember(merchant, id, collected)
-    return { reply: { is: 'short', inputs: collected.states }, repeat: false }
-  }
+  const { suite, meter } = merchant
+  const collected = yield * certify({ suite, registry: merchant.registry(), meter, isDistrusted: yield * distrusted(merchant) }, yield * withVotes(merchant, contract.invoice, id, inputs))
+  yield * keepFaults(merchant, collected.faults)
+  const isCertified = collected.states.every(({ state }) => state === 'certified')
+  if (!isCertified) yield * remember(merchant, contract.invoice, id, collected)
+  const trusted = isCertified ? [] : yield * onTrust(merchant, id, contract, collected.inputs, collected.states)
+  if (trusted === null) return { reply: { is: 'short', inputs: collected.states }, repeat: false }
 
   // Nobody but this batch may end the order: whoever pays second, with a token or other coins, is refused.
   const { signed, ops } = closing(merchant, order, { invoice: contract.invoice, how: 'coins', time: yield * merchant.clock.now() }, id)
   const unsettled: Unsettled = { invoice: contract.invoice, contract, inputs: collected.inputs }
-  const result = yield * batch([...ops, { op: 'insert', key: unsettledAt(id), value: encode(Unsettled, unsettled) }])
+  const result = yield * batch([
+    ...ops, { op: 'insert', key: unsettledAt(id), value: encode(Unsettled, unsettled) },
+    ...isCertified ? taking(merchant, id, collected.inputs) : trusted
+  ])
+  // Something else was put at risk at that moment: the limits are to be looked at again.
+  if (!result.done && result.at > ops.length) return { reply: { is: 'short', inputs: collected.states }, repeat: false }
   if (!result.done) return yield * paidBefore(merchant, contract, id)
-  return { reply: { is: 'paid', signed, settlement: yield * settleShortly(merchant, id) }, repeat: false }
+  if (!isCertified) merchant.meter.count('coins_on_trust')
+  return { reply: { is: 'paid', signed, settlement: isCertified ? yield * settleShortly(merchant, id) : null }, repeat: false }
 }
 
 function * paidBefore (merchant: Merchant, contract: Contract, id: Uint8Array): Saga<Taken, MerchantEffect> {
@@ -94,30 +105,23 @@ function checkInputs (merchant: Merchant, contract: Contract, id: Uint8Array, in
 }
 
 /** The inputs with the votes that earlier tries for this contract have gathered. */
-function * withVotes (merchant: Merchant, contract: Uint8Array, inputs: readonly Input[]): Saga<Input[]> {
+function * withVotes (merchant: Merchant, invoice: Uint8Array, contract: Uint8Array, inputs: readonly Input[]): Saga<Input[]> {
   const result: Input[] = []
   for (const input of inputs) {
-    const value = yield * get(votesAt(contract, coinId(merchant.suite, input.spend.coin)))
+    const value = yield * get(votesAt(invoice, contract, coinId(merchant.suite, input.spend.coin)))
     result.push(value === null ? input : { ...input, votes: [...stored(Input, value).votes, ...input.votes] })
   }
   return result
 }
 
 /** Keep the votes of a contract that is short, and for the operator a proof of each double spend. */
-function * remember (merchant: Merchant, contract: Uint8Array, { inputs, states }: Collected): Saga<void> {
+function * remember (merchant: Merchant, invoice: Uint8Array, contract: Uint8Array, { inputs, states }: Collected): Saga<void> {
   const kept = inputs.flatMap((input, i) => {
     const { coin, first } = states[i]
-    const value = first === null ? null : proofFile(merchant, first, input.spend)
     return [
-      ...input.votes.length > 0 ? [{ op: 'put' as const, key: votesAt(contract, coin), value: encode(Input, input) }] : [],
-      ...value === null ? [] : [{ op: 'put' as const, key: proofAt(coin), value }]
+      ...input.votes.length > 0 ? [{ op: 'put' as const, key: votesAt(invoice, contract, coin), value: encode(Input, input) }] : [],
+      ...first === null ? [] : doubleSpendSteps(merchant, first, input)
     ]
   })
   if (kept.length > 0) yield * batch(kept)
-}
-
-function proofFile (merchant: Merchant, first: Input['spend'], second: Input['spend']): Uint8Array {
-  const { signed } = merchant.registry().keyset(second.coin.keyset)
-  merchant.meter.count('double_spend')
-  return encode(DoubleSpendProofFile, { proof: { first, second }, keyset: signed })
 }

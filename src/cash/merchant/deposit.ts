@@ -2,28 +2,35 @@
 import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import type { Entry } from '../../kit/ports.ts'
-import { batch, gather, scan, scanAll, type Saga } from '../../kit/saga.ts'
+import type { Entry, Op } from '../../kit/ports.ts'
+import { batch, scan, scanAll, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
 import { Presentation } from '../formats.ts'
 import type { BankReply, DepositResult } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { stored } from '../stored.ts'
-import { CREDITED, creditedAt, DUE, dueAt, REJECTED, rejectedAt, SETTLED, UNSETTLED } from './keys.ts'
+import { CREDITED, creditedAt, DUE, dueAt, LOST, REJECTED, rejectedAt, SETTLED, UNSETTLED } from './keys.ts'
 import type { AskBank, Deposited, Merchant } from './parts.ts'
-import { Credited, Rejected, Settled, Unsettled } from './records.ts'
+import { Credited, Lost, Rejected, Settled, Unsettled } from './records.ts'
 import { depositSealed, sealedTakings, takeUpRejectedSealed } from './sealed-deposit.ts'
 
 /** The most tokens in one request to the bank. */
-const BATCH = 1024
+export const BATCH = 1024
+
+export interface DepositOptions {
+  readonly limit?: number
+  readonly again?: boolean
+  readonly onResult?: (result: DepositResult & { readonly amount: number }) => void
+}
 
 /**
  * Deposit accepted tokens, those that end first first. What has no result stays due: call again.
  * @param options.limit at most this many; default all that are due
  * @param options.again take up those that the bank has refused before, too
+ * @param options.onResult told of each token, when its result is on disk
  * @throws the bank's refusal of a whole request, and those of asking it; what was recorded before stays
  */
-export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER, again = false }: { limit?: number, again?: boolean } = {}): Saga<Deposited, AskBank> {
+export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER, again = false, onResult = () => {} }: DepositOptions = {}): Saga<Deposited, AskBank> {
   if (again) {
     yield * takeUpRejected()
     yield * takeUpRejectedSealed()
@@ -33,7 +40,7 @@ export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER
   for (let left = limit; left > 0;) {
     const page = yield * scan({ prefix: DUE, after, limit: Math.min(BATCH, left) })
     if (page.length === 0) break
-    yield * depositPage(merchant, page, sum)
+    yield * depositPage(merchant, page, sum, onResult)
     after = page[page.length - 1].key
     left -= page.length
   }
@@ -41,35 +48,37 @@ export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER
   return sum
 }
 
-function * depositPage (merchant: Merchant, page: readonly Entry[], sum: Deposited): Saga<void, AskBank> {
+function * depositPage (merchant: Merchant, page: readonly Entry[], sum: Deposited, onResult: NonNullable<DepositOptions['onResult']>): Saga<void, AskBank> {
   const presentations = page.map(({ value }) => stored(Presentation, value))
   const reply: BankReply = yield { do: 'ask-bank', request: { op: 'deposit', presentations } }
   if (reply.is === 'refused') throw errorOf(reply)
   if (reply.is !== 'deposited') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
   const results = new Map(reply.results.map(result => [toHex(result.serial), result]))
-  const recorded = yield * gather(page.map((due, i) => {
+  const time = yield * merchant.clock.now()
+  const known = page.flatMap((due, i) => {
     const result = results.get(toHex(presentations[i].token.token.serial))
-    return result === undefined ? nothing() : record(merchant, due, presentations[i], result, sum)
-  }))
-  for (const one of recorded) if (one.state === 'failed') throw one.error
+    return result === undefined ? [] : [{ result, amount: presentations[i].token.token.amount, ops: recording(due, presentations[i], result, time) }]
+  })
+  // All at once; if another deposit that ran meanwhile has recorded some of them, those that are left one by one.
+  const isAlone = (yield * batch(known.flatMap(({ ops }) => ops))).done
+  for (const { result, amount, ops } of known) {
+    if (!isAlone && !(yield * batch(ops)).done) continue
+    sum[result.state] += 1
+    if (result.state !== 'refused') sum.amount += amount
+    merchant.meter.count('token_deposit', { state: result.state })
+    onResult({ ...result, amount })
+  }
 }
 
-function * nothing (): Saga<void> {}
-
-function * record (merchant: Merchant, due: Entry, presentation: Presentation, { state, code }: DepositResult, sum: Deposited): Saga<void> {
+/** The steps that record a result; they fail when it was recorded before. */
+function recording (due: Entry, presentation: Presentation, { state, code }: DepositResult, time: number): Op[] {
   const { serial, amount } = presentation.token.token
-  const time = yield * merchant.clock.now()
-  const result = yield * batch([
+  return [
     { op: 'swap', key: due.key, was: due.value, value: null },
     state === 'refused'
       ? { op: 'insert', key: rejectedAt(serial), value: encode(Rejected, { presentation, code, time }) }
       : { op: 'insert', key: creditedAt(serial), value: encode(Credited, { amount, state, time }) }
-  ])
-  // Another deposit that ran meanwhile has recorded it.
-  if (!result.done) return
-  sum[state] += 1
-  if (state !== 'refused') sum.amount += amount
-  merchant.meter.count('token_deposit', { state })
+  ]
 }
 
 function * takeUpRejected (): Saga<void> {
@@ -83,6 +92,22 @@ function * takeUpRejected (): Saga<void> {
   }
 }
 
+/** How many accepted tokens are to be deposited. */
+export function * dueCount (): Saga<number> {
+  let count = 0
+  yield * eachPage(DUE, page => { count += page.length })
+  return count
+}
+
+function * eachPage (prefix: Uint8Array, visit: (page: readonly Entry[]) => void): Saga<void> {
+  for (let after: Uint8Array | undefined; ;) {
+    const page: Entry[] = yield * scan({ prefix, after, limit: BATCH })
+    visit(page)
+    if (page.length < BATCH) return
+    after = page[page.length - 1].key
+  }
+}
+
 /** All in the unit's smallest coin. accepted = deposited + settled + pending + refused. */
 export interface Takings {
   /** Of every paid order. */
@@ -93,21 +118,26 @@ export interface Takings {
   readonly settled: number
   /** Tokens to be deposited, and contracts to be settled. */
   readonly pending: number
-  /** Tokens that the bank has refused, and contracts that became void before they were settled. */
+  /** Losses: tokens that the bank has refused, contracts that became void before they were settled, and what was delivered on trust in vain. */
   readonly refused: number
 }
 
 export function * takings (): Saga<Takings> {
-  const due = total((yield * scanAll(DUE)).map(({ value }) => ({ value: stored(Presentation, value).token.token.amount })))
-  const deposited = total((yield * scanAll(CREDITED)).map(({ value }) => ({ value: stored(Credited, value).amount })))
-  const rejected = total((yield * scanAll(REJECTED)).map(({ value }) => ({ value: stored(Rejected, value).presentation.token.token.amount })))
-  const unsettled = total((yield * scanAll(UNSETTLED)).map(({ value }) => ({ value: stored(Unsettled, value).contract.amount })))
-  const decided = (yield * scanAll(SETTLED)).map(({ value }) => stored(Settled, value))
-  const sumOf = (state: string): number =>
-    total(decided.filter(({ settlement }) => settlement.outcome.outcome.state === state).map(({ amount }) => ({ value: amount })))
-  const settled = sumOf('settled')
+  const sums = { due: 0, deposited: 0, rejected: 0, unsettled: 0, settled: 0, void: 0, lost: 0 }
+  const add = (name: keyof typeof sums, value: number): void => { sums[name] = total([{ value }], sums[name]) }
+  yield * eachPage(DUE, page => { for (const { value } of page) add('due', stored(Presentation, value).token.token.amount) })
+  yield * eachPage(CREDITED, page => { for (const { value } of page) add('deposited', stored(Credited, value).amount) })
+  yield * eachPage(REJECTED, page => { for (const { value } of page) add('rejected', stored(Rejected, value).presentation.token.token.amount) })
+  yield * eachPage(UNSETTLED, page => { for (const { value } of page) add('unsettled', stored(Unsettled, value).contract.amount) })
+  yield * eachPage(LOST, page => { for (const { value } of page) add('lost', stored(Lost, value).amount) })
+  yield * eachPage(SETTLED, page => {
+    for (const { value } of page) {
+      const { amount, settlement } = stored(Settled, value)
+      add(settlement.outcome.outcome.state === 'settled' ? 'settled' : 'void', amount)
+    }
+  })
   const sealed = yield * sealedTakings()
-  const refused = rejected + sealed.rejected + sumOf('void')
-  const pending = due + sealed.due + unsettled
-  return { accepted: deposited + settled + pending + refused, deposited, settled, pending, refused }
+  const refused = sums.rejected + sealed.rejected + sums.void + sums.lost
+  const pending = sums.due + sealed.due + sums.unsettled
+  return { accepted: sums.deposited + sums.settled + pending + refused, deposited: sums.deposited, settled: sums.settled, pending, refused }
 }

@@ -2,19 +2,22 @@
 import { decode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { scanAll, type Saga } from '../../kit/saga.ts'
-import { Presentation, type Contract, type Input, type SealedPayment, type SignedInvoice } from '../formats.ts'
+import { Presentation, type CenterProofFile, type Contract, type Input, type SealedPayment, type SignedInvoice } from '../formats.ts'
 import type { MerchantReply, MerchantRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { SealedKeyring } from '../sealed-keys.ts'
 import { SteadyClock } from '../steady-clock.ts'
 import { pay, type Taken } from './coins.ts'
-import { deposit, takings, type Takings } from './deposit.ts'
+import { prune, sold } from './days.ts'
+import { deposit, dueCount, takings, type DepositOptions, type Takings } from './deposit.ts'
+import { convictions } from './evidence.ts'
 import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Deposited, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
 import { acceptSealed, fetchSealedKeys } from './sealed.ts'
 import { settlementOf, settlePending } from './settle.ts'
 import { acceptToken, type Accepted } from './tokens.ts'
+import { exposure, losses, type Loss } from './trust.ts'
 
 /** One engine for each store; it remembers nothing that the store does not hold, but the time. */
 export class MerchantEngine {
@@ -111,12 +114,12 @@ export class MerchantEngine {
   }
 
   /** See settle.ts: settle what was paid while the bank did not answer. Call now and then, and after a start. */
-  * settlePending (): Saga<{ settled: number, pending: number }, AskBank> {
+  * settlePending (): Saga<{ settled: number, pending: number }, MerchantEffect> {
     return yield * settlePending(this.#merchant)
   }
 
   /** See deposit.ts. */
-  * deposit (options: { limit?: number, again?: boolean } = {}): Saga<Deposited, AskBank> {
+  * deposit (options: DepositOptions = {}): Saga<Deposited, AskBank> {
     return yield * deposit(this.#merchant, options)
   }
 
@@ -125,9 +128,29 @@ export class MerchantEngine {
     return yield * takings()
   }
 
-  /** Every order there has been. */
-  * orders (): Saga<OrderLine[]> {
-    return yield * orders()
+  /** How many accepted tokens are to be deposited. */
+  * due (): Saga<number> {
+    return yield * dueCount()
+  }
+
+  /** The latest orders, by number; default all. */
+  * orders (last?: number): Saga<OrderLine[]> {
+    return yield * orders(last)
+  }
+
+  /** What was paid from one time to another. See days.ts. */
+  * sold (from: number, until: number): Saga<OrderLine[]> {
+    return yield * sold(from, until)
+  }
+
+  /** Forget orders that nobody paid in time. See days.ts. */
+  * prune (): Saga<number> {
+    return yield * prune(this.#merchant)
+  }
+
+  /** What is at risk for coins that were taken on trust, and everything that was delivered in vain. See trust.ts. */
+  * risks (): Saga<{ atRisk: number, losses: Loss[] }> {
+    return { atRisk: yield * exposure(), losses: yield * losses() }
   }
 
   /** The order of one invoice. @throws unknown-invoice (peer) */
@@ -138,5 +161,10 @@ export class MerchantEngine {
   /** Double spends that were tried here: coinId, and the bytes of a DoubleSpendProofFile that anyone can verify. */
   * proofs (): Saga<Array<{ coin: Uint8Array, file: Uint8Array }>> {
     return (yield * scanAll(PROOFS)).map(({ key, value }) => ({ coin: key.slice(PROOFS.length), file: value }))
+  }
+
+  /** What convicts centers, for anybody to check. */
+  * convictions (): Saga<CenterProofFile[]> {
+    return yield * convictions()
   }
 }

@@ -3,12 +3,12 @@ import { equal, u64 } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
-import { batch, get, random, scanAll, type Saga } from '../../kit/saga.ts'
+import { batch, get, random, scan, type Saga } from '../../kit/saga.ts'
 import { invoiceHash, signInvoice } from '../contract.ts'
 import { SignedInvoice, type Invoice, type Paid, type SignedPaid } from '../formats.ts'
 import { stored } from '../stored.ts'
 import { signPaid } from '../token.ts'
-import { INVOICES, NUMBER, invoiceAt, openAt, paidAt } from './keys.ts'
+import { endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, settledAt, soldAt } from './keys.ts'
 import type { Merchant } from './parts.ts'
 import { OpenOrder, PaidOrder } from './records.ts'
 
@@ -41,15 +41,13 @@ export function * makeInvoice (merchant: Merchant, amount: number, nameOf: (numb
     const hash = invoiceHash(suite, invoice)
     const result = yield * batch([
       { op: 'swap', key: NUMBER, was, value: u64(number) },
+      { op: 'insert', key: orderedAt(number), value: hash },
+      { op: 'insert', key: endsAt(settleBy, hash), value: u64(number) },
       { op: 'insert', key: invoiceAt(hash), value: encode(SignedInvoice, signed) },
       { op: 'insert', key: openAt(hash), value: encode(OpenOrder, { amount, settleBy }) }
     ])
     if (result.done) return signed
   }
-}
-
-function numberIn (value: Uint8Array): number {
-  return Number(new DataView(value.buffer, value.byteOffset).getBigUint64(0))
 }
 
 /** An order that may still be paid, as its record and as the bytes of it. */
@@ -87,13 +85,14 @@ export function checkNotExpired (settleBy: Millis, now: Millis): void {
 }
 
 /** The receipt, and the steps that close the order with it: they fail when it is no longer open. */
-export function closing (merchant: Merchant, { bytes }: Open, paid: Paid, by: Uint8Array): { signed: SignedPaid, ops: Op[] } {
+export function closing (merchant: Merchant, { bytes, record: { amount } }: Open, paid: Paid, by: Uint8Array): { signed: SignedPaid, ops: Op[] } {
   const signed = signPaid(merchant.suite, merchant.key, paid)
   return {
     signed,
     ops: [
       { op: 'swap', key: openAt(paid.invoice), was: bytes, value: null },
-      { op: 'insert', key: paidAt(paid.invoice), value: encode(PaidOrder, { signed, by }) }
+      { op: 'insert', key: paidAt(paid.invoice), value: encode(PaidOrder, { signed, by }) },
+      { op: 'insert', key: soldAt(paid.time, paid.invoice), value: u64(amount) }
     ]
   }
 }
@@ -112,28 +111,32 @@ export interface OrderLine {
   readonly paid: Paid['how'] | null
   /** When it was paid; 0 if it was not. */
   readonly time: Millis
-}
-
-function * line (invoice: Uint8Array, value: Uint8Array): Saga<OrderLine> {
-  const { invoice: { order, amount, settleBy } } = stored(SignedInvoice, value)
-  const state = yield * standing(invoice)
-  const paid = state.is === 'paid' ? state.signed.paid : null
-  return { order, amount, settleBy, invoice, paid: paid?.how ?? null, time: paid?.time ?? 0 }
+  /** Nothing can undo it: a token that was accepted, or coins that the bank has settled. */
+  readonly settled: boolean
 }
 
 /** @throws unknown-invoice (peer) */
 export function * lineOf (invoice: Uint8Array): Saga<OrderLine> {
   const value = yield * get(invoiceAt(invoice))
   if (value === null) throw unknownInvoice()
-  return yield * line(invoice, value)
+  const { invoice: { order, amount, settleBy } } = stored(SignedInvoice, value)
+  const state = yield * standing(invoice)
+  if (state.is === 'open') return { order, amount, settleBy, invoice, paid: null, time: 0, settled: false }
+  const { signed: { paid: { how, time } }, by } = state
+  return { order, amount, settleBy, invoice, paid: how, time, settled: how === 'token' || (yield * get(settledAt(by))) !== null }
 }
 
-/** Every order there has been, by number. */
-export function * orders (): Saga<OrderLine[]> {
+/** The latest orders, by number. @param last at most so many */
+export function * orders (last = Number.MAX_SAFE_INTEGER): Saga<OrderLine[]> {
+  const was = yield * get(NUMBER)
+  const count = was === null ? 0 : numberIn(was)
   const lines: OrderLine[] = []
-  for (const { key, value } of yield * scanAll(INVOICES)) {
-    lines.push(yield * line(key.slice(INVOICES.length), value))
+  for (let after = orderedAt(Math.max(0, count - last)); ;) {
+    const page = yield * scan({ prefix: ORDERED, after, limit: 256 })
+    for (const { key, value } of page) {
+      lines.push(yield * lineOf(value))
+      after = key
+    }
+    if (page.length < 256) return lines
   }
-  const numberOf = ({ order }: OrderLine): number => Number(/^#(\d+)/.exec(order)?.[1] ?? 0)
-  return lines.sort((a, b) => numberOf(a) - numberOf(b))
 }

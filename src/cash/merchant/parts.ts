@@ -20,9 +20,18 @@ export interface MerchantOptions {
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
   /** How long an invoice can be paid, ms; default as long as the network allows. */
   readonly invoiceLifetime?: number
+  /** What may be delivered for coins that find no certificate for the time being; default nothing. */
+  readonly trust?: Trust
   /** What the last directory document said; it is enough for taking tokens without a network. */
   readonly registry: () => Registry
   readonly meter: Meter
+}
+
+/** Amounts at risk, in the unit's smallest coin: in one order, in all, and in all of one keyset. */
+export interface Trust {
+  readonly perOrder: number
+  readonly total: number
+  readonly perKeyset: number
 }
 
 export interface Merchant extends MerchantOptions {

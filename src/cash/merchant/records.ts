@@ -26,3 +26,13 @@ export const SealedRejected = record({ due: SealedDue, code: text(64), time: mil
 export const Unsettled = record({ invoice: hash, contract: Contract, inputs: list(Input, MAX_INPUTS, 1) })
 export type Unsettled = Of<typeof Unsettled>
 export const Settled = record({ amount, settlement: Settlement })
+
+/** What a contract on trust puts at risk, under each keyset of the coins that had no certificate. */
+export const Risk = record({ amount, keysets: list(hash, MAX_INPUTS, 1) })
+export type Risk = Of<typeof Risk>
+export const Exposure = record({ total: amount, keysets: list(record({ keyset: hash, amount }), 64) })
+export type Exposure = Of<typeof Exposure>
+
+/** `code`: double-spend, or coin-spent by the bank's word. */
+export const Lost = record({ invoice: hash, amount, code: text(64), time: millis })
+export type Lost = Of<typeof Lost>

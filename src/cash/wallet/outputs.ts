@@ -10,7 +10,7 @@ import { blind, blindingFactor, finalize, type Blinded } from '../../crypto/rsab
 import { coinMessage } from '../coin.ts'
 import { coinSecrets } from '../derive.ts'
 import { MAX_OUTPUTS, type Coin, type Output } from '../formats.ts'
-import type { KnownKeyset } from '../registry.ts'
+import type { KnownKeyset } from '../known-keyset.ts'
 import { counterAt, numberIn, SEQUENCE } from './keys.ts'
 import type { Wallet } from './parts.ts'
 import type { Place } from './records.ts'
