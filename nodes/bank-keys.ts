@@ -14,6 +14,7 @@ import { dayOf, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/
 import { ringId, RingMap } from '@mixmint/core/cash/ring'
 import { nextKeyset, type Periods } from '@mixmint/core/cash/schedule'
 import type { KeyShelf } from './key-shelf.ts'
+import type { Passphrase } from './passphrase.ts'
 import { parseRing, readRing, ringText } from './ring-file.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
@@ -56,10 +57,11 @@ export class BankKeys {
   /** One at a time: two keysets for one time would be a proof against us. */
   #making: Promise<void> = Promise.resolve()
   #shelf: KeyShelf | null = null
+  readonly #passphrase: Passphrase | null
   /** Slots that are known to hold the keysets held here. */
   readonly #onShelf = new Set<string>()
 
-  private constructor (suite: Suite, signer: Signer, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>) {
+  private constructor (suite: Suite, signer: Signer, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>, passphrase: Passphrase | null) {
     this.#suite = suite
     this.#signer = signer
     this.#network = network
@@ -67,6 +69,7 @@ export class BankKeys {
     this.identity = identity
     this.#keysets = keysets
     this.#rings = rings
+    this.#passphrase = passphrase
   }
 
   /**
@@ -74,12 +77,12 @@ export class BankKeys {
    * @param ring the one for keysets to come; those made before have theirs in files of their own
    * @throws slow-suite, key-file-open, key-file-broken, bad-ring-file, ring-missing (operator)
    */
-  static open (suite: Suite, network: string, dir: string, ring: Ring, signer: Signer): BankKeys {
+  static open (suite: Suite, network: string, dir: string, ring: Ring, signer: Signer, passphrase: Passphrase | null = null): BankKeys {
     // Big integers of JavaScript take more or less time by what the key and the message are, and strangers choose messages.
     if (suite.name !== 'native') throw new MixmintError('slow-suite', 'operator', 'without its native cryptography a bank would give its keys away by how long it signs: install sodium-native for this machine')
-    const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key')))
+    const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key'), passphrase))
     const files = readdirSync(dir).sort()
-    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, signer, network, identity.publicKey, join(dir, name)))
+    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, signer, network, identity.publicKey, join(dir, name), passphrase))
     const kept = files.filter(name => /^ring-[0-9a-f]+\.json$/.test(name)).map(name => readRing(join(dir, name)))
     const rings = new Map([...kept, ring].map(each => [toHex(ringId(suite, each)), each]))
     const orphan = keysets.find(({ signed: { keyset } }) => !rings.has(toHex(keyset.ringId)))
@@ -87,7 +90,7 @@ export class BankKeys {
       const name = toHex(orphan.signed.keyset.ringId)
       throw new MixmintError('ring-missing', 'operator', `the keyset ${toHex(orphan.id).slice(0, 16)} is judged by the ring ${name}, and no file in ${dir} holds that: put it back as ring-${name.slice(0, 16)}.json`)
     }
-    return new BankKeys(suite, signer, network, dir, identity, keysets, rings)
+    return new BankKeys(suite, signer, network, dir, identity, keysets, rings, passphrase)
   }
 
   /** From now on keysets are made together with the other processes of this bank. */
@@ -153,7 +156,7 @@ export class BankKeys {
     for (const [i, { id, signed: { keyset } }] of known.entries()) {
       const slot = slotOf(unit, i)
       if (this.#onShelf.has(slot)) continue
-      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: readSecret(this.#fileOf(id)) ?? '' }
+      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: readSecret(this.#fileOf(id), this.#passphrase) ?? '' }
       const there = JSON.parse(await this.#shelf.claim(slot, JSON.stringify(mine))) as Shared
       if (there.keyset.trim() !== mine.keyset.trim()) {
         throw new MixmintError('keysets-differ', 'operator', `the keyset ${toHex(id).slice(0, 16)} in ${this.#dir} is not the one that the bank's other processes have: start this process with bank.key alone`)
@@ -177,7 +180,7 @@ export class BankKeys {
     const judgedBy = toHex(ringId(this.#suite, ring))
     const read = parseKeyset(this.#suite, this.#signer, this.#network, this.identity.publicKey, keyset)
     createSecret(join(this.#dir, `ring-${judgedBy.slice(0, 16)}.json`), text)
-    createSecret(this.#fileOf(read.id), `${keyset}\n`)
+    createSecret(this.#fileOf(read.id), `${keyset}\n`, this.#passphrase)
     this.#rings.set(judgedBy, ring)
     this.#keysets.push(read)
   }
@@ -230,11 +233,11 @@ export function checked (suite: Suite, signer: Signer, pkcs8: Uint8Array): Signi
   return signer.hold(pkcs8)
 }
 
-function readKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, file: string): HeldKeyset {
+function readKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, file: string, passphrase: Passphrase | null): HeldKeyset {
   try {
-    return parseKeyset(suite, signer, network, bank, readSecret(file) ?? '')
+    return parseKeyset(suite, signer, network, bank, readSecret(file, passphrase) ?? '')
   } catch (error) {
-    if (error instanceof MixmintError && error.code === 'key-file-open') throw error
+    if (error instanceof MixmintError && error.fault === 'operator') throw error
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a keyset of this bank: restore it from a backup`, { cause: error })
   }
 }

@@ -60,6 +60,8 @@ export interface NodeConfig {
   readonly sealedDays: number
   /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
   readonly postgresFile: string
+  /** Data of before this time may be missing from the bank's store, Unix ms; 0: none is. */
+  readonly restoredAt: number
   /** How long the bank's keysets issue, can then be spent, then redeemed, then refunded; how long before they are listed. */
   readonly keysets: Periods
   readonly bank: Uint8Array
@@ -90,7 +92,7 @@ const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', signers: 'uint', postgres: 'text' },
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', signers: 'uint', postgres: 'text', restoredAt: 'text' },
   center: { postgres: 'text' },
   merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables', invoiceMinutes: 'uint', depositMinutes: 'uint', settledAbove: 'uint', trust: 'tables' }
 }
@@ -155,6 +157,7 @@ export function readNode (dir: string): NodeConfig {
     signers: Math.max(1, uint(file, own, 'signers', availableParallelism() - 1)),
     sealedDays: uint(file, own, 'sealedDays', 7),
     postgresFile: own.postgres === undefined ? '' : resolve(dir, text(file, own, 'postgres')),
+    restoredAt: own.restoredAt === undefined ? 0 : date(file, own, 'restoredAt'),
     keysets: periods(file, own),
     bank,
     name: text(file, own, 'name', ''),
@@ -208,6 +211,12 @@ function texts (file: string, table: Record<string, unknown>, name: string): str
 function flag (file: string, table: Record<string, unknown>, name: string): boolean {
   const value = table[name] ?? false
   if (typeof value !== 'boolean') throw bad(file, `${name}: true or false wanted`)
+  return value
+}
+
+function date (file: string, table: Record<string, unknown>, name: string): number {
+  const value = Date.parse(text(file, table, name))
+  if (Number.isNaN(value)) throw bad(file, `${name}: a date such as "2026-01-31T12:00:00Z" is wanted`)
   return value
 }
 

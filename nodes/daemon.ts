@@ -13,6 +13,7 @@ import { serveControl, type Json } from './control.ts'
 import { evidenceOperation } from './evidence.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { Counters, createLog, flat } from './observe.ts'
+import { passphraseFor } from './passphrase-source.ts'
 import type { Daemon, Role } from './roles/role.ts'
 import { selfTest } from './selftest.ts'
 import { openLmdb } from './store/lmdb.ts'
@@ -45,9 +46,10 @@ export async function runDaemon (dir: string, supervised: boolean): Promise<void
     await selfTest(suite)
     const store = await openLmdb(join(dir, 'store'))
     const lock = await lockFolder(store)
-    const identity = loadOrCreateIdentity(join(dir, 'identity.key'))
+    const passphrase = await passphraseFor(dir)
+    const identity = loadOrCreateIdentity(join(dir, 'identity.key'), passphrase)
     const daemon: Daemon = {
-      config, network: config.network, suite, log, counters, identity, peer: peerBytes(peerIdFromPrivateKey(identity)),
+      config, network: config.network, suite, log, counters, identity, passphrase, peer: peerBytes(peerIdFromPrivateKey(identity)),
       ports: { clock: systemClock, rng: systemRng, store, wait: sleep }
     }
     const started = startRole(daemon)
@@ -55,7 +57,7 @@ export async function runDaemon (dir: string, supervised: boolean): Promise<void
     const role = await Promise.race([started, told.then(() => null)])
     if (role === null) return
     const status = async (): Promise<Json> => ({ role: config.role, suite: suite.name, ...await role.status(), equivocations: role.evidence.proofs.length, counters: counters.all() })
-    const control = await serveControl(dir, { ...role.operations, evidence: evidenceOperation(role.evidence), status })
+    const control = await serveControl(dir, { ...role.operations, evidence: evidenceOperation(role.evidence, daemon.ports), status })
     log.info('serving', { suite: suite.name })
     process.stdout.write(`${READY} ${config.role}\n`)
     await told

@@ -9,6 +9,7 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { formatTarget, parseTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
 import { loadOrCreateIdentity } from './identity.ts'
+import { passphraseOfEnvironment } from './passphrase-source.ts'
 import { loadOrCreateSeed } from './secrets.ts'
 
 /**
@@ -24,7 +25,7 @@ export async function authorityEntry (dir: string, address: string): Promise<{ k
     throw new MixmintError('bad-argument', 'caller', 'an address without /p2p is wanted, such as /ip4/192.0.2.1/tcp/4001', { cause })
   }
   const suite = await defaultSuite()
-  return { key: toHex(suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'authority.key'))).publicKey), address: target }
+  return { key: toHex(suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'authority.key'), passphraseOfEnvironment())).publicKey), address: target }
 }
 
 /** `[[authority.admit]]` of the authorities' config.toml. @throws as authorityEntry */
@@ -33,5 +34,5 @@ export function admissionEntry (dir: string, role: 'mix' | 'gateway' | 'service'
 }
 
 function peerOf (dir: string): ReturnType<typeof peerIdFromPrivateKey> {
-  return peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, 'identity.key')))
+  return peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, 'identity.key'), passphraseOfEnvironment()))
 }

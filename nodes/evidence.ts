@@ -1,8 +1,54 @@
-/** What a daemon gives out of the proofs that it holds against authorities, each as a line that `mixmint proof verify` takes. */
+/**
+ * Proofs that a node comes across by reading the directory: against authorities (mixnet/directory/evidence.ts) and banks
+ * (cash/bank-archive.ts), each given out as a line that `mixmint proof verify` takes.
+ */
+import type { Log, Meter } from '@mixmint/core/kit/ports'
+import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
+import type { Suite } from '@mixmint/core/crypto/suite'
+import { archive, bankConflicts } from '@mixmint/core/cash/bank-archive'
+import type { BankListing } from '@mixmint/core/cash/formats'
 import type { Evidence } from '@mixmint/mixnet/directory/evidence'
 import { armor } from './armor.ts'
 import type { Operations } from './control.ts'
 
-export function evidenceOperation (evidence: Evidence): Operations[string] {
-  return async () => ({ proofs: evidence.proofs.map(proof => armor('equivocation', proof)) })
+async function noEffects (effect: never): Promise<never> {
+  throw new Error(`an archive has no effects of its own: ${JSON.stringify(effect)}`)
+}
+
+async function run<T> (saga: Saga<T>, ports: BasePorts): Promise<T> {
+  return await drive<T, never>(saga, ports, noEffects)
+}
+
+export function evidenceOperation (evidence: Evidence, ports: BasePorts): Operations[string] {
+  return async () => ({
+    proofs: [...evidence.proofs.map(proof => armor('equivocation', proof)), ...(await run(bankConflicts(), ports)).map(conflict => armor('bank', conflict))]
+  })
+}
+
+/** Takes up listings of banks, one after another, in its own time. */
+export class BankWatch {
+  readonly #suite: Suite
+  readonly #ports: BasePorts
+  readonly #meter: Meter
+  readonly #log: Log
+  #last: Promise<void> = Promise.resolve()
+
+  constructor (suite: Suite, ports: BasePorts, meter: Meter, log: Log) {
+    this.#suite = suite
+    this.#ports = ports
+    this.#meter = meter
+    this.#log = log
+  }
+
+  see (listing: BankListing): void {
+    this.#last = this.#last.then(async () => {
+      const found = await run(archive(this.#suite, this.#meter, listing), this.#ports)
+      if (found.length > 0) this.#log.error('a bank has signed two things where there may be one: see `mixmint directory evidence`', { conflicts: found.length })
+    }).catch((error: unknown) => { this.#log.warn('what a bank signed could not be kept', { code: asMixmintError(error).code }) })
+  }
+
+  /** Resolves when all that was seen is on disk. */
+  async settled (): Promise<void> {
+    await this.#last
+  }
 }

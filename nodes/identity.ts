@@ -2,15 +2,16 @@
 import { generateKeyPair, privateKeyFromRaw } from '@libp2p/crypto/keys'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Passphrase } from './passphrase.ts'
 import { loadOrCreateSeed } from './secrets.ts'
 
 /**
  * The identity kept in this file (64 hexadecimal digits, mode 600), made when there is none.
- * @throws key-file-broken, key-file-open (operator)
+ * @throws those of loadOrCreateSeed (operator)
  */
-export function loadOrCreateIdentity (file: string): Secp256k1PrivateKey {
+export function loadOrCreateIdentity (file: string, passphrase: Passphrase | null = null): Secp256k1PrivateKey {
   try {
-    return privateKeyFromRaw(loadOrCreateSeed(file)) as Secp256k1PrivateKey
+    return privateKeyFromRaw(loadOrCreateSeed(file, passphrase)) as Secp256k1PrivateKey
   } catch (error) {
     if (error instanceof MixmintError) throw error
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a secp256k1 key: restore it from a backup`, { cause: error })

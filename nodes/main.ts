@@ -18,6 +18,7 @@ const COMMANDS: Record<string, () => Promise<Add>> = {
   ring: async () => (await import('./cli/ring.ts')).addRing,
   run,
   status: run,
+  keys: async () => (await import('./cli/keys.ts')).addKeys,
   receipt: async () => (await import('./cli/receipt.ts')).addReceipt,
   directory: tools,
   proof: tools,

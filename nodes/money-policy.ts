@@ -11,12 +11,14 @@ import { BankListing, CenterListing, MerchantListing } from '@mixmint/core/cash/
 import { checkListing } from '@mixmint/core/cash/listing-policy'
 import type { CheckService } from '@mixmint/mixnet/directory/merge'
 
-export function moneyPolicy (suite: Suite, network: string, log: Log): CheckService {
+/** @param see is shown every listing of a bank, accepted or not */
+export function moneyPolicy (suite: Suite, network: string, log: Log, see: (listing: BankListing) => void): CheckService {
   return (kind, body, others, { previous, now }) => {
     try {
       switch (kind) {
         case 'bank': {
           const listing = decode(BankListing, body)
+          see(listing)
           const refused = checkListing(suite, network, listing, previous === null ? undefined : decode(BankListing, previous), now)
           if (refused !== null) log.error('a bank\'s listing was refused', { why: refused })
           const taken = others.some(other => other.kind === 'bank' && equal(decode(BankListing, other.body).bank, listing.bank))

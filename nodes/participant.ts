@@ -24,6 +24,7 @@ import { entryOf, groupsOf, parseTarget, type Target } from '@mixmint/mixnet/wir
 import { RpcClient, type RequestOptions } from '@mixmint/mixnet/wire/rpc-client'
 import { serveRpc, type RpcServerLimits, type RpcServerOptions } from '@mixmint/mixnet/wire/rpc-server'
 import type { NetworkConfig } from './config.ts'
+import { BankWatch } from './evidence.ts'
 import { createHost, type Host } from './host.ts'
 import { readMoneyParameters } from './money-profiles.ts'
 import type { Counters } from './observe.ts'
@@ -75,6 +76,7 @@ export class Participant {
   readonly keeper: DirectoryKeeper
   readonly #options: ParticipantOptions
   readonly #rpc: RpcClient
+  readonly #watch: BankWatch
   #money: Money | null = null
   #onListed: (() => void) | undefined
   /** Where the network's nodes are, as `groupOf` writes it. */
@@ -83,6 +85,7 @@ export class Participant {
   private constructor (options: ParticipantOptions, host: Host, entry: Host | null) {
     const { suite, network, ports, log, counters, identity, listing } = options
     this.#options = options
+    this.#watch = new BankWatch(suite, ports, counters, log)
     this.host = host
     this.entry = entry
     this.#homes = groupsOf(network.authorities.map(({ address }) => parseTarget(address)))
@@ -210,6 +213,7 @@ export class Participant {
 
   async stop (): Promise<void> {
     await this.keeper.stop()
+    await this.#watch.settled()
     this.#rpc.close()
     await this.entry?.stop()
     await this.host.stop()
@@ -230,6 +234,7 @@ export class Participant {
 
   #take (view: DirectoryView): void {
     this.#money = readMoney(this.#options.suite, view)
+    for (const { body } of view.services('bank')) this.#watch.see(decode(BankListing, body))
     this.#homes = groupsOf([...this.#options.network.authorities.map(({ address }) => parseTarget(address)), ...view.nodes])
     this.#options.log.info('directory document in force', { epoch: view.epoch, nodes: view.nodes.length })
     if (view.byPeer(this.host.peer) !== undefined) this.#onListed?.()

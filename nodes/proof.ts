@@ -1,7 +1,8 @@
 /**
  * Checking a proof with nothing but itself: two spends of a coin with the keyset that the bank signed, votes that convict a
- * center with its ring, or two statements of a directory authority.
+ * center with its ring, two descriptors of a bank's keys, or two statements of a directory authority.
  */
+import { verifyBankConflict } from '@mixmint/core/cash/bank-archive'
 import { verifyCenterProof } from '@mixmint/core/cash/center-proof'
 import { coinId } from '@mixmint/core/cash/coin'
 import type { DoubleSpendProofFile } from '@mixmint/core/cash/formats'
@@ -43,11 +44,19 @@ interface ProvenCenterFault {
   readonly bank: Uint8Array
 }
 
-export type Proven = ProvenDoubleSpend | ProvenEquivocation | ProvenCenterFault
+/** A bank signed two keysets that issue at one time, or two token keys for one day. */
+interface ProvenBankConflict {
+  readonly kind: 'bank-conflict'
+  readonly conflict: 'keysets' | 'dayKeys'
+  readonly bank: Uint8Array
+  readonly network: string
+}
+
+export type Proven = ProvenDoubleSpend | ProvenEquivocation | ProvenCenterFault | ProvenBankConflict
 
 /**
  * @throws bad-text, wrong-kind (caller), bad-encoding; bad-keyset when the keyset is not signed by the bank it names; those
- *   of verifyDoubleSpend, verifyEquivocation, verifyCenterProof (peer). Whether that bank or authority is yours, the caller decides.
+ *   of verifyDoubleSpend, verifyEquivocation, verifyCenterProof, verifyBankConflict (peer). Whether that bank or authority is yours, the caller decides.
  */
 export async function verifyProofText (text: string): Promise<Proven> {
   const suite = await defaultSuite()
@@ -57,6 +66,11 @@ export async function verifyProofText (text: string): Promise<Proven> {
     const { fault, keyset } = armored.value
     const { id, voteKey } = verifyCenterProof(suite, armored.value)
     return { kind: 'center-fault', fault: fault.is, center: id, voteKey, ring: fault.ring, bank: keyset.keyset.bank }
+  }
+  if (armored.kind === 'bank') {
+    const { value } = armored
+    const bank = verifyBankConflict(suite, value)
+    return { kind: 'bank-conflict', conflict: value.is, bank, network: value.is === 'keysets' ? value.first.keyset.network : value.first.dayKey.network }
   }
   if (armored.kind !== 'equivocation') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${armored.kind}, but a proof is wanted`)
   verifyEquivocation(suite, armored.value)

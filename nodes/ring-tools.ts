@@ -17,6 +17,7 @@ import { withDirectory } from './directory-show.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { centerId } from './layout.ts'
 import { readRing } from './ring-file.ts'
+import { passphraseOfEnvironment } from './passphrase-source.ts'
 import { renewVoteKey, voteKeyOf, voteKeys } from './vote-keys.ts'
 
 interface ShownCenter {
@@ -120,13 +121,14 @@ interface RingEntry { readonly id: string, readonly voteKey: string, readonly we
 /** What a center's operator hands to the bank's for its ring file; the keys are made when there are none. */
 export async function ringEntry (dir: string, weight: number, newKey: boolean): Promise<RingEntry> {
   const suite = await defaultSuite()
-  const id = centerId(suite, peerBytes(peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, 'identity.key')))))
-  const { publicKey } = newKey ? renewVoteKey(suite, dir) : voteKeys(suite, dir)[0]
+  const passphrase = passphraseOfEnvironment()
+  const id = centerId(suite, peerBytes(peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, 'identity.key'), passphrase))))
+  const { publicKey } = newKey ? renewVoteKey(suite, dir, passphrase) : voteKeys(suite, dir, passphrase)[0]
   return { id: toHex(id), voteKey: toHex(publicKey), weight }
 }
 
 /** The center's word that one of its vote keys is not to be counted any more. @throws no-vote-key (operator) */
 export async function ringRetire (dir: string, network: string, voteKey: string): Promise<string> {
   const suite = await defaultSuite()
-  return armor('retirement', retire(suite, network, voteKeyOf(suite, dir, voteKey)))
+  return armor('retirement', retire(suite, network, voteKeyOf(suite, dir, voteKey, passphraseOfEnvironment())))
 }

@@ -14,6 +14,7 @@ import { dayOf } from '@mixmint/core/cash/keyset'
 import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
 import { checked } from './bank-keys.ts'
 import type { KeyShelf } from './key-shelf.ts'
+import type { Passphrase } from './passphrase.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, readSecret, removeSecret } from './secrets.ts'
 import type { Signer, SigningKey } from './signing-pool.ts'
@@ -32,6 +33,16 @@ interface Held extends KnownSealedKeys {
 /** A day's keys as the bank's processes share them. */
 interface Shared { readonly signed: string, readonly keys: readonly string[] }
 
+interface Place {
+  readonly network: string
+  readonly unit: string
+  readonly dir: string
+  /** Where several processes of one bank agree on the keys of a day. */
+  readonly shelf: KeyShelf | null
+  /** Locks the private halves. */
+  readonly passphrase: Passphrase | null
+}
+
 export class BankSealedKeys {
   readonly #suite: Suite
   readonly #signer: Signer
@@ -40,13 +51,11 @@ export class BankSealedKeys {
   readonly #shelf: KeyShelf | null
   readonly #dir: string
   readonly #identity: Ed25519KeyPair
+  readonly #passphrase: Passphrase | null
   readonly #held = new Map<string, Held>()
 
-  /**
-   * @param shelf where several processes of one bank agree on the keys of a day
-   * @throws key-file-open, key-file-broken (operator)
-   */
-  constructor (suite: Suite, signer: Signer, identity: Ed25519KeyPair, { network, unit, dir, shelf }: { network: string, unit: string, dir: string, shelf: KeyShelf | null }) {
+  /** @throws key-file-open, key-file-broken, and those of readSecret (operator) */
+  constructor (suite: Suite, signer: Signer, identity: Ed25519KeyPair, { network, unit, dir, shelf, passphrase }: Place) {
     this.#suite = suite
     this.#signer = signer
     this.#network = network
@@ -54,6 +63,7 @@ export class BankSealedKeys {
     this.#shelf = shelf
     this.#dir = dir
     this.#identity = identity
+    this.#passphrase = passphrase
     for (const name of readdirSync(dir).filter(name => /^sealed-[0-9]+-[0-9a-f]+\.json$/.test(name)).sort()) this.#read(join(dir, name))
   }
 
@@ -98,7 +108,7 @@ export class BankSealedKeys {
     const chosen = this.#shelf === null ? mine : JSON.parse(await this.#shelf.claim(`sealed/${this.#unit}/${day}`, JSON.stringify(mine))) as Shared
     const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, decode(SignedSealedKeys, fromHex(chosen.signed)))
     const file = join(this.#dir, `sealed-${day}-${toHex(known.id).slice(0, 16)}.json`)
-    createSecret(keysFile(file), `${JSON.stringify(chosen.keys)}\n`)
+    createSecret(keysFile(file), `${JSON.stringify(chosen.keys)}\n`, this.#passphrase)
     createSecret(file, `${JSON.stringify({ signed: chosen.signed })}\n`)
     this.#read(file)
   }
@@ -128,12 +138,12 @@ export class BankSealedKeys {
     try {
       const { signed: hex } = JSON.parse(readSecret(file) ?? '') as { signed: string }
       const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, decode(SignedSealedKeys, fromHex(hex)))
-      const secrets = readSecret(keysFile(file))
+      const secrets = readSecret(keysFile(file), this.#passphrase)
       const pkcs8 = secrets === null ? null : (JSON.parse(secrets) as string[]).map(fromHex)
       const privateKeys = pkcs8 === null ? null : new Map(known.keys.denominations.map(({ value }, i) => [value, checked(this.#suite, this.#signer, pkcs8[i])]))
       this.#held.set(toHex(known.id), { ...known, privateKeys })
     } catch (error) {
-      if (error instanceof MixmintError && error.code === 'key-file-open') throw error
+      if (error instanceof MixmintError && error.fault === 'operator') throw error
       throw new MixmintError('key-file-broken', 'operator', `${file} does not hold keys of sealed tokens of this bank: restore it from a backup`, { cause: error })
     }
   }

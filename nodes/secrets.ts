@@ -1,28 +1,21 @@
-/** Secret files: made once, complete or not at all, readable by their owner only. */
-import { closeSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+/** Secret files: made once, complete or not at all, readable by their owner only; locked with a passphrase where there is one. */
+import { closeSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import { isLocked, type Passphrase } from './passphrase.ts'
 
 /**
  * Write a file that must not exist yet: to a temporary name, synced, then linked into place, so that a crash or a second
  * process never leaves half a secret or replaces one.
  * @returns false when the file was already there; it is untouched
  */
-export function createSecret (file: string, content: string): boolean {
+export function createSecret (file: string, content: string, passphrase: Passphrase | null = null): boolean {
   makeFolder(dirname(file))
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
-  const fd = openSync(temporary, 'wx', 0o600)
   try {
-    try {
-      fchmodSync(fd, 0o600)
-      // Writes all of it, or throws: a single write(2) takes what still fits on the disk, and says so only in its result.
-      writeFileSync(fd, content)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    writeSynced(temporary, passphrase?.lock(content) ?? content)
     linkSync(temporary, file)
     syncFolder(dirname(file))
     return true
@@ -31,6 +24,26 @@ export function createSecret (file: string, content: string): boolean {
     throw error
   } finally {
     unlinkSync(temporary)
+  }
+}
+
+/** Another form of the secret in a file that is there: the old one or the new one stands in it, whenever this is stopped. */
+export function replaceSecret (file: string, content: string, passphrase: Passphrase | null): void {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`
+  writeSynced(temporary, passphrase?.lock(content) ?? content)
+  renameSync(temporary, file)
+  syncFolder(dirname(file))
+}
+
+function writeSynced (temporary: string, content: string): void {
+  const fd = openSync(temporary, 'wx', 0o600)
+  try {
+    fchmodSync(fd, 0o600)
+    // Writes all of it, or throws: a single write(2) takes what still fits on the disk, and says so only in its result.
+    writeFileSync(fd, content)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -59,8 +72,11 @@ function syncFolder (folder: string): void {
   }
 }
 
-/** @returns null when there is no such file. @throws key-file-open (operator) when others may read it */
-export function readSecret (file: string): string | null {
+/**
+ * @returns null when there is no such file
+ * @throws key-file-open (operator) when others may read it; passphrase-wanted, passphrase-wrong (operator)
+ */
+export function readSecret (file: string, passphrase: Passphrase | null = null): string | null {
   let mode: number
   try {
     mode = statSync(file).mode
@@ -71,7 +87,10 @@ export function readSecret (file: string): string | null {
   if ((mode & 0o077) !== 0) {
     throw new MixmintError('key-file-open', 'operator', `${file} can be read by others: run \`chmod 600 ${file}\`, and replace the key if they may have`)
   }
-  return readFileSync(file, 'utf8')
+  const content = readFileSync(file, 'utf8')
+  if (!isLocked(content)) return content
+  if (passphrase === null) throw new MixmintError('passphrase-wanted', 'operator', `${file} is locked: name the file of its passphrase in MIXMINT_PASSPHRASE_FILE, or start at a terminal`)
+  return passphrase.unlock(file, content)
 }
 
 /** Overwrite a file where it lies, and remove it; what that does not reach, see THREATS.md, *Keys*. One that is not there is no error. */
@@ -93,10 +112,10 @@ export function removeSecret (file: string): void {
   syncFolder(dirname(file))
 }
 
-/** 32 random bytes kept as hexadecimal. @throws key-file-broken, key-file-open (operator) */
-export function loadOrCreateSeed (file: string): Uint8Array {
+/** 32 random bytes kept as hexadecimal. @throws key-file-broken, and those of readSecret (operator) */
+export function loadOrCreateSeed (file: string, passphrase: Passphrase | null = null): Uint8Array {
   const fresh = toHex(randomBytes(32))
-  const content = readSecret(file) ?? (createSecret(file, `${fresh}\n`) ? fresh : readSecret(file)) ?? ''
+  const content = readSecret(file, passphrase) ?? (createSecret(file, `${fresh}\n`, passphrase) ? fresh : readSecret(file, passphrase)) ?? ''
   if (!/^[0-9a-f]{64}$/.test(content.trim())) {
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a key of 64 hexadecimal digits: restore it from a backup`)
   }

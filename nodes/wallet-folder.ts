@@ -10,25 +10,43 @@ import { newMnemonic, seedFromMnemonic } from '@mixmint/core/crypto/mnemonic'
 import { createSecret, readSecret } from './secrets.ts'
 
 const WORDS = 'words'
+/** The second line, where the words came from another machine. */
+const RESTORED = 'restored'
 
 /**
- * Make a wallet. @param words of an earlier wallet, or undefined for fresh ones
+ * Make a wallet. @param words that nobody has used, or undefined for fresh ones
  * @returns the words
  * @throws wallet-exists (caller), bad-mnemonic (caller)
  */
 export function createWallet (dir: string, words?: string): string {
+  return writeWords(dir, words ?? newMnemonic(new Uint8Array(randomBytes(16))), '')
+}
+
+/**
+ * Make a folder for words that had a wallet on another machine: nothing is done in it before its restore is over.
+ * @throws wallet-exists (caller), bad-mnemonic (caller)
+ */
+export function createRestored (dir: string, words: string): void {
+  writeWords(dir, words.trim().split(/\s+/).join(' '), `${RESTORED}\n`)
+}
+
+export function hasWords (dir: string): boolean {
+  return existsSync(join(dir, WORDS))
+}
+
+function writeWords (dir: string, words: string, mark: string): string {
   const file = join(dir, WORDS)
   const exists = new MixmintError('wallet-exists', 'caller', `there is a wallet in ${dir} already; name another folder with --dir`)
   if (existsSync(file)) throw exists
-  const chosen = words ?? newMnemonic(new Uint8Array(randomBytes(16)))
-  seedFromMnemonic(chosen)
-  if (!createSecret(file, `${chosen}\n`)) throw exists
-  return chosen
+  seedFromMnemonic(words)
+  if (!createSecret(file, `${words}\n${mark}`)) throw exists
+  return words
 }
 
-/** @throws no-wallet, key-file-open (operator), bad-mnemonic */
-export function walletSeed (dir: string): Uint8Array {
-  return seedFromMnemonic(walletWords(dir))
+/** @returns the seed, and whether the words came from another machine. @throws no-wallet, key-file-open (operator), bad-mnemonic */
+export function walletSeed (dir: string): { seed: Uint8Array, isRestored: boolean } {
+  const [words, mark] = walletWords(dir).split('\n')
+  return { seed: seedFromMnemonic(words), isRestored: mark === RESTORED }
 }
 
 /** @throws no-wallet, key-file-open (operator) */

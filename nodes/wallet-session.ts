@@ -92,7 +92,7 @@ export class WalletSession {
    */
   static async open (net: string, dir: string): Promise<WalletSession> {
     const network = readNetwork(join(net, 'network.toml'))
-    const seed = walletSeed(dir)
+    const { seed, isRestored } = walletSeed(dir)
     const suite = await defaultSuite()
     const store = await openLmdb(join(dir, 'store'))
     const undo: Array<() => Promise<void>> = [async () => { await store.close() }]
@@ -110,6 +110,7 @@ export class WalletSession {
       const view = await participant.ready(DIRECTORY_PATIENCE)
       const { bank, unit } = await chooseBank(ports, participant)
       const engine = new WalletEngine({ suite, seed, network: network.network, bank, unit, registry: participant.registry, meter: surroundings.counters })
+      if (isRestored) await drive(engine.expectRestore(), ports, async () => {})
       session = new WalletSession({ engine, participant, bank, unit, surroundings, guard: await chooseGuard(ports, view), alias: await freshIdentity(), close })
       return session
     } catch (error) {
@@ -133,7 +134,7 @@ export class WalletSession {
   }
 
   async run<T> (saga: Saga<T, WalletEffect>): Promise<T> {
-    return await this.runWith(saga, async effect => await this.#perform(effect))
+    return await drive(saga, this.#ports, async effect => await this.#perform(effect))
   }
 
   /** A few of the coins that end, if their time has come (cash/wallet/refresh.ts); what fails is left for another session. */
@@ -145,9 +146,9 @@ export class WalletSession {
     }
   }
 
-  /** With another carrier for what the wallet asks. */
-  async runWith<T> (saga: Saga<T, WalletEffect>, perform: (effect: WalletEffect) => Promise<unknown>): Promise<T> {
-    return await drive(saga, this.#ports, perform)
+  /** With another carrier for what the wallet asks; `ask` is this session's own. */
+  async runWith<T> (saga: Saga<T, WalletEffect>, perform: (effect: WalletEffect, ask: () => Promise<unknown>) => Promise<unknown>): Promise<T> {
+    return await drive(saga, this.#ports, async effect => await perform(effect, async () => await this.#perform(effect)))
   }
 
   /** One question to a merchant that is outside the engine's rules (its catalogue, an order). */
@@ -169,10 +170,7 @@ export class WalletSession {
 
   async close (): Promise<void> {
     if (this.#anonymous !== null) {
-      const { host, node, requester } = await this.#anonymous
-      requester.close()
-      await node.stop(DRAIN)
-      await host.stop()
+      await detach(await this.#anonymous)
     }
     await this.#close()
   }
@@ -181,12 +179,13 @@ export class WalletSession {
     if (effect.do === 'ask-merchant') return await this.askMerchant(effect.payee, effect.request)
     const request = encode(BankRequest, effect.request)
     if (effect.via === 'mixnet') return decode(BankReply, await this.#ask(this.bank, BANK_PROTOCOL, request))
+    if (effect.via === 'apart') return decode(BankReply, await this.#askApart(this.bank, BANK_PROTOCOL, request))
     return decode(BankReply, await this.participant.ask(this.participant.service(this.bank), BANK_PROTOCOL, request, { timeout: REQUEST_PATIENCE }))
   }
 
   async #ask (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
     const { peer } = this.participant.service(service)
-    this.#anonymous ??= this.#attach().catch((error: unknown) => {
+    this.#anonymous ??= this.#attach(this.#alias).catch((error: unknown) => {
       this.#anonymous = null
       throw error
     })
@@ -194,14 +193,28 @@ export class WalletSession {
     return await requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + REQUEST_PATIENCE })
   }
 
+  /**
+   * Under an identity, and with a key for the way back, that serve this one question: nothing that a session remembers of its
+   * paths and losses joins it to another. The gateway is the same, for a wallet keeps to few.
+   */
+  async #askApart (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
+    const { peer } = this.participant.service(service)
+    const own = await this.#attach(await freshIdentity())
+    try {
+      return await own.requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + REQUEST_PATIENCE })
+    } finally {
+      await detach(own)
+    }
+  }
+
   /** Attach to the gateway: a mixer of one key whose only path ends here. */
-  async #attach (): Promise<Anonymous> {
+  async #attach (alias: Secp256k1PrivateKey): Promise<Anonymous> {
     const suite = this.#suite
     const { clock, rng } = this.#ports
     const { participant } = this
     const privateKey = rng.bytes(32)
     const view = participant.view()
-    const host = await createHost({ privateKey: this.#alias, role: 'wallet', listen: [], meter: this.#counters })
+    const host = await createHost({ privateKey: alias, role: 'wallet', listen: [], meter: this.#counters })
     let gateway: DirectoryNode
     try {
       gateway = await reach(host, [this.#guard, ...others(view, this.#guard, rng)])
@@ -236,6 +249,12 @@ export class WalletSession {
     })
     return { host, node, requester }
   }
+}
+
+async function detach ({ host, node, requester }: Anonymous): Promise<void> {
+  requester.close()
+  await node.stop(DRAIN)
+  await host.stop()
 }
 
 /** The gateways beside the guard, in random order: for a session in which the guard does not answer. */

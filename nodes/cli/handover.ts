@@ -4,6 +4,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { bundleId } from '@mixmint/core/cash/bundle'
 import { invoiceHash } from '@mixmint/core/cash/contract'
+import type { Receipt } from '@mixmint/core/cash/receipt'
 import type { Given, Handover } from '@mixmint/core/cash/wallet/handover'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { armor, unarmorAs } from '../armor.ts'
@@ -67,16 +68,30 @@ export function addHandover (wallet: Command, session: InSession): void {
     .argument('<order>', 'the order\'s name or its number (#1), or the beginning of its invoice\'s hash'))
     .action(async (order: string, shown: Shown) => {
       await session(async open => {
-        const suite = await defaultSuite()
-        const all = (await open.run(open.engine.receipts())).map(receipt => ({ receipt, name: receipt.invoice.invoice.order, hash: toHex(invoiceHash(suite, receipt.invoice.invoice)) }))
-        const found = all.filter(({ name, hash }) => name === order || name.startsWith(`${order} `) || (order.length >= 8 && hash.startsWith(order.toLowerCase())))
-        if (found.length === 0) throw new MixmintError('unknown-order', 'caller', 'this wallet has paid no order of this name: see `mixmint wallet history`')
-        if (found.length > 1) throw new MixmintError('several-orders', 'caller', `several orders have this name; name one by its hash: ${found.map(({ name, hash }) => `${hash.slice(0, 12)} (${name})`).join(', ')}`)
-        const [{ receipt, name, hash }] = found
+        const { receipt, name, hash } = await paidOrder(open, order)
         const text = armor('receipt', receipt)
         return { json: { order: name, invoice: hash, by: receipt.by, receipt: text }, human: show(text, shown) }
       })
     })
+  wallet.command('refund').description('have back what a merchant gives back of an order that you paid, over the mixnet')
+    .argument('<order>', 'as for `receipt`')
+    .action(async (order: string) => {
+      await session(async open => {
+        const { receipt, name } = await paidOrder(open, order)
+        const { amount } = await open.run(open.engine.collectRepay(receipt.invoice))
+        return { json: { order: name, amount }, human: `${amount} ${open.unit} came back of ${name}` }
+      })
+    })
+}
+
+/** By the order's name, its number, or the beginning of its invoice's hash. @throws unknown-order, several-orders (caller) */
+async function paidOrder (open: WalletSession, order: string): Promise<{ receipt: Receipt, name: string, hash: string }> {
+  const suite = await defaultSuite()
+  const all = (await open.run(open.engine.receipts())).map(receipt => ({ receipt, name: receipt.invoice.invoice.order, hash: toHex(invoiceHash(suite, receipt.invoice.invoice)) }))
+  const found = all.filter(({ name, hash }) => name === order || name.startsWith(`${order} `) || (order.length >= 8 && hash.startsWith(order.toLowerCase())))
+  if (found.length === 0) throw new MixmintError('unknown-order', 'caller', 'this wallet has paid no order of this name: see `mixmint wallet history`')
+  if (found.length > 1) throw new MixmintError('several-orders', 'caller', `several orders have this name; name one by its hash: ${found.map(({ name, hash }) => `${hash.slice(0, 12)} (${name})`).join(', ')}`)
+  return found[0]
 }
 
 function stateOf ({ ours, theirs, open }: Handover): string {

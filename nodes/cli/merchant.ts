@@ -53,6 +53,11 @@ export function addMerchant (program: Command): void {
       if (day === undefined) await ask('takings', {}, r => table(Object.entries(r).map(([name, value]) => [name, Number(value)])))
       else await ask('sold', { from: day, until: day + 86_400_000 }, r => written(dayCsv(r.sold as JsonObject[], String(r.unit)), out))
     })
+  merchant.command('refund').description('give back a paid order, or a part of it: its payer has it with `mixmint wallet refund`, as coins out of your account')
+    .argument('<number>', 'of the order', amount).argument('[amount]', 'default: all of it', amount)
+    .action(async (number: number, value: number | undefined) => {
+      await ask('repay', { number, ...value === undefined ? {} : { amount: value } }, r => `${String(r.order)}: its payer can have it back with \`mixmint wallet refund\``)
+    })
   merchant.command('losses').description('what is at risk for coins that were taken on trust, and what was delivered and never paid')
     .action(async () => {
       await ask('risks', {}, r => {

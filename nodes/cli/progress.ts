@@ -3,7 +3,7 @@ const WIDTH = 24
 
 export class ProgressBar {
   readonly #what: string
-  readonly #total: number
+  #total: number
   readonly #quiet: boolean
   #done = 0
 
@@ -18,6 +18,12 @@ export class ProgressBar {
   tick (name: string, done = 1): void {
     this.#done = Math.min(this.#total, this.#done + done)
     this.#draw(name)
+  }
+
+  set (done: number, total: number): void {
+    this.#done = done
+    this.#total = Math.max(1, total)
+    this.#draw('')
   }
 
   end (): void {

@@ -24,7 +24,7 @@ export function addTools (program: Command): void {
     })
 
   const proof = program.command('proof').description('proofs that anyone can check')
-  proof.command('verify').description('check proofs, one a line: two spends of one coin, votes of a center that no honest one gives, or two statements of a directory authority that contradict each other')
+  proof.command('verify').description('check proofs, one a line: two spends of one coin, votes of a center that no honest one gives, two descriptors of a bank for one time, or two statements of a directory authority that contradict each other')
     .argument('<file>', 'the file, or - for standard input')
     .option('--json', 'print the result as JSON')
     .action(async (file: string, { json }: { json?: boolean }) => {
@@ -38,7 +38,7 @@ export function addTools (program: Command): void {
     })
 
   const directory = program.command('directory').description('the document that all clients share')
-  directory.command('evidence').description('what a running node holds against directory authorities that lied: proofs, one a line')
+  directory.command('evidence').description('what a running node holds against directory authorities and banks that signed two things: proofs, one a line')
     .requiredOption('--dir <dir>', 'the node\'s folder')
     .option('--json', 'print the result as JSON')
     .action(async ({ dir, json }: { dir: string, json?: boolean }) => {
@@ -82,6 +82,8 @@ function sentence (proven: Proven): string {
       return `the owner of coin ${toHex(proven.coin).slice(0, 16)}… (${proven.value} ${proven.unit}, bank ${toHex(proven.bank).slice(0, 16)}…) signed it over to two different contracts`
     case 'equivocation':
       return `the directory authority ${toHex(proven.authority)} of the network ${proven.network} signed two different things as its ${proven.what} for epoch ${proven.epoch}`
+    case 'bank-conflict':
+      return `the bank ${toHex(proven.bank)} of the network ${proven.network} signed two ${proven.conflict === 'keysets' ? 'keysets that issue at one time' : 'token keys for one day'}`
     case 'center-fault':
       return `the center ${toHex(proven.center)} (vote key ${toHex(proven.voteKey)}, ring ${toHex(proven.ring).slice(0, 16)}… of bank ${toHex(proven.bank).slice(0, 16)}…) ` +
         (proven.fault === 'twice' ? 'voted for two spends of one coin: it lies, or was restored from an old disk' : 'voted for a coin that other centers keep')

@@ -10,11 +10,14 @@ import type { Json } from '../control.ts'
 import type { WalletSession } from '../wallet-session.ts'
 import { amount, folderOf, withNet, type NetOptions } from './options.ts'
 import { report, table } from './output.ts'
+import { addRestore } from './restore.ts'
 import { addHandover } from './handover.ts'
 import { textIn, writeText } from './texts.ts'
 
 interface Result { readonly human: string, readonly json: Json }
 type PayWith = 'token' | 'sealed' | 'coins'
+
+const WITHOUT_COPY = ['--no-copy', 'pay with coins even while the bank does not answer, and so keeps no copy: if this machine is lost too, that payment can neither be completed nor taken back'] as const
 
 export function addWallet (program: Command): void {
   const wallet = withNet(program.command('wallet'), 'wallet').description('your coins and tokens: withdraw, buy, pay, and see what became of it')
@@ -22,10 +25,11 @@ export function addWallet (program: Command): void {
   const folder = (): string => folderOf(options(), 'wallet')
   const local = async (action: () => Promise<Result>): Promise<void> => { await report(options().json === true, action) }
   /** An action within a session; the result says how long it took. */
-  const session = async (action: (session: WalletSession) => Promise<Result>): Promise<void> => {
+  const session = async (action: (session: WalletSession) => Promise<Result>, before: () => Promise<void> = async () => {}): Promise<void> => {
     let open: WalletSession | null = null
     try {
       await local(async () => {
+        await before()
         const { WalletSession } = await import('../wallet-session.ts')
         open = await WalletSession.open(options().net, folder())
         const started = performance.now()
@@ -41,14 +45,14 @@ export function addWallet (program: Command): void {
   }
 
   wallet.command('init').description('make a wallet; its twelve words are all that is needed to own its money')
-    .option('--words <words>', 'twelve words of an earlier wallet, in quotes')
-    .action(async ({ words }: { words?: string }) => {
+    .action(async () => {
       await local(async () => {
         const { createWallet } = await import('../wallet-folder.ts')
-        const made = createWallet(folder(), words)
+        const made = createWallet(folder())
         return { json: { words: made }, human: `Write these words down and show them to nobody:\n\n  ${made}\n` }
       })
     })
+  addRestore(wallet, folder, () => options().json === true, session, recoveredResult)
   wallet.command('account').description('the key that names your account at the bank: give it to the bank\'s operator')
     .action(async () => {
       await session(async ({ engine }) => ({ json: { account: toHex(engine.account) }, human: toHex(engine.account) }))
@@ -141,20 +145,20 @@ export function addWallet (program: Command): void {
     })
   wallet.command('pay').description('pay an invoice, over the mixnet; again after an interruption: the same payment goes on')
     .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, its URI, or a file that holds it')
-    .option('--with <what>', 'token, sealed or coins', 'token')
-    .action(async (text: string, { with: what }: { with: string }) => {
-      await session(async open => await pay(open, readInvoice(text), payWith(what)))
+    .option('--with <what>', 'token, sealed or coins', 'token').option(...WITHOUT_COPY)
+    .action(async (text: string, { with: what, copy }: { with: string, copy: boolean }) => {
+      await session(async open => await pay(open, readInvoice(text), payWith(what), !copy))
     })
   wallet.command('buy').description('order an item and pay for it, over the mixnet')
     .argument('<item>', 'as `mixmint wallet shop` names it').option('--merchant <name>', 'by name or payee key')
-    .option('--with <what>', 'token, sealed or coins', 'token')
-    .action(async (item: string, { merchant, with: what }: { merchant?: string, with: string }) => {
+    .option('--with <what>', 'token, sealed or coins', 'token').option(...WITHOUT_COPY)
+    .action(async (item: string, { merchant, with: what, copy }: { merchant?: string, with: string, copy: boolean }) => {
       await session(async open => {
         const kind = payWith(what)
         const signed = await orderItem(open, item, merchant)
         if (kind === 'token') await open.run(open.engine.buyToken(signed.invoice.payee, signed.invoice.amount))
         if (kind === 'sealed') await open.run(open.engine.buySealed(signed.invoice.payee, signed.invoice.amount))
-        return await pay(open, signed, kind)
+        return await pay(open, signed, kind, !copy)
       })
     })
   wallet.command('present').description('sign a token over to an invoice and write it to a file, to be handed over at a counter')
@@ -216,7 +220,7 @@ export function addWallet (program: Command): void {
     .action(async ({ presented }: { presented?: boolean }) => {
       await session(async open => {
         const results = await open.run(open.engine.recover(presented === true))
-        return { json: { results: results.map(recoveredJson) }, human: results.length === 0 ? 'nothing was under way' : table(results.map(recoveredRow)) }
+        return recoveredResult(results)
       })
     })
 }
@@ -228,7 +232,7 @@ async function orderItem (open: WalletSession, item: string, merchant: string | 
   return reply.signed
 }
 
-async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith): Promise<Result> {
+async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith, waived: boolean): Promise<Result> {
   const { order, amount, unit } = signed.invoice
   const before = kind === 'coins' ? await open.run(open.engine.balance()) : null
   if (kind === 'token') {
@@ -239,7 +243,7 @@ async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith): 
     await open.run(open.engine.payWithSealed(signed))
     return { json: { paid: true, with: kind, order, amount, unit }, human: `PAID ${amount} ${unit} with sealed tokens: ${order}` }
   }
-  const { settled, receipt } = await open.run(open.engine.payWithCoins(signed))
+  const { settled, receipt } = await open.run(open.engine.payWithCoins(signed, { waived }))
   const after = await open.run(open.engine.balance())
   return {
     json: { paid: receipt !== null || settled, with: kind, order, amount, unit, settled, before: before?.available ?? 0, after: after.available, leftOver: after.leftOver },
@@ -247,11 +251,12 @@ async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith): 
   }
 }
 
-/** Begin to pay, with a file as the messenger: what the wallet would tell the merchant is the offer, and no answer comes. */
+/** Begin to pay, with a file as the messenger: what the wallet would tell the merchant is the offer, and no answer comes. The bank keeps its copy first. */
 async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<Offer> {
   let offer: Offer | null = null
   try {
-    await open.runWith(open.engine.payWithCoins(signed), async effect => {
+    await open.runWith(open.engine.payWithCoins(signed), async (effect, ask) => {
+      if (effect.do === 'ask-bank' && effect.request.op === 'file') return await ask()
       if (effect.do === 'ask-merchant' && effect.request.op === 'pay') {
         const { contract, inputs } = effect.request
         offer = { contract, inputs }
@@ -290,6 +295,10 @@ function entryJson ({ sequence, kind, state, amount, started, order }: HistoryEn
 function entries (list: readonly HistoryEntry[], unit: string): Result {
   const rows = list.map(e => [e.sequence, new Date(e.started).toISOString().slice(0, 19), e.kind, e.state, e.amount, unit, e.order])
   return { json: { entries: list.map(entryJson) }, human: list.length === 0 ? 'nothing' : table([['NO', 'BEGUN', 'WHAT', 'STATE', 'AMOUNT', '', 'ORDER'], ...rows]) }
+}
+
+function recoveredResult (results: readonly Recovered[]): Result {
+  return { json: { results: results.map(recoveredJson) }, human: results.length === 0 ? 'nothing was under way' : table(results.map(recoveredRow)) }
 }
 
 function recoveredJson ({ entry, error }: Recovered): Json {

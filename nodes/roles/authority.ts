@@ -10,6 +10,7 @@ import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
 import { groupsOf, parseTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
 import type { Daemon, Role } from './role.ts'
+import { BankWatch } from '../evidence.ts'
 import { createHost } from '../host.ts'
 import { moneyPolicy } from '../money-policy.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
@@ -17,11 +18,12 @@ import { admitRequests } from '../strangers.ts'
 
 export async function startAuthority (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, log, counters, identity } = daemon
-  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'authority.key')))
+  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'authority.key'), daemon.passphrase))
   const { network, authorities } = config.network
   if (!authorities.some(authority => equal(authority.key, key.publicKey))) {
     throw new MixmintError('bad-config', 'operator', 'network.toml does not list this authority\'s key: both must come from the same founding')
   }
+  const watch = new BankWatch(suite, ports, counters, log)
   const authority = new Authority(suite, {
     key,
     trust: trustOf(network, authorities),
@@ -29,7 +31,7 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
     admitted: config.admit.map(({ peer, role, kind, layer }) => ({ peer: peerBytes(peerIdFromString(peer)), role, kind, ...(layer === undefined ? {} : { layer }) })),
     bootstrapWait: config.bootstrapWait,
     signsFrom: config.signsFrom,
-    checkService: moneyPolicy(suite, network, log)
+    checkService: moneyPolicy(suite, network, log, listing => { watch.see(listing) })
   }, counters, log)
   const known = new Set([...config.admit.map(({ peer }) => peerBytes(peerIdFromString(peer))), ...authorities.map(({ address }) => parseTarget(address).peer)].map(toHex))
   const homes = groupsOf(authorities.map(({ address }) => parseTarget(address)))
@@ -59,6 +61,7 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
     },
     stop: async () => {
       await server.stop()
+      await watch.settled()
       rpc.close()
       await host.stop()
     }

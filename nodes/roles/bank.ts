@@ -13,6 +13,7 @@ import { dayOf, keysetId, stateOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { errorOf, refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
+import { knownTime } from '@mixmint/core/cash/steady-clock'
 import { armor, unarmor } from '../armor.ts'
 import { BankKeys } from '../bank-keys.ts'
 import { bankListing, checkNewRing } from '../bank-listing.ts'
@@ -24,6 +25,7 @@ import { readRing } from '../ring-file.ts'
 import { BankSealedKeys } from '../sealed-keys.ts'
 import { Service } from '../service.ts'
 import { SigningPool } from '../signing-pool.ts'
+import { checkMark, writeMark } from '../store/mark.ts'
 import { openMoney } from '../store/money.ts'
 import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
@@ -33,16 +35,21 @@ const SEALED_EVERY = 60_000
 const SEALED_PAUSE = 2_000
 /** A bank that starts has keys for this time ahead in its first document. */
 const SEALED_AT_ONCE = 2 * 3_600_000
+/** How often the folder takes down what the store knows, ms. */
+const MARK_EVERY = 10_000
 
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
   const pool = new SigningPool(config.signers)
-  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), pool)
+  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), pool, daemon.passphrase)
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
+  checkMark(config.dir, await drive(knownTime(), { ...ports, store: money.store }, async () => {}), config.restoredAt)
   const shelf = new KeyShelf(suite, keys.identity.secret, money.store)
   keys.share(shelf)
-  const sealed = new BankSealedKeys(suite, pool, keys.identity, { network, unit: config.unit, dir: config.dir, shelf: config.postgresFile === '' ? null : shelf })
+  const sealed = new BankSealedKeys(suite, pool, keys.identity, {
+    network, unit: config.unit, dir: config.dir, shelf: config.postgresFile === '' ? null : shelf, passphrase: daemon.passphrase
+  })
   const prepare = async (now: Millis, revocations: readonly Revocation[]): Promise<void> => {
     await keys.prepare({
       unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => checkNewRing(readRing(config.ringFile), revocations)
@@ -56,6 +63,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day), sealedKeys: id => sealed.find(id)
   })
+  if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
+  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
+  await mark()
+  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
   // What was missed until now, it was down.
   await run(engine.beat())
   const beats = setInterval(() => {
@@ -133,6 +144,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     stop: async () => {
       stopping = true
       clearInterval(tending)
+      clearInterval(marking)
       await working
       await service.stop()
       await pool.stop()

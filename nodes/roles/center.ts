@@ -29,7 +29,7 @@ export async function startCenter (daemon: Daemon): Promise<Role> {
   center = new Uint8Array(centerId(suite, daemon.peer))
   // A vote is under this id: another center's store would make it vote twice. Its vote keys may change; what it voted for stays.
   const money = await openMoney(ports.store, config.postgresFile, `center ${toHex(center)} of ${config.network.network}`)
-  const engine = new CenterEngine({ suite, id: center, voteKeys: voteKeys(suite, config.dir), registry: participant.registry, meter: counters })
+  const engine = new CenterEngine({ suite, id: center, voteKeys: voteKeys(suite, config.dir, daemon.passphrase), registry: participant.registry, meter: counters })
   const noEffects = async (): Promise<never> => { throw new MixmintError('internal', 'us', 'a center has no effects of its own') }
   await participant.ready(PATIENCE)
   const close = await participant.serve(CENTER_PROTOCOL, async body => {

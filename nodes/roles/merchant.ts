@@ -27,7 +27,7 @@ const SETTLE_EVERY = 15_000
 
 export async function startMerchant (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
-  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key')))
+  const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key'), daemon.passphrase))
   const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
 
   const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
@@ -133,6 +133,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         return { ...sums, results }
       },
       settle: async () => await run(engine.settlePending()),
+      repay: async input => {
+        const { order } = await run(engine.repay(whole(input, 'number'), input.amount === undefined ? undefined : whole(input, 'amount')))
+        return { order }
+      },
       risks: async () => {
         const { atRisk, losses } = await run(engine.risks())
         return { atRisk, losses: losses.map(({ how, amount, code, time }) => ({ how, amount, code, time: new Date(time).toISOString() })) }

@@ -3,11 +3,14 @@ import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import type { Evidence } from '@mixmint/mixnet/directory/evidence'
 import type { NodeConfig } from '../config.ts'
 import type { JsonObject, Operations } from '../control.ts'
+import type { Passphrase } from '../passphrase.ts'
 import type { Surroundings } from '../participant.ts'
 
 export interface Daemon extends Surroundings {
   readonly config: NodeConfig
   readonly identity: Secp256k1PrivateKey
+  /** Of the key files; null where there is none. */
+  readonly passphrase: Passphrase | null
   /** Our peer id, 39 bytes. */
   readonly peer: Uint8Array
 }

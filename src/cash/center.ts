@@ -5,7 +5,7 @@
  * is taken any more; and the steady clock's time.
  */
 import { concat, equal, toHex, utf8 } from '../kit/bytes.ts'
-import { decode, encode } from '../kit/codec.ts'
+import { encode } from '../kit/codec.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Meter, Millis } from '../kit/ports.ts'
 import { batch, get, type Saga } from '../kit/saga.ts'
@@ -17,7 +17,9 @@ import { refusal } from './refusal.ts'
 import type { KnownKeyset } from './known-keyset.ts'
 import type { Registry } from './registry.ts'
 import { signVote, verifySpend } from './spend.ts'
+import { verifyLook } from './recorded.ts'
 import { SteadyClock } from './steady-clock.ts'
+import { stored } from './stored.ts'
 
 const SPEND = utf8('spend')
 const CLOSED = utf8('closed')
@@ -58,16 +60,16 @@ export class CenterEngine {
    * Answer a request; never throws. Counts `center_spend` by outcome: `vote`, `conflict` or the code of the refusal:
    * unknown-keyset, unknown-denomination, bad-coin, bad-spend (the spend does not verify); not-a-keeper (another center
    * keeps this coin); keyset-closed (spendUntil has passed and the coin was not spent before), keyset-ended
-   * (redeemUntil has passed); ring-vote-key (operator), and the codes of the store.
+   * (redeemUntil has passed); ring-vote-key (operator), and the codes of the store. Likewise `center_look`: recorded, bad-coin-signature.
    */
   * handle (request: CenterRequest): Saga<CenterReply> {
     let reply: CenterReply
     try {
-      reply = yield * this.#spend(request.spend)
+      reply = yield * (request.op === 'spend' ? this.#spend(request.spend) : this.#look(request))
     } catch (error) {
       reply = refusal(error)
     }
-    this.#meter.count('center_spend', { outcome: reply.is === 'refused' ? reply.code : reply.is })
+    this.#meter.count(`center_${request.op}`, { outcome: reply.is === 'refused' ? reply.code : reply.is })
     return reply
   }
 
@@ -76,17 +78,17 @@ export class CenterEngine {
     const known = this.#registry().keyset(spend.coin.keyset)
     known.keyFor(spend.coin.value)
     const coin = coinId(this.#suite, spend.coin)
-    const voteKey = this.#voteKeyFor(known, coin, spend)
+    const voteKey = this.#voteKeyFor(known, coin, spend.coin.signature)
     const now = yield * this.#clock.now()
     if (now >= known.keyset.redeemUntil) throw new MixmintError('keyset-ended', 'peer', 'the keyset of this coin has ended; its bank may still refund it')
 
     const key = concat(SPEND, coin)
     const value = encode(Spend, spend)
-    const stored = yield * get(key)
-    if (stored !== null) {
+    const before = yield * get(key)
+    if (before !== null) {
       // Byte for byte what was verified when it was stored: the vote for it is given already, and repeated for nothing.
-      if (!equal(stored, value)) verifySpend(this.#suite, known, spend)
-      return this.#answer(known, coin, spend, value, stored, voteKey)
+      if (!equal(before, value)) verifySpend(this.#suite, known, spend)
+      return this.#answer(known, coin, spend, value, before, voteKey)
     }
     if (yield * this.#isClosed(known, now)) throw new MixmintError('keyset-closed', 'peer', 'coins of this keyset can no longer be spent')
     verifySpend(this.#suite, known, spend)
@@ -95,18 +97,28 @@ export class CenterEngine {
   }
 
   /** The coin's first spend is durable: a vote for it, or it as one half of the proof against another. */
-  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, stored: Uint8Array | null, voteKey: Ed25519KeyPair): CenterReply {
-    if (stored === null) throw new MixmintError('internal', 'us', 'the store refused to insert a key that it does not hold')
-    if (!equal(stored, value)) {
-      const first = decode(Spend, stored)
+  #answer (known: KnownKeyset, coin: Uint8Array, spend: Spend, value: Uint8Array, found: Uint8Array | null, voteKey: Ed25519KeyPair): CenterReply {
+    if (found === null) throw new MixmintError('internal', 'us', 'the store refused to insert a key that it does not hold')
+    if (!equal(found, value)) {
+      const first = stored(Spend, found)
       if (!equal(first.d, spend.d)) return { is: 'conflict', first }
     }
     return { is: 'vote', vote: signVote(this.#suite, voteKey, this.#id, known.ring.id, coin, spend.d) }
   }
 
+  /** Which spend is recorded, at any time: to the coin's owner, who comes back without knowing it. */
+  * #look ({ coin, signature }: CenterRequest & { op: 'look' }): Saga<CenterReply> {
+    const known = this.#registry().keyset(coin.keyset)
+    const id = coinId(this.#suite, coin)
+    this.#voteKeyFor(known, id, coin.signature)
+    verifyLook(this.#suite, known, coin, signature)
+    const value = yield * get(concat(SPEND, id))
+    return { is: 'recorded', spend: value === null ? null : stored(Spend, value) }
+  }
+
   /** @throws not-a-keeper (peer), ring-vote-key (operator) */
-  #voteKeyFor (known: KnownKeyset, coin: Uint8Array, spend: Spend): Ed25519KeyPair {
-    const here = known.ring.keepers(coin, spend.coin.signature).find(keeper => equal(keeper.id, this.#id))
+  #voteKeyFor (known: KnownKeyset, coin: Uint8Array, signature: Uint8Array): Ed25519KeyPair {
+    const here = known.ring.keepers(coin, signature).find(keeper => equal(keeper.id, this.#id))
     if (here === undefined) throw new MixmintError('not-a-keeper', 'peer', 'this center does not keep this coin; ask its keepers on the ring')
     const voteKey = this.#voteKeys.find(({ publicKey }) => equal(publicKey, here.voteKey))
     if (voteKey !== undefined) return voteKey

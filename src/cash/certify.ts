@@ -180,6 +180,8 @@ function checked (suite: Suite, known: KnownKeyset, spend: Spend, keeper: Keeper
     case 'conflict':
       verifyDoubleSpend(suite, known, { first: reply.first, second: spend })
       return { is: 'conflict', first: reply.first }
+    case 'recorded':
+      throw new MixmintError('bad-reply', 'peer', 'a center answered something else than was asked')
     case 'refused':
       // Only a refusal of the spend itself speaks about the coin; a center with a fault of its own is as good as silent.
       return reply.fault === 'peer' && !reply.retry ? { is: 'refused', code: reply.code } : { is: 'none' }

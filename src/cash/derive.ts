@@ -1,6 +1,6 @@
 /**
  * Keys of a wallet, all from its 64-byte BIP-39 seed (RFC 5869 HKDF-SHA256 with a tagged info), so that the seed brings
- * back every coin. `generation` rises with each restore, `counter` with each output; a pair is never used twice.
+ * back every coin. Each restore draws a fresh `generation`, and `counter` rises with each output; a pair is never used twice.
  */
 import { u32, u64, utf8 } from '../kit/bytes.ts'
 import { tagged } from '../kit/codec.ts'
@@ -45,6 +45,17 @@ export function tokenOwnerKey (suite: Suite, seed: Uint8Array, nonce: Uint8Array
 /** A contract's or withdrawal's nonce. 32 bytes. */
 export function contractNonce (suite: Suite, seed: Uint8Array, generation: number, counter: number): Uint8Array {
   return derive(suite, seed, 'nonce', u32(generation), u64(counter))
+}
+
+/** Encrypts the copy of a contract that is filed under this coin. 32 bytes. */
+export function copyKey (suite: Suite, seed: Uint8Array, coin: Uint8Array): Uint8Array {
+  return derive(suite, seed, 'copy-key', coin)
+}
+
+/** Where the bank keeps the wallet's generation number `index`, and the key that encrypts it. 32 bytes each. */
+export function generationSlot (suite: Suite, seed: Uint8Array, bank: Uint8Array, unit: string, index: number): { handle: Uint8Array, key: Uint8Array } {
+  const place = [bank, utf8(unit), u32(index)]
+  return { handle: derive(suite, seed, 'generation-handle', ...place), key: derive(suite, seed, 'generation-key', ...place) }
 }
 
 /** Where in the time that there is for it a coin is refreshed: from 0 to below 1, by no rule that anybody else could see. */

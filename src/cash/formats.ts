@@ -227,6 +227,13 @@ export const BankListing = record({
   revocations: list(Revocation, 256)
 })
 export type BankListing = Of<typeof BankListing>
+/** Two descriptors that a bank signed, of which an honest one signs one: for one time of issue, or for one day. */
+export const BankConflict = variants('is', {
+  keysets: record({ first: SignedKeyset, second: SignedKeyset }),
+  dayKeys: record({ first: SignedDayKey, second: SignedDayKey })
+})
+export type BankConflict = Of<typeof BankConflict>
+
 /** What a center publishes: its id on the rings. */
 export const CenterListing = record({ center: hash })
 export type CenterListing = Of<typeof CenterListing>

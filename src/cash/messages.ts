@@ -4,9 +4,16 @@
  */
 import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
+  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
   SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, Spend, Vote, Withdrawal
 } from './formats.ts'
+
+/** Outputs in one question about what was signed. */
+export const MAX_RESTORED = 128
+/** Copies of contracts have one of these lengths, so that they tell little of what is in them. Bytes. */
+export const COPY_SIZES = [2048, 8192, 65536]
+const MAX_COPY = 65536
+const MAX_ANNOUNCEMENT = 64
 
 const hash = bytes(32)
 const signature = bytes(64)
@@ -22,12 +29,17 @@ export const CENTER_PROTOCOL = '/mixmint/center/1.0.0'
 export const BANK_PROTOCOL = '/mixmint/bank/1.0.0'
 export const MERCHANT_PROTOCOL = '/mixmint/merchant/1.0.0'
 
-export const CenterRequest = variants('op', { spend: record({ spend: Spend }) })
+export const CenterRequest = variants('op', {
+  spend: record({ spend: Spend }),
+  /** Which spend of this coin is recorded, to its owner: signed by the coin, see lookMessage. */
+  look: record({ coin: Coin, signature })
+})
 export type CenterRequest = Of<typeof CenterRequest>
 export const CenterReply = variants('is', {
   vote: record({ vote: Vote }),
   /** The spend of this coin that came first, under another d. */
   conflict: record({ first: Spend }),
+  recorded: record({ spend: nullable(Spend) }),
   refused
 })
 export type CenterReply = Of<typeof CenterReply>
@@ -66,6 +78,15 @@ export const BankRequest = variants('op', {
   'sealed-deposit': record({ presentations: list(SealedPresentation, 1024, 1) }),
   /** As refund: see refundMessage, over the serial. */
   'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** The signatures that were given for these outputs, to whoever shows them: they are of use to their owner only. */
+  restore: record({ outputs: list(Output, MAX_RESTORED, 1) }),
+  /** Keep this encrypted copy of a contract under this coin, which signs it: see fileMessage. Written once. */
+  file: record({ coin: Coin, box: bytes({ max: MAX_COPY }), signature }),
+  /** How this coin stands, and the copy that was filed under it, to its owner: signed by the coin, see lookMessage. */
+  look: record({ coin: Coin, signature }),
+  /** Keep this encrypted generation of a wallet under this handle, vouched for by a coin or an account: see announceMessage. Written once. */
+  announce: record({ handle: hash, box: bytes({ min: 1, max: MAX_ANNOUNCEMENT }), by: nullable(Coin), account: maybeBytes(32), signature }),
+  announced: record({ handle: hash }),
   /** A coin without a certificate, after its redeemUntil, for fresh outputs: see refundCoinMessage. `promisedTo`: D of the contract that it was signed over to, or empty. */
   'refund-coin': record({ coin: Coin, promisedTo: maybeBytes(32), outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** A center convicted itself: whoever holds the proof hands it in, and the directory will carry it. */
@@ -88,6 +109,14 @@ export const BankReply = variants('is', {
   deposited: record({ results: list(DepositResult, 1024) }),
   /** Those that the bank has, in any order. */
   'sealed-keys': record({ keys: list(SignedSealedKeys, MAX_SEALED_KEYS) }),
+  /** One for each output, in their order; empty: it was not signed. */
+  restored: record({ signatures: list(maybeBytes(256), MAX_RESTORED) }),
+  /** It is on the bank's disk. */
+  filed: record({}),
+  /** `spent`: redeemed at the bank. `copy` is empty if there is none. Else `heard` keepers were asked: `recorded` is what one of them showed. */
+  looked: record({ spent: bool, copy: bytes({ max: MAX_COPY }), recorded: nullable(Spend), heard: uint(MAX_KEEPERS) }),
+  /** Empty: nothing was announced under this handle. */
+  announced: record({ box: bytes({ max: MAX_ANNOUNCEMENT }) }),
   accused: record({}),
   refused
 })
@@ -100,7 +129,11 @@ export const MerchantRequest = variants('op', {
   pay: record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) }),
   present: record({ presentation: Presentation }),
   'sealed-present': record({ payment: SealedPayment }),
-  status: record({ invoice: hash })
+  status: record({ invoice: hash }),
+  /** Whether there is something to be had back of an order that was paid. */
+  repayable: record({ invoice: hash }),
+  /** Have it back as coins: signed by the key that `repayable` names, see repayMessage. */
+  repay: record({ invoice: hash, outputs: list(Output, MAX_OUTPUTS, 1), signature })
 })
 export type MerchantRequest = Of<typeof MerchantRequest>
 
@@ -112,6 +145,10 @@ export const MerchantReply = variants('is', {
   /** Not paid yet: these coins have no certificate; the payer may sign others to the same contract. */
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   unpaid: record({}),
+  /** `payer`: the owner key of the token that paid, or the key of one of the coins. */
+  repayable: record({ amount: uint(), payer: hash }),
+  /** The bank's blind signatures, in the order of the outputs. */
+  repaid: record({ signatures: blindSignatures }),
   refused
 })
 export type MerchantReply = Of<typeof MerchantReply>

@@ -28,6 +28,11 @@ export function refundMessage (suite: Suite, token: Uint8Array, outputs: readonl
   return tagged('refund', token, outputsHash(suite, outputs))
 }
 
+/** "What the payee gives back of this order, for these outputs", by a key that paid: H(invoice) ‖ H(outputs). */
+export function repayMessage (suite: Suite, invoice: Uint8Array, outputs: readonly Output[]): Uint8Array {
+  return tagged('repay', invoice, outputsHash(suite, outputs))
+}
+
 function outputsHash (suite: Suite, outputs: readonly Output[]): Uint8Array {
   return suite.sha256(tagged('outputs', encode(Outputs, [...outputs])))
 }

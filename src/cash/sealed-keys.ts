@@ -109,6 +109,17 @@ export class SealedKeyring {
     for (const known of fresh) this.#known.set(toHex(known.id), known)
   }
 
+  /**
+   * Keep the set that has this hash, which this wallet knows from having used it, whatever the document lists by now.
+   * @throws unknown-sealed-keys, bad-sealed-keys (peer)
+   */
+  * recall (id: Uint8Array, sets: readonly SignedSealedKeys[]): Saga<void> {
+    const signed = sets.find(({ keys }) => equal(sealedKeysHash(this.#suite, keys), id))
+    if (signed === undefined) throw new MixmintError('unknown-sealed-keys', 'peer', 'the bank did not send the keys of these sealed tokens')
+    verifySealedKeys(this.#suite, this.#network, this.#bank, signed)
+    yield * batch([{ op: 'put', key: concat(KEPT, id), value: encode(SignedSealedKeys, signed) }])
+  }
+
   /** Remove those of which every token is refundable since this time: nobody takes them any more. */
   * prune (time: Millis): Saga<void> {
     for (const { key, value } of yield * scanAll(KEPT)) {

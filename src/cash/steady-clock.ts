@@ -49,6 +49,11 @@ export class SteadyClock {
   }
 }
 
+/** The latest time that the store knows; 0 where no clock was ever written. */
+export function * knownTime (): Saga<Millis> {
+  return millis(yield * get(KEY))
+}
+
 function millis (stored: Uint8Array | null | undefined): Millis {
   if (stored === null || stored === undefined) return 0
   return Number(new DataView(stored.buffer, stored.byteOffset).getBigUint64(0))

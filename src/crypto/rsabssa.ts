@@ -23,17 +23,25 @@ export interface Blinded {
  * @throws bad-argument (caller) when the key, the salt or r has a wrong form, or r has no inverse
  */
 export function blind (suite: Suite, publicKey: RsaPublicKey, message: Uint8Array, salt: Uint8Array, r: Uint8Array): Blinded {
+  const inverse = invert(toNumber(r), modulusOf(publicKey))
+  const blinded = blindedMessage(suite, publicKey, message, salt, r)
+  if (inverse === null) throw badFactor()
+  return { blinded, inverse: toBytes(inverse, publicKey.n.length) }
+}
+
+/** What the signer sees, alone: to recognise what it has signed. Errors as of `blind`. */
+export function blindedMessage (suite: Suite, publicKey: RsaPublicKey, message: Uint8Array, salt: Uint8Array, r: Uint8Array): Uint8Array {
   const n = modulusOf(publicKey)
   if (salt.length !== 0) wantLength('salt (where it is not empty)', salt, 48)
-  const inverse = invert(toNumber(r), n)
   const masked = suite.rsaPublicRaw(publicKey, r)
-  if (masked === null || inverse === null) throw new MixmintError('bad-argument', 'caller', 'blinding factor: a number below the modulus, as long as it and with an inverse, wanted')
+  if (masked === null) throw badFactor()
   const encoded = toNumber(encodePss(suite.sha384, message, salt, n.toString(2).length - 1))
   // RFC 9474 also asks that this have no factor in common with n. Whoever meets such a message has factored n.
-  return {
-    blinded: toBytes(encoded * toNumber(masked) % n, publicKey.n.length),
-    inverse: toBytes(inverse, publicKey.n.length)
-  }
+  return toBytes(encoded * toNumber(masked) % n, publicKey.n.length)
+}
+
+function badFactor (): MixmintError {
+  return new MixmintError('bad-argument', 'caller', 'blinding factor: a number below the modulus, as long as it and with an inverse, wanted')
 }
 
 /**
@@ -56,13 +64,22 @@ export function finalize (suite: Suite, publicKey: RsaPublicKey, message: Uint8A
  * mod n, which is uniform up to 2⁻¹²⁸; counted on in the case, never met, that a candidate has no inverse.
  */
 export function blindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
+  for (let counter = 0; ; counter++) {
+    const r = candidate(suite, publicKey, seed, counter)
+    if (invert(toNumber(r), modulusOf(publicKey)) !== null) return r
+  }
+}
+
+/** The same, without looking whether it has an inverse, which takes most of the time: to recognise what was blinded before. */
+export function likelyBlindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
+  return candidate(suite, publicKey, seed, 0)
+}
+
+function candidate (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array, counter: number): Uint8Array {
   const n = modulusOf(publicKey)
   wantLength('seed of a blinding factor', seed, 32)
-  for (let counter = 0; ; counter++) {
-    const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(counter)), publicKey.n.length + 16)
-    const r = toNumber(wide) % n
-    if (invert(r, n) !== null) return toBytes(r, publicKey.n.length)
-  }
+  const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(counter)), publicKey.n.length + 16)
+  return toBytes(toNumber(wide) % n, publicKey.n.length)
 }
 
 function modulusOf (key: RsaPublicKey): bigint {

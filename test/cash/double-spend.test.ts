@@ -8,8 +8,8 @@ import { MixmintError } from '@mixmint/core/kit/errors'
 import { drive } from '@mixmint/core/kit/saga'
 import { certify, type AskCenter } from '@mixmint/core/cash/certify'
 import { coinId } from '@mixmint/core/cash/coin'
-import type { Input } from '@mixmint/core/cash/formats'
-import type { CenterReply } from '@mixmint/core/cash/messages'
+import type { Input, Spend } from '@mixmint/core/cash/formats'
+import type { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { isCertified, signSpend, signVote } from '@mixmint/core/cash/spend'
 import { createEconomy, suite, type TestCenter } from '../doubles/economy.ts'
 import { FaultyStore } from '../doubles/faulty-store.ts'
@@ -19,6 +19,11 @@ const economy = createEconomy()
 const owned = economy.mint(8)
 const keepers = economy.keepersOf(owned)
 const fresh = [1, 2].map(i => signSpend(suite, owned.key, owned.coin, suite.sha256(Uint8Array.of(i))))
+
+const spendOf = (request: CenterRequest): Spend => {
+  if (request.op !== 'spend') throw new Error('nobody asks for anything else here')
+  return request.spend
+}
 
 type Fault =
   | { readonly kind: 'none' }
@@ -64,7 +69,7 @@ function setUp (scheduler: fc.Scheduler, fault: Fault): (effect: AskCenter) => P
     }
     start()
     center.answer = fault.kind === 'liar' && fault.keeper === i
-      ? request => ({ is: 'vote', vote: signVote(suite, center.voteKey, center.id, economy.known.ring.id, coinId(suite, owned.coin), request.spend.d) })
+      ? request => ({ is: 'vote', vote: signVote(suite, center.voteKey, center.id, economy.known.ring.id, coinId(suite, owned.coin), spendOf(request).d) })
       : null
   })
   return async effect => {
@@ -100,7 +105,7 @@ test('two liars among four are one too many: their votes convict them', async ()
   await fc.assert(fc.asyncProperty(fc.scheduler(), async scheduler => {
     const askCenter = setUp(scheduler, { kind: 'liar', keeper: 0 })
     keepers[1].answer = keepers[0].answer && (request => ({
-      is: 'vote', vote: signVote(suite, keepers[1].voteKey, keepers[1].id, economy.known.ring.id, coinId(suite, owned.coin), request.spend.d)
+      is: 'vote', vote: signVote(suite, keepers[1].voteKey, keepers[1].id, economy.known.ring.id, coinId(suite, owned.coin), spendOf(request).d)
     }))
     const [a, b] = await scheduler.waitFor(Promise.all(fresh.map(async input =>
       (await drive(certify({ suite, registry: economy.registry, meter: economy.meter }, [input]), economy.ports(new MemoryStore()), askCenter)).inputs[0])))

@@ -44,6 +44,8 @@ test('a purchase nobody watched: token, coins, double spend, dead keepers, subst
   // Coins, on-line. A thief has a copy of the wallet from before.
   const thief = new Person(town, 'ann')
   thief.store = await copyOf(ann.store)
+  // It does not even ask the bank to keep a copy of its contract: that would have stopped it.
+  thief.bend = (reply, request) => request.op === 'file' ? { is: 'filed' } : reply
   const bread = await shop.invoice(100, 'bread')
   const paid = await ann.run(ann.engine.payWithCoins(bread))
   expect(paid.settled).toBe(true)

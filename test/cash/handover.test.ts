@@ -70,6 +70,15 @@ test('the same bundle again, and by a second receiver: the first has it', async 
   await town.expectBooks([ann, bob, carl])
 })
 
+test('received twice at the same moment in one wallet: each coin is claimed once', async () => {
+  const { bundle } = await give(9)
+  const both = await Promise.all([bob.run(bob.engine.receive(bundle)), bob.run(bob.engine.receive(bundle))])
+  for (const { ours, theirs } of both) expect(ours + theirs).toBe(9)
+  await bob.run(bob.engine.recover())
+  expect(await bob.run(bob.engine.receive(bundle))).toMatchObject({ ours: 9, theirs: 0 })
+  expect((await bob.run(bob.engine.history())).filter(({ kind }) => kind === 'receive')).toHaveLength(bundle.coins.length)
+})
+
 test('nobody received it: it comes back, by itself once that is safe', async () => {
   const { sequence } = await give(9)
   expect(await ann.codeOf(ann.engine.takeBack(sequence))).toBe('too-early')

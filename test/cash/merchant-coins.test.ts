@@ -248,13 +248,13 @@ describe('settlement later', () => {
     const request = paying(contractFor(invoice, { outputs: town.desk.outputs(8) }), await town.desk.coins(16))
     town.bankDown = true
     expect((await paid(request)).settlement).toBeNull()
-    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 0, pending: 8, refused: 0 })
+    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 0, pending: 8, refused: 0, repaid: 0 })
     expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 0, pending: 1 })
     town.bankDown = false
     shop.restart()
     expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 1, pending: 0 })
     expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 0, pending: 0 })
-    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 8, pending: 0, refused: 0 })
+    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 8, pending: 0, refused: 0, repaid: 0 })
     expect((await paid(request)).settlement?.signatures.length).toBe(1)
   })
 
@@ -307,7 +307,7 @@ describe('settlement later', () => {
     town.desk.toVoidTime(contract)
     expect(await town.desk.codeOf(town.desk.voiding(contract, coins[0]))).toBe('outcome')
     expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 1, pending: 0 })
-    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 0, pending: 0, refused: 8 })
+    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 0, pending: 0, refused: 8, repaid: 0 })
     expect(await town.accountOf(shop)).toBe(0)
   })
 })
@@ -325,7 +325,7 @@ describe('stopped at any effect', () => {
       const { signed } = await paid(request)
       expect((await paid(request)).signed).toEqual(signed)
       await shop.run(shop.engine.settlePending())
-      expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 8, pending: 0, refused: 0 })
+      expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 8, deposited: 0, settled: 8, pending: 0, refused: 0, repaid: 0 })
       expect(await town.accountOf(shop)).toBe(8)
     }
   })

@@ -39,10 +39,10 @@ async function acceptStray (amount: number): Promise<void> {
 
 test('credited once; a second deposit finds nothing', async () => {
   await acceptIssued(8, 4)
-  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 12, deposited: 0, settled: 0, pending: 12, refused: 0 })
+  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 12, deposited: 0, settled: 0, pending: 12, refused: 0, repaid: 0 })
   expect(await shop.run(shop.engine.deposit())).toEqual({ credited: 2, already: 0, refused: 0, amount: 12 })
   expect(await shop.run(shop.engine.deposit())).toEqual({ credited: 0, already: 0, refused: 0, amount: 0 })
-  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 12, deposited: 12, settled: 0, pending: 0, refused: 0 })
+  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 12, deposited: 12, settled: 0, pending: 0, refused: 0, repaid: 0 })
   expect(await town.accountOf(shop)).toBe(12)
   await town.desk.expectBalanced()
 })
@@ -72,7 +72,7 @@ test('a limit; and what ends first goes first', async () => {
   expect(await shop.run(shop.engine.deposit({ limit: 1 }))).toEqual({ credited: 0, already: 0, refused: 1, amount: 0 })
   expect((await shop.run(shop.engine.deposit({ limit: 2 }))).credited).toBe(2)
   expect((await shop.run(shop.engine.deposit({ limit: 2 }))).credited).toBe(1)
-  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 30, deposited: 14, settled: 0, pending: 0, refused: 16 })
+  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 30, deposited: 14, settled: 0, pending: 0, refused: 16, repaid: 0 })
 })
 
 test('a result for each: one that is refused does not hold up the others, and can be tried again', async () => {
@@ -81,7 +81,7 @@ test('a result for each: one that is refused does not hold up the others, and ca
   expect(await shop.run(shop.engine.deposit())).toEqual({ credited: 1, already: 0, refused: 1, amount: 8 })
   expect(await shop.run(shop.engine.deposit())).toEqual({ credited: 0, already: 0, refused: 0, amount: 0 })
   expect(await shop.run(shop.engine.deposit({ again: true }))).toEqual({ credited: 0, already: 0, refused: 1, amount: 0 })
-  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 12, deposited: 8, settled: 0, pending: 0, refused: 4 })
+  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 12, deposited: 8, settled: 0, pending: 0, refused: 4, repaid: 0 })
 })
 
 test('two deposits at once: credited once, counted once', async () => {
@@ -133,7 +133,7 @@ test.each(['before', 'after'] as const)('stopped %s any effect: repeatable, resu
     await shop.runUntil(shop.engine.deposit({ again: true }), effect % 5, when)
     shop.restart()
     await shop.run(shop.engine.deposit())
-    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 13, deposited: 12, settled: 0, pending: 0, refused: 1 })
+    expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 13, deposited: 12, settled: 0, pending: 0, refused: 1, repaid: 0 })
     expect(await town.accountOf(shop)).toBe(12)
   }
 })

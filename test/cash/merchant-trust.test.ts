@@ -113,7 +113,7 @@ test('spent elsewhere meanwhile: written off once its time is over, with why, an
   const { atRisk, losses } = await risks()
   expect(atRisk).toBe(0)
   expect(losses).toMatchObject([{ how: 'coins', amount: 9, code: 'double-spend' }])
-  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 9, deposited: 0, settled: 0, pending: 0, refused: 9 })
+  expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 9, deposited: 0, settled: 0, pending: 0, refused: 9, repaid: 0 })
   await town.desk.expectBalanced()
 })
 
@@ -164,7 +164,7 @@ describe.each(['taking', 'settling'])('%s', what => {
       keepers(true)
       await shop.run(shop.engine.settlePending())
       expect(await risks()).toEqual({ atRisk: 0, losses: [] })
-      expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 9, deposited: 0, settled: 9, pending: 0, refused: 0 })
+      expect(await shop.run(shop.engine.takings())).toEqual({ accepted: 9, deposited: 0, settled: 9, pending: 0, refused: 0, repaid: 0 })
       await ann.run(ann.engine.recover())
       await town.expectBooks([ann])
       if (effect > 300) throw new Error('it does not come to an end')

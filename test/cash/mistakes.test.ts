@@ -165,7 +165,7 @@ describe('a payee front-run by a center', () => {
     for (const center of desk.economy.centers) {
       const honest = center.engine
       center.answer = async request => {
-        seen.push(request.spend.d, request.spend.signature)
+        if (request.op === 'spend') seen.push(request.spend.d, request.spend.signature)
         return await desk.economy.run(honest.handle(request) as never, center.store)
       }
     }

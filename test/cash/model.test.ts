@@ -1,7 +1,7 @@
 /** Histories of a whole economy whose machines and network fail; many more: `npm run model`, and test/slow/model.test.ts. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { histories, live, type History } from '../model/histories.ts'
+import { conspiracies, histories, live, type History } from '../model/histories.ts'
 
 describe('whatever fails, and whoever cheats', () => {
   it('nothing is lost, nothing is doubled', () => {
@@ -14,10 +14,18 @@ describe('whatever fails, and whoever cheats', () => {
   })
 })
 
+describe('more lie than may', () => {
+  it('who settles first wins, the books balance, and the liars, nobody else, are convicted', () => {
+    let convicted = 0
+    fc.assert(fc.property(conspiracies, history => { convicted += live(history).convicted }), { numRuns: 15, seed: 3 })
+    expect(convicted).toBeGreaterThan(5)
+  }, 120_000)
+})
+
 describe('what is broken is found', () => {
   it('two of four keepers that vote for everything certify a coin twice', () => {
     const history = (seed: number): History => ({
-      setting: { seed, faults: { loss: 0, duplicate: 0, late: 0 }, speed: [0, 3], liars: [{ center: 0, kind: 'twoFaced' }, { center: 1, kind: 'twoFaced' }] },
+      setting: { beyond: false, long: false, seed, faults: { loss: 0, duplicate: 0, late: 0 }, speed: [0, 3], liars: [{ center: 0, kind: 'twoFaced' }, { center: 1, kind: 'twoFaced' }] },
       steps: [{ wait: 0, act: { do: 'double-spend', person: 0, shop: 0, amount: 25 } }]
     })
     const seeds = Array.from({ length: 10 }, (_, seed) => seed)

@@ -241,9 +241,13 @@ describe('a wallet', () => {
     const keepers = town.desk.economy.keepersOf({ coin })
     const copy = new Person(town, 'ann')
     copy.store = await copyOf(ann.store)
+    // It lets the bank keep no copy of what it signs.
+    const ask = town.askBank.bind(town)
+    town.askBank = async request => request.op === 'file' ? { is: 'filed' } : await ask(request)
     town.honest = false
     for (const [i, center] of keepers.entries()) center.down = i < 2
     expect(await copy.codeOf(copy.engine.payWithCoins(await town.shop('rival').invoice(16)))).not.toBe('fine')
+    town.askBank = ask
     for (const [i, center] of keepers.entries()) center.down = i >= 2
     expect(await ann.codeOf(ann.engine.payWithCoins(invoice))).toBe('coins-unavailable')
     for (const center of keepers) center.down = false

@@ -5,6 +5,7 @@ import type { Suite } from '@mixmint/core/crypto/suite'
 import type { Contract, Output, SealedPayment, SealedToken, SignedInvoice } from '@mixmint/core/cash/formats'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { refundMessage } from '@mixmint/core/cash/reclaim'
+import { verifyReceipt } from '@mixmint/core/cash/receipt'
 import { Registry } from '@mixmint/core/cash/registry'
 import { presentSealed, sealedMessage, sealedSerial } from '@mixmint/core/cash/sealed'
 import type { KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
@@ -43,6 +44,8 @@ describe('a purchase', () => {
     expect(await ann.run(ann.engine.payWithSealed(invoice))).toEqual(paid)
     expect(ann.sent.filter(line => line === 'merchant sealed-present')).toHaveLength(1)
     expect(await states()).toEqual(['spent 1', 'spent 4', 'spent 8'])
+    const [receipt] = await ann.run(ann.engine.receipts())
+    expect(verifyReceipt(suite, receipt)).toMatchObject({ by: 'payee', invoice: { amount: 13 } })
     town.network(true)
     expect(await shop.run(shop.engine.takings())).toMatchObject({ accepted: 13, pending: 13 })
     expect(await shop.run(shop.engine.deposit())).toEqual({ credited: 3, already: 0, refused: 0, amount: 13 })
@@ -63,7 +66,7 @@ describe('a purchase', () => {
     for (const secret of [shop.key.publicKey, TILL, ...(await ann.run(ann.engine.sealedTokens())).flatMap(({ token }) => [token.ownerKey, token.nonce])]) {
       expect(seen).not.toContain(toHex(secret))
     }
-    expect(ann.sent).toEqual(['direct withdraw', 'mixnet sealed-keys', 'mixnet settle'])
+    expect(ann.sent).toEqual(['direct withdraw', 'mixnet sealed-keys', 'mixnet file', 'mixnet settle'])
     // The keys are kept.
     await buy(2)
     expect(ann.sent.filter(line => line.endsWith('sealed-keys'))).toHaveLength(1)
@@ -105,13 +108,12 @@ describe('a purchase', () => {
     expect(await town.accountOf(shop)).toBe(8)
   })
 
-  test('at two tills of one payee with stores of their own is credited once', async () => {
+  test('at two tills of one payee, which share a store, is accepted once and credited once', async () => {
     const second = town.shop('bakery')
     await second.run(second.engine.fetchSealedKeys())
     await buy(8)
     const invoice = await shop.invoice(8)
     second.store = shop.store
-    second.restart()
     const payment = await ann.run(ann.engine.presentSealed(invoice))
     const taken = await Promise.all([shop, second].map(async one => await one.run(one.engine.acceptSealed(payment))))
     expect(taken.map(({ repeat }) => repeat).sort()).toEqual([false, true])
@@ -247,6 +249,29 @@ describe('deposit and refund', () => {
     expect(await results()).toEqual(['already', 'already', 'bad-presentation', 'bad-token', 'unknown-sealed-keys', 'already'])
     expect(await town.accountOf(shop)).toBe(5)
     await town.desk.expectBalanced()
+  })
+
+  test('a bank that has lost data does neither with tokens of days up to then, and says again what it has said', async () => {
+    const { desk } = town
+    const known = await shown(1)
+    const { presentations: [late] } = await shown(2)
+    const settle = ann.requests.findLast(({ op }) => op === 'settle') as BankRequest
+    const turnIn = async (presentations: SealedPayment['presentations']): Promise<string[]> => {
+      const reply = await desk.ask({ op: 'sealed-deposit', presentations })
+      return reply.is === 'deposited' ? reply.results.map(({ state, code }) => code === '' ? state : code) : [reply.is]
+    }
+    expect(await turnIn(known.presentations)).toEqual(['credited'])
+    await desk.run(desk.engine.declareLoss(desk.economy.clock.now()))
+    expect(await turnIn([...known.presentations, late])).toEqual(['already', 'closed-after-loss'])
+    expect((await desk.ask(settle)).is).toBe('settlement')
+    expect(await ann.codeOf(ann.engine.buySealed(shop.key.publicKey, 4))).toBe('closed-after-loss')
+    desk.economy.clock.set(desk.economy.sealed(0).keys.refundAfter + DAY)
+    const held = (await ann.run(ann.engine.sealedTokens())).find(one => one.value === 2)
+    const { owner } = sealedSecrets(suite, ann.seed, { keyset: late.token.keys, value: 2, generation: 0, counter: held?.place.counter ?? 0 })
+    const outputs = desk.outputs(2)
+    const signature = suite.ed25519Sign(owner, refundMessage(suite, sealedSerial(suite, late.token), outputs))
+    expect(await desk.codeOf({ op: 'sealed-refund', token: late.token, outputs, signature })).toBe('closed-after-loss')
+    await desk.expectBalanced()
   })
 
   test('what nobody turned in comes back by itself, and what was handed over when it is asked for', async () => {

@@ -47,8 +47,9 @@ export class BankDesk {
     this.engine = this.restart()
   }
 
-  /** A new engine on what the store holds. */
+  /** A new engine on what the store holds after a loss of power: what the one before had not synced is gone, and it says nothing more. */
   restart (): BankEngine {
+    if (this.store instanceof MemoryStore) this.store = this.store.crash()
     this.engine = new BankEngine({
       suite, network: NETWORK, bank: this.economy.bank, unit: UNIT, registry: () => this.registry, dayKey: day => this.dayKey(day), sealedKeys: this.economy.sealedKeys,
       meter: this.economy.meter

@@ -218,8 +218,9 @@ export function createEconomy (options: EconomyOptions = {}) {
       return registry.keyset(coin.keyset).ring.keepers(id, coin.signature).map(keeper => centers.find(center => Buffer.compare(center.id, keeper.id) === 0) as TestCenter)
     },
 
-    /** Stop a center and start it anew on what its store holds. */
+    /** A center loses power, and starts anew on what it had synced. */
     restart (center: TestCenter): void {
+      if (center.store instanceof MemoryStore) center.store = center.store.crash()
       center.engine = newEngine(center)
       center.down = false
     },

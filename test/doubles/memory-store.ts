@@ -1,6 +1,7 @@
 /**
- * A store in memory, for tests: ordered, atomic, and under the test's hand: a disk that takes its time (`hold`,
- * `release`), that loses power (`crash`), or that fails (`failBatch`).
+ * A store in memory, for tests: ordered, atomic, and as forgetful as a machine: what is asked lies in a buffer, unseen and
+ * unanswered, until a sync a moment later; a loss of power (`crash`) takes all that was not synced. The tests of engines
+ * restart them over such a loss. Under the test's hand: a disk that takes its time (`hold`, `release`), or fails (`failBatch`).
  */
 import { compare, equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
@@ -9,8 +10,9 @@ import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/por
 export class MemoryStore implements Store {
   #entries = new Map<string, Uint8Array>()
   #state: 'open' | 'closed' | 'without power' = 'open'
-  /** While held: what waits for the disk, in order. */
-  #held: Array<() => void> | null = null
+  /** What is not synced, in order. */
+  #buffer: Array<() => void> = []
+  #held = false
   #failures: Array<{ inBatches: number, code: 'store-full' | 'store-failed', carriedOut: boolean }> = []
 
   get size (): number { return this.#entries.size }
@@ -32,9 +34,9 @@ export class MemoryStore implements Store {
   async batch (ops: readonly Op[]): Promise<BatchResult> {
     const copies = ops.map(copy)
     await this.#check(ops.map(op => op.key), ops.map(op => op.op === 'delete' ? null : op.value))
-    if (this.#held === null) return this.#carryOut(copies)
     return await new Promise<BatchResult>((resolve, reject) => {
-      this.#held?.push(() => {
+      if (this.#buffer.length === 0) queueMicrotask(() => { if (!this.#held) this.#sync() })
+      this.#buffer.push(() => {
         try {
           resolve(this.#carryOut(copies))
         } catch (error) {
@@ -51,27 +53,27 @@ export class MemoryStore implements Store {
 
   /** From now on batches wait for the disk: nothing of them is seen, and their promises do not settle, until `release`. */
   hold (): void {
-    this.#held ??= []
+    this.#held = true
   }
 
   /** Carry out the first `count` batches that wait, all by default; with all, later ones wait no more. */
   release (count = Infinity): void {
-    for (const carryOut of this.#held?.splice(0, count) ?? []) carryOut()
-    if (count === Infinity) this.#held = null
+    this.#sync(count)
+    if (count === Infinity) this.#held = false
   }
 
   /** How many batches wait. */
-  get waiting (): number { return this.#held?.length ?? 0 }
+  get waiting (): number { return this.#buffer.length }
 
   /**
-   * The power fails: whatever waits is lost and never answered, nor is anything asked of this store afterwards.
+   * The power fails: whatever was not synced is lost and never answered, nor is anything asked of this store afterwards.
    * @returns the store as the next start finds it
    */
   crash (): MemoryStore {
     const next = new MemoryStore()
     next.#entries = new Map(this.#entries)
     this.#state = 'without power'
-    this.#held = null
+    this.#buffer = []
     return next
   }
 
@@ -80,6 +82,10 @@ export class MemoryStore implements Store {
    */
   failBatch (nth: number, code: 'store-full' | 'store-failed', { carriedOut = false } = {}): void {
     this.#failures.push({ inBatches: nth, code, carriedOut })
+  }
+
+  #sync (count = Infinity): void {
+    for (const carryOut of this.#buffer.splice(0, count)) carryOut()
   }
 
   #carryOut (ops: readonly Op[]): BatchResult {

@@ -27,7 +27,7 @@ import type { AskBank as ShopAsksBank, MerchantOptions } from '@mixmint/core/cas
 import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { stored } from '@mixmint/core/cash/stored'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
-import type { AskBank, AskMerchant, WalletOptions } from '@mixmint/core/cash/wallet/parts'
+import type { AskBank, AskMerchant, Wallet } from '@mixmint/core/cash/wallet/parts'
 import { Operation } from '@mixmint/core/cash/wallet/records'
 import { BankDesk } from './bank-desk.ts'
 import { keyNamed, NETWORK, suite, UNIT, type EconomyOptions } from './economy.ts'
@@ -49,6 +49,11 @@ class Machine {
 
   constructor (town: Town) {
     this.town = town
+  }
+
+  /** Its power fails: what was not synced is gone, and what was under way says nothing more. */
+  protected losePower (): void {
+    if (this.store instanceof MemoryStore) this.store = this.store.crash()
   }
 
   async run<T> (saga: Saga<T, Asking>, hooks: Pick<Machine, 'before' | 'after'> = this): Promise<T> {
@@ -119,8 +124,9 @@ export class Shop extends Machine {
     this.engine = new MerchantEngine(this.options)
   }
 
-  /** A new engine on what the store holds. */
+  /** A new engine on what the store holds after a loss of power. */
   restart (): void {
+    this.losePower()
     this.engine = new MerchantEngine(this.options)
   }
 
@@ -155,7 +161,7 @@ export class Person extends Machine {
   readonly sent: string[] = []
   readonly requests: Array<BankRequest | MerchantRequest> = []
 
-  constructor (town: Town, name: string, options: Partial<WalletOptions> = {}) {
+  constructor (town: Town, name: string, options: Partial<Wallet> = {}) {
     super(town)
     this.seed = suite.hkdfSha256(utf8(name), NONE, NONE, 64)
     this.engine = new WalletEngine({
@@ -215,6 +221,10 @@ export class Person extends Machine {
         expect(open.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
         break
       }
+      case 'repay':
+        this.town.claimOutputs(request.outputs, `repay ${toHex(request.invoice)}`)
+        expect(open.some(one => one.kind === 'repay' && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
+        break
       case 'refund-coin': {
         const coin = coinId(suite, request.coin)
         this.town.claimOutputs(request.outputs, toHex(coin))
@@ -272,7 +282,7 @@ export class Town {
   }
 
   /** With this much in coins, withdrawn from an account. */
-  async person (name: string, amount = 0, options: Partial<WalletOptions> = {}): Promise<Person> {
+  async person (name: string, amount = 0, options: Partial<Wallet> = {}): Promise<Person> {
     const person = new Person(this, name, options)
     if (amount > 0) {
       await this.desk.run(this.desk.engine.credit(person.engine.account, amount, `for ${name}`))
@@ -310,9 +320,9 @@ export class Town {
     }
     expect(books.outstanding + books.tokens).toBe(worth + undeposited)
     for (const shop of this.shops) {
-      const { accepted, deposited, settled, pending, refused } = await shop.run(shop.engine.takings())
+      const { accepted, deposited, settled, pending, refused, repaid } = await shop.run(shop.engine.takings())
       expect(accepted).toBe(deposited + settled + pending + refused)
-      expect(await this.accountOf(shop)).toBe(deposited + settled)
+      expect(await this.accountOf(shop)).toBe(deposited + settled - repaid)
     }
   }
 

@@ -2,11 +2,13 @@
 import { equal } from '@mixmint/core/kit/bytes'
 import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
+import { invoiceHash } from '@mixmint/core/cash/contract'
 import { checkBundle } from '@mixmint/core/cash/bundle'
-import { BankListing, CenterListing, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, SignedSealedKeys } from '@mixmint/core/cash/formats'
+import { BankConflict, BankListing, CenterListing, CenterProofFile, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, Retirement, SignedSealedKeys } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { Receipt, verifyReceipt } from '@mixmint/core/cash/receipt'
 import { signSpend } from '@mixmint/core/cash/spend'
+import { retire } from '@mixmint/core/cash/center-proof'
 import { readListing, writeListing } from '@mixmint/mixnet/service/listing'
 import { armor, unarmor, uriOf } from '../../nodes/armor.ts'
 import { joinParts, parts } from '../../nodes/qr.ts'
@@ -35,10 +37,14 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   await shop.run(shop.engine.fetchSealedKeys())
   await ann.run(ann.engine.buySealed(shop.key.publicKey, 3))
   await ann.run(ann.engine.payWithSealed(await shop.invoice(3)))
-  const requests = ann.requests
-  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'sealed-keys'], ['catalogue', 'order', 'pay', 'present', 'sealed-present', 'status']]
+  const again = await town.person('ann')
+  await again.run(again.engine.restore({ pace: 0 }))
+  // Of the questions of a restore one of each kind.
+  const requests = [...ann.requests, ...['restore', 'look', 'announce', 'announced'].map(op => again.requests.find(request => request.op === op) as BankRequest)]
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'sealed-keys', 'restore', 'file', 'look', 'announce', 'announced'], ['catalogue', 'order', 'pay', 'present', 'sealed-present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
+  const withdrawn = requests.find(({ op }) => op === 'withdraw') as BankRequest & { op: 'withdraw' }
   const [input] = settled.inputs
   const { payment: { presentations } } = requests.find(({ op }) => op === 'sealed-present') as MerchantRequest & { op: 'sealed-present' }
   const more: BankRequest[] = [
@@ -50,7 +56,8 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
   const asked = [...requests.filter(({ op }) => toBank.includes(op)) as BankRequest[], ...more.filter(request => !('outputs' in request) || request.outputs.length > 0)]
-  const ordered: MerchantRequest[] = [...requests.filter(({ op }) => toShop.includes(op)) as MerchantRequest[], { op: 'catalogue' }, { op: 'order', item: 'bread' }, { op: 'status', invoice: new Uint8Array(32) }]
+  const ordered: MerchantRequest[] = [...requests.filter(({ op }) => toShop.includes(op)) as MerchantRequest[], { op: 'catalogue' }, { op: 'order', item: 'bread' }, { op: 'status', invoice: new Uint8Array(32) },
+    { op: 'repayable', invoice: invoiceHash(suite, invoice.invoice) }, { op: 'repay', invoice: invoiceHash(suite, invoice.invoice), outputs: withdrawn.withdrawal.outputs.slice(0, 1), signature: new Uint8Array(64) }]
   const { bundle } = await ann.run(ann.engine.give(5, { memo: 'for you', until: town.desk.economy.clock.now() + 1000 }))
   return {
     town, shop, bundle, receipts: await ann.run(ann.engine.receipts()),
@@ -61,13 +68,15 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
 
 const { town: there, shop, bundle, receipts, bank, merchant } = await town()
 const { economy } = there.desk
+const BALLOT = { d: new Uint8Array(32), signature: new Uint8Array(64) }
 const spends = [1, 2].map(() => {
   const { coin, key } = economy.mint(8)
   return [signSpend(suite, key, coin, new Uint8Array(32).fill(1)), signSpend(suite, key, coin, new Uint8Array(32).fill(2))].map(({ spend }) => spend)
 })
-const toCenters: CenterRequest[] = spends.flat().map(spend => ({ op: 'spend', spend }))
+const toCenters: CenterRequest[] = [...spends.flat().map((spend): CenterRequest => ({ op: 'spend', spend })), { op: 'look', coin: spends[0][0].coin, signature: new Uint8Array(64) }]
 const fromCenters: CenterReply[] = [
   { is: 'vote', vote: { center: economy.centers[0].id, signature: new Uint8Array(64) } }, { is: 'conflict', first: spends[0][0] },
+  { is: 'recorded', spend: null }, { is: 'recorded', spend: spends[0][0] },
   { is: 'refused', code: 'not-keeper', fault: 'caller', retry: false, message: 'ask another' }
 ]
 
@@ -104,6 +113,14 @@ export const money: readonly Target[] = [
   conversation('center-listing', CenterListing, [{ center: economy.centers[0].id }]),
   conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
   conversation('money-parameters', MoneyParameters, [MONEY]),
+  conversation('center-proof', CenterProofFile, [
+    { fault: { is: 'twice', ring: economy.known.ring.id, center: economy.centers[0].id, coin: new Uint8Array(32), first: BALLOT, second: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset },
+    { fault: { is: 'foreign', ring: economy.known.ring.id, center: economy.centers[0].id, coin: spends[0][0].coin, vote: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset }
+  ]),
+  conversation<BankConflict>('bank-conflict', BankConflict, [
+    { is: 'keysets', first: economy.signedKeyset, second: economy.signedKeyset }, { is: 'dayKeys', first: economy.listing.dayKeys[0], second: economy.listing.dayKeys[1] }
+  ]),
+  conversation('retirement', Retirement, [retire(suite, 'fuzz', economy.centers[0].voteKey)]),
   conversation('double-spend', DoubleSpendProofFile, [{ proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }]),
   // Whoever takes it has coins that are worth what it says; not one bit of a receipt can be another.
   conversation('bundle', CoinBundle, [bundle], value => {

@@ -24,7 +24,7 @@ export type Act =
   /** As many sealed tokens as are held for a shop, at its till, so many times. */
   | { readonly do: 'present-sealed', readonly person: number, readonly shop: number, readonly amount: number, readonly times: number }
   | { readonly do: 'exchange', readonly person: number, readonly values: readonly number[] }
-  | { readonly do: 'reclaim' | 'recover' | 'fetch-change' | 'reclaim-spent', readonly person: number }
+  | { readonly do: 'reclaim' | 'recover' | 'refresh' | 'fetch-change' | 'reclaim-spent', readonly person: number }
   | { readonly do: 'deposit' | 'settle', readonly shop: number }
   | { readonly do: 'stop', readonly machine: number, readonly effect: number, readonly when: 'before' | 'after', readonly down: Millis }
   | { readonly do: 'cut-off', readonly machine: number, readonly down: Millis }
@@ -52,7 +52,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('double-spend' as const), person, shop, amount }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('present' as const), person, times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('exchange' as const), person, values: fc.array(fc.constantFrom(1, 2, 4, 8), { minLength: 1, maxLength: 4 }) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reclaim' as const, 'recover' as const, 'fetch-change' as const), person }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reclaim' as const, 'recover' as const, 'refresh' as const, 'fetch-change' as const), person }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reclaim-spent' as const), person }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('deposit' as const, 'settle' as const), shop }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('stop' as const), machine, effect: fc.nat(30), when: fc.constantFrom('before' as const, 'after' as const), down }) },
@@ -65,15 +65,35 @@ const faults: fc.Arbitrary<Faults> = fc.constantFrom(
   { loss: 0, duplicate: 0, late: 0 }, { loss: 0.05, duplicate: 0.1, late: 0.05 }, { loss: 0.3, duplicate: 0, late: 0 }, { loss: 0, duplicate: 0.5, late: 0.3 }
 )
 
+const setting = {
+  seed: fc.nat(0xffffffff),
+  faults,
+  /** How fast the network is, ms: at best, at worst. */
+  speed: fc.constantFrom<readonly [Millis, Millis]>([5, 400], [0, 3])
+}
+
 export const histories: fc.Arbitrary<History> = fc.record({
   setting: fc.record({
-    seed: fc.nat(0xffffffff),
-    faults,
-    /** How fast the network is, ms: at best, at worst. */
-    speed: fc.constantFrom<readonly [Millis, Millis]>([5, 400], [0, 3]),
-    liars: fc.array(fc.record({ center: fc.nat(CENTERS - 1), kind: fc.constantFrom(...Object.keys(LIARS) as LiarName[]) }), { maxLength: 1 })
+    ...setting,
+    liars: fc.array(fc.record({ center: fc.nat(CENTERS - 1), kind: fc.constantFrom(...Object.keys(LIARS) as LiarName[]) }), { maxLength: 1 }),
+    beyond: fc.constant(false),
+    long: fc.nat(2).map(n => n === 0)
   }),
-  steps: fc.array(fc.record({ wait: fc.constantFrom(0, 0, 5, 100, SECOND, MINUTE, HOUR, 25 * HOUR), act }), { minLength: 1, maxLength: 14, size: 'max' })
+  steps: fc.array(fc.record({ wait: fc.constantFrom(0, 0, 5, 100, SECOND, MINUTE, HOUR, 25 * HOUR, 75 * HOUR), act }), { minLength: 1, maxLength: 14, size: 'max' })
+})
+
+/** Three centers vote for everything: any coin may be certified twice, and people try. */
+export const conspiracies: fc.Arbitrary<History> = fc.record({
+  setting: fc.record({
+    ...setting,
+    liars: fc.constant([1, 2, 3].map(center => ({ center, kind: 'twoFaced' as const }))),
+    beyond: fc.constant(true),
+    long: fc.constant(false)
+  }),
+  steps: fc.array(fc.record({
+    wait: fc.constantFrom(0, 5, SECOND, HOUR),
+    act: fc.oneof({ weight: 3, arbitrary: fc.record({ do: fc.constant('double-spend' as const), person, shop, amount }) }, { weight: 2, arbitrary: act })
+  }), { minLength: 1, maxLength: 8, size: 'max' })
 })
 
 let disks: readonly Disk[] | undefined
@@ -81,7 +101,7 @@ let disks: readonly Disk[] | undefined
 /** Every history begins alike: all have an account, and half of what is in it as coins. */
 function morning (): { disks: readonly Disk[], credited: number } {
   if (disks === undefined) {
-    const world = new World({ seed: 0, faults: NO_FAULTS, speed: [5, 400], liars: [] })
+    const world = new World({ seed: 0, faults: NO_FAULTS, speed: [5, 400], liars: [], beyond: false, long: false })
     for (const person of world.people) {
       world.credit(person, START_MONEY)
       world.expect(person, person.engine.withdraw(START_MONEY / 2))
@@ -94,7 +114,7 @@ function morning (): { disks: readonly Disk[], credited: number } {
 }
 
 /** What it was like, for those who count. */
-export interface Told { readonly happened: number, readonly outcomes: ReadonlyMap<string, number> }
+export interface Told { readonly happened: number, readonly outcomes: ReadonlyMap<string, number>, readonly convicted: number }
 
 /** @throws Broken when a law does not hold */
 export function live ({ setting, steps }: History): Told {
@@ -104,9 +124,10 @@ export function live ({ setting, steps }: History): Told {
     perform(world, act)
   }
   world.settle()
+  world.expectConvictions()
   world.expectEveryUnit()
   world.expectSpendable()
-  return { happened: world.schedule.happened, outcomes: world.outcomes }
+  return { happened: world.schedule.happened, outcomes: world.outcomes, convicted: world.bank.look(world.bank.engine.revocations()).length }
 }
 
 function perform (world: World, act: Act): void {
@@ -126,6 +147,7 @@ function perform (world: World, act: Act): void {
     case 'reclaim': withPerson(world, act.person, person => { world.expect(person, person.engine.reclaim()) }); break
     case 'reclaim-spent': withPerson(world, act.person, person => { reclaimSpent(world, person) }); break
     case 'recover': withPerson(world, act.person, person => { world.expect(person, person.engine.recover()) }); break
+    case 'refresh': withPerson(world, act.person, person => { world.expect(person, person.engine.refresh({ early: true })) }); break
     case 'fetch-change': withPerson(world, act.person, person => { world.expect(person, person.engine.fetchChange()) }); break
     case 'deposit': world.expect(world.shops[act.shop], world.shops[act.shop].engine.deposit()); break
     case 'settle': world.expect(world.shops[act.shop], world.shops[act.shop].engine.settlePending()); break

@@ -1,10 +1,12 @@
 /**
  * What holds at every moment of every history:
  *
- * - no coin is certified for two transactions: no two d of one coin have votes of a quorum of its keepers;
+ * - no coin is certified for two transactions (while no more than f lie): no two d of one coin have votes of a quorum of
+ *   its keepers;
  * - the bank's books balance after each write, movement by movement: what was credited is in accounts, tokens, or coins, or
  *   was paid out; and every account holds what its movements come to;
- * - the bank's word on a contract never changes once it is settled or void, nor do its signatures;
+ * - the bank's word on a contract never changes once it is settled or void, nor do its signatures; a withdrawal, reclaim or refund that
+ *   is asked for again has the same answer, and no coin or token comes back for two requests;
  * - a wallet asks for an output in one operation only, signs a coin over to one contract only, pays an invoice by one
  *   contract only, and has all that on disk before it is sent;
  * - nobody fails by a fault of its own.
@@ -13,7 +15,7 @@ import { equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId } from '@mixmint/core/cash/contract'
-import { Settlement, type BankReply, type BankRequest, type MerchantRequest } from '@mixmint/core/cash/messages'
+import { BankReply, BankRequest, Settlement, type MerchantRequest } from '@mixmint/core/cash/messages'
 import { type Contract, type Output, type Spend, Withdrawal } from '@mixmint/core/cash/formats'
 import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { stored } from '@mixmint/core/cash/stored'
@@ -29,6 +31,7 @@ interface Refusal { readonly code: string, readonly fault: string, readonly mess
 /** What the laws are about (world.ts). */
 export interface Judged {
   readonly economy: Economy
+  readonly setting: { readonly beyond: boolean }
   readonly bank: Bank
   /** By the operator, in all. */
   readonly credited: number
@@ -51,14 +54,15 @@ export class Laws implements Witness {
   voted (center: Uint8Array, spend: Spend): void {
     const { economy } = this.#world
     const id = coinId(suite, spend.coin)
-    if (!economy.known.ring.keepers(id, spend.coin.signature).some(keeper => equal(keeper.id, center))) return
+    const { ring } = economy.registry.keyset(spend.coin.keyset)
+    if (!ring.keepers(id, spend.coin.signature).some(keeper => equal(keeper.id, center))) return
     const coin = toHex(id)
     const byD = this.#votes.get(coin) ?? new Map<string, Set<string>>()
     this.#votes.set(coin, byD)
     const voters = byD.get(toHex(spend.d)) ?? new Set()
     byD.set(toHex(spend.d), voters.add(toHex(center)))
-    const certified = [...byD.values()].filter(({ size }) => size >= economy.ring.quorum)
-    if (certified.length > 1) this.#world.break('one coin is certified for two transactions')
+    const certified = [...byD.values()].filter(({ size }) => size >= ring.ring.quorum)
+    if (certified.length > 1 && !this.#world.setting.beyond) this.#world.break('one coin is certified for two transactions')
   }
 
   bankWrote (): void {
@@ -81,7 +85,8 @@ export class Laws implements Witness {
     }
   }
 
-  bankSaid (reply: BankReply): void {
+  bankSaid (request: BankRequest, reply: BankReply): void {
+    this.#answered(request, reply)
     if (reply.is === 'refused') {
       this.refused('bank', reply)
       return
@@ -91,6 +96,15 @@ export class Laws implements Witness {
     if (outcome.outcome.state === 'open') return
     const said = toHex(encode(Settlement, { outcome, signatures, token }))
     this.#same(`word on ${toHex(outcome.outcome.contract)}`, said, 'the bank changed its word on a contract')
+  }
+
+  /** Money that was given once is given to the same request again, and to no other request for the same coin or token. */
+  #answered (request: BankRequest, reply: BankReply): void {
+    if (reply.is !== 'signatures') return
+    const asked = toHex(encode(BankRequest, request))
+    this.#same(`answer to ${asked}`, toHex(encode(BankReply, reply)), `the bank answered the same ${request.op} in two ways`)
+    const gone = request.op === 'refund' ? request.token.token.serial : request.op === 'reclaim' ? coinId(suite, request.input.spend.coin) : request.op === 'refund-coin' ? coinId(suite, request.coin) : null
+    if (gone !== null) this.#same(`returned ${toHex(gone)}`, toHex(encode(BankReply, reply)), `the bank gave back the same thing twice, the second time by a ${request.op}`)
   }
 
   refused (who: string, { code, fault, message }: Refusal): void {

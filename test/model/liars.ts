@@ -6,20 +6,20 @@ import { suite } from '../doubles/economy.ts'
 import { Disk } from './disk.ts'
 import type { Center, Liar } from './parties.ts'
 
-function vote (center: Center, { spend }: CenterRequest): CenterReply {
-  return { is: 'vote', vote: signVote(suite, center.voteKey, center.id, center.world.economy.known.ring.id, coinId(suite, spend.coin), spend.d) }
+/** To its owner, each of them says that nothing is recorded of a coin. */
+function vote (center: Center, request: CenterRequest, d?: Uint8Array): CenterReply {
+  if (request.op === 'look') return { is: 'recorded', spend: null }
+  const { spend } = request
+  return { is: 'vote', vote: signVote(suite, center.voteKey, center.id, center.world.economy.registry.keyset(spend.coin.keyset).ring.id, coinId(suite, spend.coin), d ?? spend.d) }
 }
 
 export const LIARS = {
   /** Votes for whatever it is asked. */
   twoFaced: (center, request, tell) => { tell(vote(center, request)) },
   /** Says that every coin is spent, with the very spend as the proof. */
-  accuser: (_center, { spend }, tell) => { tell({ is: 'conflict', first: spend }) },
+  accuser: (center, request, tell) => { tell(request.op === 'look' ? vote(center, request) : { is: 'conflict', first: request.spend }) },
   /** Signs for a d that nobody asked for. */
-  forger: (center, request, tell) => {
-    const told = vote(center, { ...request, spend: { ...request.spend, d: suite.sha256(request.spend.d) } })
-    tell(told)
-  },
+  forger: (center, request, tell) => { tell(vote(center, request, request.op === 'look' ? undefined : suite.sha256(request.spend.d))) },
   refuser: (_center, _request, tell) => { tell({ is: 'refused', code: 'bad-coin', fault: 'peer', retry: false, message: 'no' }) },
   silent: () => {},
   /** Honest, but hours later. */

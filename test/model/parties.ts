@@ -9,11 +9,12 @@ import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { CenterEngine } from '@mixmint/core/cash/center'
 import type { AskCenter } from '@mixmint/core/cash/certify'
-import type { Spend } from '@mixmint/core/cash/formats'
+import { SignedInvoice, type Spend } from '@mixmint/core/cash/formats'
 import { BankRequest, CenterRequest, MerchantReply, MerchantRequest, type BankReply, type CenterReply } from '@mixmint/core/cash/messages'
-import { serialAt } from '@mixmint/core/cash/merchant/keys'
+import { invoiceAt, paidAt, serialAt } from '@mixmint/core/cash/merchant/keys'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
+import { stored } from '@mixmint/core/cash/stored'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
 import { keyNamed, NETWORK, suite, UNIT, type Economy } from '../doubles/economy.ts'
@@ -34,7 +35,7 @@ export interface Witness {
   /** A center, honest or not, gives out its vote for this spend. */
   readonly voted: (center: Uint8Array, spend: Spend) => void
   readonly bankWrote: () => void
-  readonly bankSaid: (reply: BankReply) => void
+  readonly bankSaid: (request: BankRequest, reply: BankReply) => void
   readonly refused: (who: string, refusal: { readonly code: string, readonly fault: string, readonly message: string }) => void
   readonly walletSends: (person: Person, request: BankRequest | MerchantRequest) => void
 }
@@ -98,7 +99,7 @@ export class Center extends Machine<never> {
   }
 
   #tell (request: CenterRequest, value: CenterReply, reply: (value: CenterReply) => void): void {
-    if (value.is === 'vote') this.world.laws.voted(this.id, request.spend)
+    if (value.is === 'vote' && request.op === 'spend') this.world.laws.voted(this.id, request.spend)
     if (value.is === 'refused') this.world.laws.refused(this.name, value)
     reply(value)
   }
@@ -126,7 +127,7 @@ export class Bank extends Machine<BankEffect> {
         this.world.fault('the bank threw', outcome.error)
         return
       }
-      this.world.laws.bankSaid(outcome.value)
+      this.world.laws.bankSaid(request, outcome.value)
       reply(outcome.value)
     })
   }
@@ -180,6 +181,16 @@ export class Shop extends Machine<MerchantEffect> {
     return this.disk.get(serialAt(serial)) !== null
   }
 
+  /** What it has signed receipts for, by the invoices. */
+  sold (): number {
+    const receipts = this.disk.scan({ prefix: paidAt(), limit: Infinity }).map(({ key }) => key.slice(paidAt().length))
+    return receipts.reduce((sum, invoice) => {
+      const record = this.disk.get(invoiceAt(invoice))
+      if (record === null) throw new Error(`${this.name} was paid for what it never asked`)
+      return sum + stored(SignedInvoice, record).invoice.amount
+    }, 0)
+  }
+
   protected boot (): void {
     this.engine = this.#newEngine()
     this.world.expect(this, this.engine.settlePending())
@@ -218,6 +229,12 @@ export class Person extends Machine<WalletEffect> {
   protected perform (effect: WalletEffect, done: Done): void {
     this.world.laws.walletSends(this, effect.request)
     if (effect.do === 'ask-bank') {
+      // Whoever copied a wallet does not let the bank keep copies of what it signs: they would stop it.
+      if (effect.request.op === 'file' && this.name !== this.owner) {
+        const life = this.life
+        this.schedule.after(1, () => { if (this.life === life) done({ value: { is: 'filed' } }) })
+        return
+      }
       this.world.askBank(this, effect.request, PATIENCE, done)
       return
     }

@@ -1,8 +1,8 @@
 /**
- * An economy of production engines on machines that fail: one bank, five centers of which four keep each coin (one may
- * lie), two shops, three people. Everything that happens comes from a history and its seed.
+ * An economy of production engines on machines that fail: one bank, six centers of which five are in a ring and four keep
+ * each coin (one may lie), two shops, three people; keysets follow one another, and once the ring changes. Everything that happens comes from a history and its seed.
  */
-import { equal, toHex } from '@mixmint/core/kit/bytes'
+import { equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
@@ -10,7 +10,7 @@ import type { Saga } from '@mixmint/core/kit/saga'
 import type { AskCenter } from '@mixmint/core/cash/certify'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { BankReply, CenterReply, type BankRequest } from '@mixmint/core/cash/messages'
-import { createEconomy, rsaKeys, START, suite } from '../doubles/economy.ts'
+import { createEconomy, keyNamed, rsaKeys, START, suite } from '../doubles/economy.ts'
 import type { Disk } from './disk.ts'
 import { Laws } from './laws.ts'
 import { LIARS, type LiarName } from './liars.ts'
@@ -19,7 +19,7 @@ import { Bank, Center, isDefect, Person, Shop, type AnyMachine, type Surrounding
 import { NO_FAULTS, Post, type Faults } from './post.ts'
 import { Schedule } from './schedule.ts'
 
-export const CENTERS = 5
+export const CENTERS = 6
 export const SHOPS = 2
 export const PEOPLE = 3
 
@@ -30,6 +30,10 @@ export interface Setting {
   readonly speed: readonly [Millis, Millis]
   /** At most one of them, for f is 1: more than that may break the law. */
   readonly liars: ReadonlyArray<{ readonly center: number, readonly kind: LiarName }>
+  /** More lie than may: coins may be certified twice. All other laws hold, and who did it is convicted. */
+  readonly beyond: boolean
+  /** It goes on until the coins of all keysets but the last have ended. */
+  readonly long: boolean
 }
 
 /** A law was broken: why, and when. */
@@ -37,13 +41,30 @@ export class Broken extends Error {}
 
 /** Tokens come to their end within a history. */
 const HOUR: Millis = 3_600_000
-const economy = createEconomy({ seed: 'model', centers: CENTERS, parameters: { tokenValid: 6 * HOUR, tokenDeposit: 12 * HOUR, tokenRefund: 13 * HOUR } })
+const DAY: Millis = 24 * HOUR
+const ids = Array.from({ length: CENTERS }, (_, i) => ({ id: suite.sha256(utf8(`center ${i}`)), voteKey: keyNamed(`vote key ${i}`).publicKey, weight: 1 }))
+/** Two changes of the keyset within the longer histories; with the first of them, one center takes the place of another. */
+const CHANGES: readonly [Millis, Millis] = [START + 3 * DAY, START + 7 * DAY]
+const dates = { redeemUntil: START + 200 * DAY, refundUntil: START + 300 * DAY }
+const SPENT_UNTIL = START + 60 * DAY
+const economy = createEconomy({
+  seed: 'model', centers: CENTERS, parameters: { tokenValid: 6 * HOUR, tokenDeposit: 12 * HOUR, tokenRefund: 13 * HOUR },
+  ring: { centers: ids.slice(0, CENTERS - 1) },
+  keyset: { issueUntil: CHANGES[0], spendUntil: SPENT_UNTIL, ...dates },
+  later: [
+    { keyset: { issueFrom: CHANGES[0], issueUntil: CHANGES[1], spendUntil: SPENT_UNTIL, ...dates }, ring: { centers: ids.slice(1) } },
+    { keyset: { issueFrom: CHANGES[1], issueUntil: START + 100 * DAY, spendUntil: START + 150 * DAY, ...dates }, ring: { centers: ids.slice(1) } }
+  ]
+})
 const signed = new Map<string, Uint8Array>()
+
+const NONE = new Uint8Array(0)
 
 type Done = (outcome: Outcome<unknown>) => void
 
 export class World implements Surroundings {
   readonly economy = economy
+  readonly setting: Setting
   readonly schedule: Schedule
   readonly post: Post
   readonly laws: Laws
@@ -59,7 +80,9 @@ export class World implements Surroundings {
   readonly outcomes = new Map<string, number>()
 
   /** @param before the disks of another world's machines, which this one begins with, and what was credited there */
-  constructor ({ seed, faults, speed, liars }: Setting, before: { readonly disks: readonly Disk[], readonly credited: number } | null = null) {
+  constructor (setting: Setting, before: { readonly disks: readonly Disk[], readonly credited: number } | null = null) {
+    const { seed, faults, speed, liars } = setting
+    this.setting = setting
     this.schedule = new Schedule(seed, START + (before === null ? 0 : MORNING))
     this.post = new Post(this.schedule, faults, speed)
     this.laws = new Laws(this)
@@ -154,15 +177,39 @@ export class World implements Surroundings {
       this.schedule.run()
       for (const person of this.people) this.expect(person, person.engine.recover())
       this.schedule.run()
-      if (this.people.every(person => person.look(person.engine.pending()).length === 0) && this.shops.every(shop => shop.look(shop.engine.takings()).pending === 0)) break
+      if (this.people.every(person => person.look(person.engine.pending()).length === 0) && this.shops.every(shop => shop.look(shop.engine.takings()).pending === 0 || this.setting.beyond)) break
       this.schedule.now += ROUND
     }
     // What nobody turned in comes back.
     this.schedule.now += REFUND
     for (const person of this.people) this.expect(person, person.engine.reclaim())
     this.schedule.run()
+    if (this.setting.long) this.#refresh()
     // Who believed in a later time keeps to it (cash/steady-clock.ts).
     this.schedule.now += MOST_AHEAD
+  }
+
+  /** Wallets come back after weeks, when old coins are near their end, and then these end. */
+  #refresh (): void {
+    this.schedule.now = Math.max(this.schedule.now, SPENT_UNTIL - 2 * DAY)
+    for (const person of this.people) this.expect(person, person.engine.refresh())
+    this.schedule.run()
+    for (const person of this.people) this.expect(person, person.engine.recover())
+    this.schedule.run()
+    this.schedule.now = SPENT_UNTIL
+  }
+
+  /** After `settle`: nobody was convicted who did not vote twice; beyond f, whoever certified twice was. */
+  expectConvictions (): void {
+    const named = new Set([
+      ...this.bank.look(this.bank.engine.revocations()).map(({ voteKey }) => toHex(voteKey)),
+      ...this.shops.flatMap(shop => shop.look(shop.engine.convictions()).map(({ fault }) => toHex(this.centers.find(({ id }) => equal(id, fault.center))?.voteKey.publicKey ?? NONE)))
+    ])
+    for (const { name, voteKey, liar } of this.centers) {
+      if (liar === null && named.has(toHex(voteKey.publicKey))) this.break(`${name} is honest, and was convicted`)
+    }
+    const robbed = this.shops.filter(shop => shop.look(shop.engine.takings()).pending > 0)
+    if (robbed.length > 0 && named.size < 2) this.break(`${robbed[0].name} was robbed, and nobody is convicted of it`)
   }
 
   /** After `settle`. */
@@ -178,8 +225,9 @@ export class World implements Surroundings {
     for (const shop of shops) {
       const { accepted, deposited, settled, pending, refused } = shop.look(shop.engine.takings())
       if (accepted !== deposited + settled + pending + refused) this.break('the takings do not add up')
+      if (accepted !== shop.sold()) this.break(`${shop.name} has signed receipts for ${shop.sold()}, and counts ${accepted}`)
       // What was paid with coins is settled or void, what was paid with tokens is credited: nobody delivers for nothing.
-      if (pending > 0) this.break(`${shop.name} was paid ${pending} that the bank never gives it`)
+      if (pending > 0 && !this.setting.beyond) this.break(`${shop.name} was paid ${pending} that the bank never gives it`)
       if (bank.look(bank.engine.balance(shop.key.publicKey)) !== deposited + settled) this.break(`${shop.name} has another sum in its account than it thinks`)
     }
     if (books.tokens > 0 && this.thieves.length === 0) this.break(`tokens for ${books.tokens} are neither turned in nor refunded`)

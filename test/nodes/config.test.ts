@@ -36,6 +36,12 @@ test('money is in the folder\'s own store, or in the PostgreSQL that a secret fi
   expect([bank(''), bank('postgres = "postgres.url"\n')]).toEqual(['', join(dir, 'postgres.url')])
 })
 
+test('what a bank has lost, it is told by a date', () => {
+  const bank = (settings: string): number => node(`role = "bank"\nlisten = "x"\n[bank]\n${settings}`).restoredAt
+  expect([bank(''), bank('restoredAt = "2026-03-01T12:00:00Z"\n')]).toEqual([0, Date.UTC(2026, 2, 1, 12)])
+  expect(() => bank('restoredAt = "yesterday"\n')).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringContaining('restoredAt') }))
+})
+
 test('where wallets come in is a list, of which a gateway has need', () => {
   const entry = ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/ws']
   expect(node(`role = "gateway"\nlisten = "x"\nentry = ${JSON.stringify(entry)}\n`).entry).toEqual(entry)

@@ -46,7 +46,7 @@ test('a center gets a new vote key, keeps the old one, and can give that up', as
   const second = await ringEntry(dir, 3, true)
   expect(second).toMatchObject({ id: first.id, weight: 3 })
   expect(second.voteKey).not.toBe(first.voteKey)
-  expect(voteKeys(suite, dir).map(({ publicKey }) => toHex(publicKey))).toEqual([second.voteKey, first.voteKey])
+  expect(voteKeys(suite, dir, null).map(({ publicKey }) => toHex(publicKey))).toEqual([second.voteKey, first.voteKey])
   const retirement = unarmorAs('retirement', await ringRetire(dir, NETWORK, first.voteKey))
   verifyRetirement(suite, NETWORK, retirement)
   expect(toHex(retirement.voteKey)).toBe(first.voteKey)

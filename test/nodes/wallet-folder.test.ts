@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createWallet, walletSeed } from '../../nodes/wallet-folder.ts'
+import { createRestored, createWallet, walletSeed } from '../../nodes/wallet-folder.ts'
 
 const WORDS = 'legal winner thank year wave sausage worth useful legal winner thank yellow'
 let dir: string
@@ -15,13 +15,14 @@ test('fresh words are twelve, differ, and are read by nobody else', () => {
   expect(words.split(' ')).toHaveLength(12)
   expect(createWallet(join(dir, 'b'))).not.toBe(words)
   expect(statSync(join(dir, 'a', 'words')).mode & 0o777).toBe(0o600)
-  expect(walletSeed(join(dir, 'a'))).toHaveLength(64)
+  expect(walletSeed(join(dir, 'a')).seed).toHaveLength(64)
+  expect(walletSeed(join(dir, 'a')).isRestored).toBe(false)
 })
 
 test('the same words are the same seed', () => {
   createWallet(join(dir, 'a'), WORDS)
-  createWallet(join(dir, 'b'), WORDS)
-  expect(walletSeed(join(dir, 'a'))).toEqual(walletSeed(join(dir, 'b')))
+  createRestored(join(dir, 'b'), WORDS.replace(/ /g, '  '))
+  expect(walletSeed(join(dir, 'b'))).toEqual({ seed: walletSeed(join(dir, 'a')).seed, isRestored: true })
 })
 
 test('a wallet is never written over, and wrong words make none', () => {

@@ -1,7 +1,7 @@
 /** The economy's histories, many of them; a failure is shrunk, and its seed and path printed. See test/model/main.ts. */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { histories, live } from '../model/histories.ts'
+import { conspiracies, histories, live } from '../model/histories.ts'
 
 const LONG = process.env.MIXMINT_LONG === '1'
 
@@ -16,4 +16,8 @@ it('nothing is lost and nothing doubled, whatever fails and whoever cheats', () 
   // They are no histories in which nothing happens.
   expect(happened).toBeGreaterThan(200_000)
   for (const code of ['lost', 'double-spend', 'coins-unavailable', 'store-full', 'store-failed', 'insufficient-funds', 'no-token']) expect(codes).toContain(code)
+}, 7_200_000)
+
+it('and when more lie than may, the books balance, and the liars are convicted', () => {
+  fc.assert(fc.property(conspiracies, history => { live(history) }), { numRuns: LONG ? 2_000 : 30, seed: 5 })
 }, 7_200_000)

@@ -121,6 +121,21 @@ describe('a wallet', () => {
     expect(Number((await stage.status(own)).received)).toBeGreaterThan(before)
   })
 
+  test('whose machine is lost comes back from its words, which no process shows', async () => {
+    const { available } = await stage.command('wallet', 'balance')
+    const [words] = readFileSync(join(stage.dir, 'wallet', 'words'), 'utf8').split('\n')
+    rmSync(join(stage.dir, 'wallet'), { recursive: true })
+    const child = spawn(process.execPath, [PROGRAM, 'wallet', '--net', stage.dir, '--json', 'restore', '--pace', '0.05'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    let said = ''
+    child.stdout.on('data', chunk => { said += String(chunk) })
+    child.stdin.end(`${words}\n`)
+    await once(child, 'close')
+    expect(JSON.parse(said)).toMatchObject({ available, inFlight: 0, bad: 0 })
+    expect(await stage.command('wallet', 'balance')).toMatchObject({ available, promised: 0, leftOver: 0 })
+    expect((await stage.command('wallet', 'buy', 'song', '--with', 'coins')).paid).toBe(true)
+    expect(await stage.command('bank', 'books')).toMatchObject({ balanced: true })
+  })
+
   test('without money is told so, and loses nothing', async () => {
     const { error } = await stage.attempt('wallet', 'token', '1000000')
     expect(error).toMatchObject({ code: 'insufficient-funds', fault: 'caller' })

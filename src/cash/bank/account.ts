@@ -6,6 +6,7 @@ import { balanceMessage, withdrawMessage } from '../bank-requests.ts'
 import { checkOutputDates, checkOutputs, total, withdrawalId } from '../contract.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { stored } from '../stored.ts'
+import { mustBeKnown } from './loss.ts'
 import { accountAt, withdrawalAt } from './keys.ts'
 import { balanceOf, checkOurs, commit, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { Signatures } from './records.ts'
@@ -23,7 +24,7 @@ export function * balance (bank: Bank, { account, time, signature }: BankRequest
 
 /**
  * Debit and answer in one batch; the same answer to every retry, forever.
- * @throws bad-account-signature, wrong-network, wrong-bank, wrong-unit, keyset-not-issuing, account-frozen, account-closed,
+ * @throws bad-account-signature, wrong-network, wrong-bank, wrong-unit, keyset-not-issuing, account-frozen, account-closed, closed-after-loss,
  *   insufficient-funds, output-used, and those of checkOutputs (peer)
  */
 export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest & { op: 'withdraw' }): Saga<BankReply, BankEffect> {
@@ -37,6 +38,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
   checkOurs(bank, withdrawal)
   const registry = bank.registry()
   const hashes = checkOutputs(suite, registry, bank.bank.publicKey, bank.unit, outputs)
+  yield * mustBeKnown(bank, { of: outputs })
   const time = yield * bank.clock.now()
   checkOutputDates(registry, outputs, time)
   const amount = total(outputs)
@@ -53,7 +55,7 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
       insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
       debit,
       standingStep(account, standing),
-      ...outputSteps(hashes, id),
+      ...outputSteps(hashes, signatures, id),
       journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] }, debit)
     ])
     if (clash === null) return { is: 'signatures', signatures }

@@ -10,6 +10,7 @@ import { coinId } from '../coin.ts'
 import { stored } from '../stored.ts'
 import { checkInput, judge } from './inputs.ts'
 import { contractAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { putOff } from './outages.ts'
 import { checkOurs, commit, insert, type Bank, type BankEffect, type Step } from './parts.ts'
 
@@ -28,18 +29,20 @@ export function word (bank: Bank, contract: Uint8Array, state: Outcome['state'],
   return { outcome: signOutcome(bank.suite, bank.bank, { contract, state, time }), signatures: [], token: null }
 }
 
-/** The state of a contract of this bank, to whoever shows it. @throws wrong-network, wrong-bank, wrong-unit (peer) */
+/** The state of a contract of this bank, to whoever shows it. @throws wrong-network, wrong-bank, wrong-unit, closed-after-loss (peer) */
 export function * outcome (bank: Bank, { contract }: BankRequest & { op: 'outcome' }): Saga<BankReply> {
   const id = contractId(bank.suite, contract)
   checkOurs(bank, contract)
   const time = yield * bank.clock.now()
-  return { is: 'outcome', ...(yield * decisionOn(id)) ?? word(bank, id, 'open', time) }
+  const decision = yield * decisionOn(id)
+  if (decision === null) yield * mustBeKnown(bank, { undecided: contract })
+  return { is: 'outcome', ...decision ?? word(bank, id, 'open', time) }
 }
 
 /**
  * Void an open contract, on the word of a coin certified for it. Results in the decision, whichever it is: if the
  * contract was settled first, in that. A contract that breaks the rules can be voided too, or its coins would be stuck.
- * @throws wrong-network, wrong-bank, wrong-unit, void-too-early, bad-coin-signature, and those of checkInput (peer)
+ * @throws closed-after-loss, wrong-network, wrong-bank, wrong-unit, void-too-early, bad-coin-signature, and those of checkInput (peer)
  */
 export function * voidContract (bank: Bank, { contract, input, signature }: BankRequest & { op: 'void' }): Saga<BankReply, BankEffect> {
   const { suite } = bank
@@ -48,6 +51,7 @@ export function * voidContract (bank: Bank, { contract, input, signature }: Bank
   if (before !== null) return { is: 'outcome', ...before }
 
   checkOurs(bank, contract)
+  yield * mustBeKnown(bank, { inputs: [input], undecided: contract })
   const registry = bank.registry()
   const time = yield * bank.clock.now()
   if (time < (yield * putOff(contract.settleBy, contract.settleBy + registry.parameters.voidGrace, time))) {

@@ -9,6 +9,7 @@ import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
 import { stored } from '../stored.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
 import { accountAt, depositAt, refundedAt, tokenAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, type AccountStep, type Bank } from './parts.ts'
 import { Deposited, IssuedToken } from './records.ts'
 
@@ -24,7 +25,7 @@ type Examine = Saga<Good | null>
 /**
  * A result for each presentation, in their order: `credited`, `already` (the payee has had the money), or `refused` with
  * the code: wrong-network, wrong-bank, wrong-unit, unknown-day-key, bad-token, bad-presentation, token-not-issued,
- * token-refunded. Counts `bank_deposit` by outcome.
+ * token-refunded, closed-after-loss. Counts `bank_deposit` by outcome.
  */
 export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'deposit' }): Saga<BankReply> {
   return yield * turnIn(bank, presentations.map(presentation => ({ serial: presentation.token.token.serial, examine: examine(bank, presentation) })))
@@ -80,6 +81,7 @@ function * examine (bank: Bank, presentation: Presentation): Examine {
   const hash = tokenHash(suite, token)
   // The very token that was credited, whose day key may be gone from the directory by now.
   if (yield * wasDeposited(token.serial, hash)) return null
+  yield * mustBeKnown(bank, { day: token.day })
 
   const issued = yield * get(tokenAt(token.serial))
   const isIssued = issued !== null && equal(stored(IssuedToken, issued).token, hash)

@@ -3,6 +3,7 @@
  * crashes, and has the same answer: each movement is one batch, and its answer is part of it.
  */
 import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
 import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
@@ -14,6 +15,7 @@ import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
+import { declareLoss } from './loss.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
 import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
@@ -22,6 +24,7 @@ import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
 import { sealedDeposit, sealedKeys, sealedRefund } from './sealed.ts'
 import { refundCoin } from './refund-coin.ts'
+import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
 import { standingOf } from './standing.ts'
 
@@ -86,6 +89,11 @@ export class BankEngine {
     return (yield * standingOf(account)).standing
   }
 
+  /** For the operator: the store is one of before; see loss.ts. */
+  * declareLoss (time: Millis): Saga<void> {
+    yield * declareLoss(this.#bank, time)
+  }
+
   /** For the operator: what was issued and redeemed, signed. @throws books-unbalanced (operator): then nothing is signed */
   * statement (): Saga<SignedStatement> {
     const { unit, time, keysets, faults } = yield * books(this.#bank)
@@ -127,6 +135,11 @@ export class BankEngine {
       case 'sealed-keys': return sealedKeys(this.#bank, request)
       case 'sealed-deposit': return sealedDeposit(this.#bank, request)
       case 'sealed-refund': return sealedRefund(this.#bank, request)
+      case 'restore': return restore(this.#bank, request)
+      case 'file': return file(this.#bank, request)
+      case 'look': return look(this.#bank, request)
+      case 'announce': return announce(this.#bank, request)
+      case 'announced': return announced(request)
       case 'refund-coin': return refundCoin(this.#bank, request)
       case 'accuse': return accuse(this.#bank, request)
       case 'contest': return contest(this.#bank, request)

@@ -65,7 +65,7 @@ export function * giveBack (claim: Claim, outputs: readonly Output[], hashes: re
     insert(clash, claim.goneAt, value),
     ...more,
     insert(clash, claim.answerAt, encode(GivenBack, { request: claim.request, signatures })),
-    ...outputSteps(hashes, ids.outputs),
+    ...outputSteps(hashes, signatures, ids.outputs),
     journalStep(time, ids.journal, { ...entry, issued: parts(outputs) })
   ])
   if (failed === null) return { is: 'signatures', signatures }

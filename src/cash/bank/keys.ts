@@ -9,17 +9,21 @@
  * | `paid-out` ‖ H(reference) | PaidOut | the operator paid this out under this reference |
  * | `standing` ‖ account key | Standing | the account is open by name, frozen or closed; changed by swap |
  * | `all-credits` | AllCredits | what came in through the operator, in all; changed by swap |
+ * | `loss` | Loss | when data was last lost; changed by swap, and only rises |
  * | `withdrawal` ‖ withdrawal id | Signatures | the answer to this withdrawal |
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
  * | `spent` ‖ coinId | Spent | the coin is redeemed, and for what |
  * | `certificate` ‖ coinId | Certificate | the spend that it was redeemed for, and the votes for it |
  * | `revocation` ‖ vote key | Revocation | this center is convicted, or has given up the key |
- * | `output` ‖ H(output) | id of withdrawal, contract, coin or token | this blinded message is signed |
+ * | `output` ‖ H(output) | SignedOutput | this blinded message is signed, by which movement, and the signature |
  * | `reclaimed` ‖ coinId | GivenBack | the answer to the reclaim or refund of this coin |
  * | `token` ‖ serial | IssuedToken | this very token was issued |
  * | `deposit` ‖ serial | Deposited | the token was credited to its payee, or refunded to its owner |
  * | `refunded` ‖ serial | GivenBack | the answer to the refund of this token |
+ * | `copy` ‖ coinId | bytes | the encrypted copy of a contract that the owner of this coin filed |
+ * | `announced` ‖ handle | bytes | an encrypted derivation generation of some wallet |
+ * | `announcer` ‖ coinId or account | u64 | announcements that it vouched for; changed by swap |
  * | `journal` ‖ u64 time ‖ id | JournalEntry | one movement of money, for the books |
  * | `alive` | Alive | when the bank last said that it is at work; changed by swap |
  * | `outage` ‖ u64 end | Outage | the bank was down until then |
@@ -38,6 +42,7 @@ export const JOURNAL = utf8('journal')
 export const REVOCATIONS = utf8('revocation')
 
 export const ALL_CREDITS = utf8('all-credits')
+export const LOSS = utf8('loss')
 
 export const ALIVE = utf8('alive')
 export const OUTAGES = utf8('outage')
@@ -53,6 +58,9 @@ export const spentAt = prefixed('spent')
 export const certificateAt = prefixed('certificate')
 export const revocationAt = prefixed('revocation')
 export const outputAt = prefixed('output')
+export const copyAt = prefixed('copy')
+export const announcedAt = prefixed('announced')
+export const announcerAt = prefixed('announcer')
 export const reclaimedAt = prefixed('reclaimed')
 export const tokenAt = prefixed('token')
 export const depositAt = prefixed('deposit')

@@ -13,7 +13,7 @@ import type { SteadyClock } from '../steady-clock.ts'
 import { stored } from '../stored.ts'
 import { accountAt, ALL_CREDITS, journalAt, outputAt } from './keys.ts'
 import { postings, type AccountSide, type Movement } from './ledger.ts'
-import { Account, AllCredits, JournalEntry, type Part } from './records.ts'
+import { Account, AllCredits, JournalEntry, SignedOutput, type Part } from './records.ts'
 
 export interface BankOptions {
   readonly suite: Suite
@@ -69,7 +69,7 @@ function * signOutput ({ keyset, value, blinded }: Output): Saga<Uint8Array, Ban
 
 /** A step of a batch, with a name for what stands in the way when its condition fails. */
 export interface Step {
-  readonly clash: 'account' | 'coin' | 'contract' | 'credit' | 'deposit' | 'invoice' | 'journal' | 'output' | 'token' | 'withdrawal'
+  readonly clash: 'account' | 'announced' | 'coin' | 'contract' | 'credit' | 'deposit' | 'invoice' | 'journal' | 'output' | 'token' | 'withdrawal'
   readonly op: Op
 }
 
@@ -86,9 +86,9 @@ export function insert (clash: Step['clash'], key: Uint8Array, value: Uint8Array
   return { clash, op: { op: 'insert', key, value } }
 }
 
-/** One step for each output. @param hashes of the outputs @param id the movement they belong to */
-export function outputSteps (hashes: readonly Uint8Array[], id: Uint8Array): Step[] {
-  return hashes.map(hash => insert('output', outputAt(hash), id))
+/** One step for each output. @param hashes of the outputs @param signatures in the same order @param movement the id of what they belong to */
+export function outputSteps (hashes: readonly Uint8Array[], signatures: readonly Uint8Array[], movement: Uint8Array): Step[] {
+  return hashes.map((hash, i) => insert('output', outputAt(hash), encode(SignedOutput, { movement, signature: signatures[i] })))
 }
 
 /** A clash on an output, as the asker is told. */

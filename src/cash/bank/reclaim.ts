@@ -11,6 +11,7 @@ import { decisionOn } from './decision.ts'
 import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
 import { checkInput, judge } from './inputs.ts'
 import { reclaimedAt, spentAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { checkOurs, parts, type Bank, type BankEffect } from './parts.ts'
 import { Spent } from './records.ts'
 
@@ -36,6 +37,7 @@ export function * reclaim (bank: Bank, { contract, input, outputs, signature }: 
   if (before !== null) return before
 
   checkOurs(bank, contract)
+  yield * mustBeKnown(bank, { inputs: [input], of: outputs })
   if ((yield * decisionOn(id)) === null) {
     throw new MixmintError('contract-open', 'peer', 'the contract is open: its coins come back when it is void, or settled without them', { retry: true })
   }

@@ -10,6 +10,9 @@ export const Account = record({ balance: amount, movements: uint() })
 export type Account = Of<typeof Account>
 export const AllCredits = record({ amount })
 
+/** Of what was before this time the bank may know nothing: see loss.ts. */
+export const Loss = record({ time: uint() })
+
 /** What the operator says of an account; without one it is open. `note` is for people: why, on whose word. */
 export const Standing = record({ state: oneOf('open', 'frozen', 'closed'), note: text(256), time: uint() })
 export type Standing = Of<typeof Standing>
@@ -19,6 +22,9 @@ export const PaidOut = record({ account: hash, amount })
 
 /** The blind signatures of an answer, in the order of the outputs. */
 export const Signatures = record({ signatures: list(bytes(256), MAX_OUTPUTS) })
+
+/** `movement`: the id of the withdrawal, contract, coin or token that it belongs to. */
+export const SignedOutput = record({ movement: hash, signature: bytes(256) })
 
 /** `contract` is what the coin paid for, or what it was reclaimed or refunded from (empty: from none). */
 export const Spent = record({ by: oneOf('settle', 'reclaim', 'refund'), contract: maybeBytes(32) })

@@ -10,6 +10,7 @@ import type { BankReply, BankRequest } from '../messages.ts'
 import { refundCoinMessage } from '../reclaim.ts'
 import { checkFresh, giveBack, givenBack } from './give-back.ts'
 import { checkCoinOurs } from './inputs.ts'
+import { mustBeKnown } from './loss.ts'
 import { redeemEnd, refundEnd } from './outages.ts'
 import { parts, type Bank, type BankEffect } from './parts.ts'
 import { claimOn } from './reclaim.ts'
@@ -18,7 +19,7 @@ import { Spent } from './records.ts'
 /**
  * The same answer to every retry of the same refund; a second, other one of the coin is refused. Whatever redeems a coin inserts
  * the same key: settlement, reclaim and refund.
- * @throws coin-spent, refund-too-early (retry), refund-too-late, bad-coin-signature, unknown-keyset, wrong-bank, wrong-unit, output-used,
+ * @throws coin-spent, closed-after-loss, refund-too-early (retry), refund-too-late, bad-coin-signature, unknown-keyset, wrong-bank, wrong-unit, output-used,
  *   and those of verifyCoin, checkFresh (peer)
  */
 export function * refundCoin (bank: Bank, { coin, promisedTo, outputs, signature }: BankRequest & { op: 'refund-coin' }): Saga<BankReply, BankEffect> {
@@ -29,6 +30,7 @@ export function * refundCoin (bank: Bank, { coin, promisedTo, outputs, signature
   const before = yield * givenBack(claim)
   if (before !== null) return before
 
+  yield * mustBeKnown(bank, { of: [coin, ...outputs] })
   const registry = bank.registry()
   const known = checkCoinOurs(bank, registry, coin)
   const { keyset } = known

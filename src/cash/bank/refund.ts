@@ -9,6 +9,7 @@ import { stored } from '../stored.ts'
 import { tokenHash } from '../token.ts'
 import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
 import { depositAt, refundedAt, tokenAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { putOff } from './outages.ts'
 import { checkOurs, type Bank, type BankEffect } from './parts.ts'
 import { Deposited, IssuedToken } from './records.ts'
@@ -32,6 +33,7 @@ export function * refund (bank: Bank, { token: { token }, outputs, signature }: 
   if (before !== null) return before
 
   checkOurs(bank, token)
+  yield * mustBeKnown(bank, { of: outputs, day: token.day })
   const issued = yield * get(tokenAt(serial))
   // What was issued is known by itself: the day key may be gone by now.
   if (issued === null || !equal(stored(IssuedToken, issued).token, hash)) throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')

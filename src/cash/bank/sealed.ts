@@ -14,6 +14,7 @@ import { sealedSerial, verifySealed, verifySealedPresentation } from '../sealed.
 import { turnIn, wasDeposited, type Good } from './deposit.ts'
 import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
 import { depositAt, refundedAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
 import { putOff } from './outages.ts'
 import type { Bank, BankEffect } from './parts.ts'
 import { Deposited } from './records.ts'
@@ -47,7 +48,7 @@ function unknownKeys (): MixmintError {
 
 /**
  * As deposit, for sealed tokens. Refused with unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token,
- * bad-presentation, token-refunded.
+ * bad-presentation, token-refunded, closed-after-loss.
  */
 export function * sealedDeposit (bank: Bank, { presentations }: BankRequest & { op: 'sealed-deposit' }): Saga<BankReply> {
   return yield * turnIn(bank, presentations.map(presentation => {
@@ -58,8 +59,9 @@ export function * sealedDeposit (bank: Bank, { presentations }: BankRequest & { 
 
 function * examine (bank: Bank, serial: Uint8Array, presentation: SealedPresentation): Saga<Good | null> {
   const { token } = presentation
-  check(bank, token)
+  const { keys: { day } } = check(bank, token)
   if (yield * wasDeposited(serial, serial)) return null
+  yield * mustBeKnown(bank, { day })
   verifySealedPresentation(bank.suite, serial, presentation)
   return { serial, payee: token.payee, amount: token.value, hash: serial }
 }
@@ -76,7 +78,7 @@ function check (bank: Bank, token: SealedToken): KnownSealedKeys {
 /**
  * As refund, by the token's serial.
  * @throws token-spent, refund-too-early (retry), unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token,
- *   bad-owner-signature, output-used, and those of checkFresh (peer)
+ *   bad-owner-signature, output-used, closed-after-loss, and those of checkFresh (peer)
  */
 export function * sealedRefund (bank: Bank, { token, outputs, signature }: BankRequest & { op: 'sealed-refund' }): Saga<BankReply, BankEffect> {
   const { suite } = bank
@@ -89,7 +91,8 @@ export function * sealedRefund (bank: Bank, { token, outputs, signature }: BankR
   const before = yield * givenBack(claim)
   if (before !== null) return before
 
-  const { keys: { notBefore, refundAfter } } = check(bank, token)
+  const { keys: { day, notBefore, refundAfter } } = check(bank, token)
+  yield * mustBeKnown(bank, { of: outputs, day })
   if (!suite.ed25519Verify(token.ownerKey, message, signature)) throw new MixmintError('bad-owner-signature', 'peer', 'the request is not signed by the token\'s owner')
   const time = yield * bank.clock.now()
   if (time < (yield * putOff(notBefore, refundAfter, time))) {

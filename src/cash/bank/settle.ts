@@ -14,6 +14,7 @@ import { certificateStep } from './accusations.ts'
 import { decide, decisionOn, mustBeDecided } from './decision.ts'
 import { areCertified, checkInput, judge, markSpent } from './inputs.ts'
 import { tokenFor } from './issue-token.ts'
+import { mustBeKnown } from './loss.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
 import { IssuedToken, Spent } from './records.ts'
@@ -24,7 +25,7 @@ type SettleRequest = BankRequest & { op: 'settle' }
 /**
  * Results in the settlement, the same to every retry, whichever coins it shows; or in `short`, with how each input
  * stands, when not all of them are certified, unspent and fit for this contract: then nothing was taken.
- * @throws contract-void, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
+ * @throws contract-void, closed-after-loss, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
  *   and those of checkContract, checkContractDates, tokenFor, checkSealedKeys (peer)
  */
 export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, BankEffect> {
@@ -39,12 +40,15 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   /** What is checked as coins to be. */
   const ordinary: Contract = { ...contract, outputs: coinOutputs(contract, bank.sealedKeys) }
   checkPayee(bank, id, request)
+  yield * mustBeKnown(bank, { inputs, of: ordinary.outputs })
+  const sealed = sealedKeysOf(bank, contract)
+  for (const { keys: { day } } of sealed) yield * mustBeKnown(bank, { day })
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
   }
   const asked = yield * bank.clock.now()
   checkLastingDates(registry, ordinary, asked)
-  checkSealedKeys(bank, registry, sealedKeysOf(bank, contract), asked)
+  checkSealedKeys(bank, registry, sealed, asked)
   const token = tokenFor(bank, registry, contract, id, asked)
   if (contract.kind === 'pay') yield * checkInvoice(contract, id)
 
@@ -140,7 +144,7 @@ function movement (bank: Bank, contract: Contract, id: Uint8Array, inputs: reado
     decide(id, settlement),
     ...(contract.kind === 'pay' ? [insert('invoice', invoiceAt(contract.invoice), id)] : []),
     ...inputs.flatMap(input => [insert('coin', spentAt(coinId(suite, input.spend.coin)), spent), certificateStep(bank, input)]),
-    ...outputSteps(outputs, id),
+    ...outputSteps(outputs, settlement.signatures, id),
     ...(settlement.token === null ? [] : [issuedStep(bank, settlement.token, id)])
   ]
 }

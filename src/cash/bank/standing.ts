@@ -7,15 +7,20 @@ import { MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { stored } from '../stored.ts'
 import { standingAt } from './keys.ts'
+import { lossTime } from './loss.ts'
 import type { Step } from './parts.ts'
 import { Standing } from './records.ts'
 
 /** As the store has it, and what that says; null: nothing was ever said, and the account is open. */
 export interface Stood { readonly bytes: Uint8Array | null, readonly standing: Standing | null }
 
+/** After a loss of data every account is frozen until the operator has said otherwise since. */
 export function * standingOf (account: Uint8Array): Saga<Stood> {
   const bytes = yield * get(standingAt(account))
-  return { bytes, standing: bytes === null ? null : stored(Standing, bytes) }
+  const said = bytes === null ? null : stored(Standing, bytes)
+  const loss = yield * lossTime()
+  const isCurrent = said === null ? loss === 0 : said.time > loss || said.state !== 'open'
+  return { bytes, standing: isCurrent ? said : { state: 'frozen', note: 'the bank has lost data', time: loss } }
 }
 
 /** @throws account-frozen, account-closed (peer) */

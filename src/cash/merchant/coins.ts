@@ -52,7 +52,7 @@ export function * pay (merchant: Merchant, contract: Contract, inputs: readonly 
   if (trusted === null) return { reply: { is: 'short', inputs: collected.states }, repeat: false }
 
   // Nobody but this batch may end the order: whoever pays second, with a token or other coins, is refused.
-  const { signed, ops } = closing(merchant, order, { invoice: contract.invoice, how: 'coins', time: yield * merchant.clock.now() }, id)
+  const { signed, ops } = closing(merchant, order, { invoice: contract.invoice, how: 'coins', time: yield * merchant.clock.now() }, id, inputs[0].spend.coin.publicKey)
   const unsettled: Unsettled = { invoice: contract.invoice, contract, inputs: collected.inputs }
   const result = yield * batch([
     ...ops, { op: 'insert', key: unsettledAt(id), value: encode(Unsettled, unsettled) },

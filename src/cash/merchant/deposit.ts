@@ -9,9 +9,9 @@ import { Presentation } from '../formats.ts'
 import type { BankReply, DepositResult } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { stored } from '../stored.ts'
-import { CREDITED, creditedAt, DUE, dueAt, LOST, REJECTED, rejectedAt, SETTLED, UNSETTLED } from './keys.ts'
+import { CREDITED, creditedAt, DUE, dueAt, LOST, REJECTED, rejectedAt, REPAY, SETTLED, UNSETTLED } from './keys.ts'
 import type { AskBank, Deposited, Merchant } from './parts.ts'
-import { Credited, Lost, Rejected, Settled, Unsettled } from './records.ts'
+import { Credited, Lost, Rejected, Repay, Settled, Unsettled } from './records.ts'
 import { depositSealed, sealedTakings, takeUpRejectedSealed } from './sealed-deposit.ts'
 
 /** The most tokens in one request to the bank. */
@@ -108,7 +108,7 @@ function * eachPage (prefix: Uint8Array, visit: (page: readonly Entry[]) => void
   }
 }
 
-/** All in the unit's smallest coin. accepted = deposited + settled + pending + refused. */
+/** All in the unit's smallest coin. accepted = deposited + settled + pending + refused; in the account are deposited + settled − repaid. */
 export interface Takings {
   /** Of every paid order. */
   readonly accepted: number
@@ -120,16 +120,24 @@ export interface Takings {
   readonly pending: number
   /** Losses: tokens that the bank has refused, contracts that became void before they were settled, and what was delivered on trust in vain. */
   readonly refused: number
+  /** Given back to payers. */
+  readonly repaid: number
 }
 
 export function * takings (): Saga<Takings> {
-  const sums = { due: 0, deposited: 0, rejected: 0, unsettled: 0, settled: 0, void: 0, lost: 0 }
+  const sums = { due: 0, deposited: 0, rejected: 0, unsettled: 0, settled: 0, void: 0, lost: 0, repaid: 0 }
   const add = (name: keyof typeof sums, value: number): void => { sums[name] = total([{ value }], sums[name]) }
   yield * eachPage(DUE, page => { for (const { value } of page) add('due', stored(Presentation, value).token.token.amount) })
   yield * eachPage(CREDITED, page => { for (const { value } of page) add('deposited', stored(Credited, value).amount) })
   yield * eachPage(REJECTED, page => { for (const { value } of page) add('rejected', stored(Rejected, value).presentation.token.token.amount) })
   yield * eachPage(UNSETTLED, page => { for (const { value } of page) add('unsettled', stored(Unsettled, value).contract.amount) })
   yield * eachPage(LOST, page => { for (const { value } of page) add('lost', stored(Lost, value).amount) })
+  yield * eachPage(REPAY, page => {
+    for (const { value } of page) {
+      const { amount, signatures } = stored(Repay, value)
+      if (signatures.length > 0) add('repaid', amount)
+    }
+  })
   yield * eachPage(SETTLED, page => {
     for (const { value } of page) {
       const { amount, settlement } = stored(Settled, value)
@@ -139,5 +147,5 @@ export function * takings (): Saga<Takings> {
   const sealed = yield * sealedTakings()
   const refused = sums.rejected + sealed.rejected + sums.void + sums.lost
   const pending = sums.due + sealed.due + sums.unsettled
-  return { accepted: sums.deposited + sums.settled + pending + refused, deposited: sums.deposited, settled: sums.settled, pending, refused }
+  return { accepted: sums.deposited + sums.settled + pending + refused, deposited: sums.deposited, settled: sums.settled, pending, refused, repaid: sums.repaid }
 }

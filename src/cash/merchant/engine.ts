@@ -14,6 +14,7 @@ import { convictions } from './evidence.ts'
 import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Deposited, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import { promiseRepay, repay, repayable } from './repay.ts'
 import { acceptSealed, fetchSealedKeys } from './sealed.ts'
 import { settlementOf, settlePending } from './settle.ts'
 import { acceptToken, type Accepted } from './tokens.ts'
@@ -47,6 +48,8 @@ export class MerchantEngine {
       case 'pay': return (yield * pay(merchant, request.contract, request.inputs)).reply
       case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
       case 'sealed-present': return { is: 'paid', signed: (yield * acceptSealed(merchant, request.payment)).signed, settlement: null }
+      case 'repayable': return { is: 'repayable', ...yield * repayable(request.invoice) }
+      case 'repay': return { is: 'repaid', signatures: yield * repay(merchant, request) }
       case 'status': {
         const state = yield * standing(request.invoice)
         return state.is === 'open' ? { is: 'unpaid' } : { is: 'paid', signed: state.signed, settlement: yield * settlementOf(state.by) }
@@ -126,6 +129,11 @@ export class MerchantEngine {
   /** The sums for the books. */
   * takings (): Saga<Takings> {
     return yield * takings()
+  }
+
+  /** Give back an order, or this much of it: its payer asks for it, and has it as coins. See repay.ts. */
+  * repay (number: number, amount?: number): Saga<OrderLine> {
+    return yield * promiseRepay(number, amount)
   }
 
   /** How many accepted tokens are to be deposited. */

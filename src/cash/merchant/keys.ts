@@ -24,6 +24,7 @@
  * | `risk` ‖ D | Risk | delivered on trust: not all its coins were certified when it was paid |
  * | `exposure` | Exposure | the sums of all that is at risk |
  * | `taken` ‖ coinId | D | a coin that paid here, kept by who takes coins on trust |
+ * | `repay` ‖ H(invoice) | Repay | what is given back of an order that was paid |
  * | `lost` ‖ D | Lost | delivered on trust, and never to be settled |
  * | `proof` ‖ coinId | DoubleSpendProofFile | somebody tried to pay with a coin spent elsewhere |
  * | `liar` ‖ vote key | CenterProofFile | a center has convicted itself here |
@@ -45,6 +46,7 @@ export const ENDS = utf8('ends')
 export const SOLD = utf8('sold')
 export const EXPOSURE = utf8('exposure')
 export const LOST = utf8('lost')
+export const REPAY = utf8('repay')
 export const DUE = utf8('due')
 export const CREDITED = utf8('credited')
 export const REJECTED = utf8('rejected')
@@ -71,6 +73,7 @@ export const votesAt: (invoice: Uint8Array, contract?: Uint8Array, coin?: Uint8A
 export const riskAt = prefixed(utf8('risk'))
 export const takenAt = prefixed(utf8('taken'))
 export const lostAt = prefixed(LOST)
+export const repayAt = prefixed(REPAY)
 export const unsettledAt = prefixed(UNSETTLED)
 export const settledAt = prefixed(SETTLED)
 export const proofAt = prefixed(PROOFS)

@@ -70,6 +70,13 @@ export function * standing (invoice: Uint8Array): Saga<Open | AlreadyPaid> {
   return { is: 'paid', ...stored(PaidOrder, paid) }
 }
 
+/** H(invoice) of the order of this number. @throws unknown-order (caller) */
+export function * orderNumbered (number: number): Saga<Uint8Array> {
+  const invoice = yield * get(orderedAt(number))
+  if (invoice === null) throw new MixmintError('unknown-order', 'caller', 'there is no order of this number, or nobody paid it and it is forgotten')
+  return invoice
+}
+
 function unknownInvoice (): MixmintError {
   return new MixmintError('unknown-invoice', 'peer', 'we have not given out this invoice: order again')
 }
@@ -85,13 +92,13 @@ export function checkNotExpired (settleBy: Millis, now: Millis): void {
 }
 
 /** The receipt, and the steps that close the order with it: they fail when it is no longer open. */
-export function closing (merchant: Merchant, { bytes, record: { amount } }: Open, paid: Paid, by: Uint8Array): { signed: SignedPaid, ops: Op[] } {
+export function closing (merchant: Merchant, { bytes, record: { amount } }: Open, paid: Paid, by: Uint8Array, payer: Uint8Array): { signed: SignedPaid, ops: Op[] } {
   const signed = signPaid(merchant.suite, merchant.key, paid)
   return {
     signed,
     ops: [
       { op: 'swap', key: openAt(paid.invoice), was: bytes, value: null },
-      { op: 'insert', key: paidAt(paid.invoice), value: encode(PaidOrder, { signed, by }) },
+      { op: 'insert', key: paidAt(paid.invoice), value: encode(PaidOrder, { signed, by, payer }) },
       { op: 'insert', key: soldAt(paid.time, paid.invoice), value: u64(amount) }
     ]
   }
@@ -123,7 +130,7 @@ export function * lineOf (invoice: Uint8Array): Saga<OrderLine> {
   const state = yield * standing(invoice)
   if (state.is === 'open') return { order, amount, settleBy, invoice, paid: null, time: 0, settled: false }
   const { signed: { paid: { how, time } }, by } = state
-  return { order, amount, settleBy, invoice, paid: how, time, settled: how === 'token' || (yield * get(settledAt(by))) !== null }
+  return { order, amount, settleBy, invoice, paid: how, time, settled: how !== 'coins' || (yield * get(settledAt(by))) !== null }
 }
 
 /** The latest orders, by number. @param last at most so many */

@@ -1,6 +1,6 @@
 /** The values of the merchant's store (keys.ts says where each stands). */
-import { bytes, list, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
-import { Contract, Input, MAX_INPUTS, Presentation, SealedPresentation, SignedPaid } from '../formats.ts'
+import { bytes, list, nullable, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
+import { Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Presentation, SealedPresentation, SignedPaid, Withdrawal } from '../formats.ts'
 import { Settlement } from '../messages.ts'
 
 const hash = bytes(32)
@@ -11,8 +11,11 @@ const millis = uint()
 export const OpenOrder = record({ amount, settleBy: millis })
 export type OpenOrder = Of<typeof OpenOrder>
 
-/** `by` is the serial of the token, the name of a set of sealed ones (sealed.ts), or D of the contract. */
-export const PaidOrder = record({ signed: SignedPaid, by: hash })
+/**
+ * `by` is the serial of the token, the name of a set of sealed ones (sealed.ts), or D of the contract; `payer` the owner key of the
+ * token, or of the first of the sealed ones, or the key of one of the coins.
+ */
+export const PaidOrder = record({ signed: SignedPaid, by: hash, payer: hash })
 export type PaidOrder = Of<typeof PaidOrder>
 
 /** `state` as the bank said it: `already` when an earlier deposit had arrived and its answer had not. */
@@ -36,3 +39,7 @@ export type Exposure = Of<typeof Exposure>
 /** `code`: double-spend, or coin-spent by the bank's word. */
 export const Lost = record({ invoice: hash, amount, code: text(64), time: millis })
 export type Lost = Of<typeof Lost>
+
+/** Promised by the operator; then the withdrawal that the payer's outputs make, then the bank's answer to it. */
+export const Repay = record({ amount, withdrawal: nullable(Withdrawal), signatures: list(bytes(256), MAX_OUTPUTS) })
+export type Repay = Of<typeof Repay>

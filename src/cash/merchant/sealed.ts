@@ -74,7 +74,7 @@ function * acceptKnown (merchant: Merchant, { invoice, presentations }: SealedPa
     for (const { presentation: { token }, known } of shown) checkSealed(token, known, want, time, clockSkew)
     if (total(presentations.map(({ token }) => token)) !== amount) throw new MixmintError('wrong-amount', 'peer', 'the tokens do not add up to the amount of this order')
     checkNotExpired(settleBy, time)
-    const { signed, ops } = closing(merchant, order, { invoice, how: 'sealed', time }, by)
+    const { signed, ops } = closing(merchant, order, { invoice, how: 'sealed', time }, by, presentations[0].token.ownerKey)
     const result = yield * batch([
       ...ops,
       ...shown.flatMap(({ presentation, serial, known: { keys: { depositUntil } } }): Op[] => [

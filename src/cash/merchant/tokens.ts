@@ -43,7 +43,7 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
     checkToken(token, { payee: merchant.key.publicKey, till: merchant.till, amount, unit: merchant.unit }, time, registry.parameters.clockSkew)
     checkNotExpired(settleBy, time)
     if (time + registry.parameters.clockSkew >= token.depositUntil) throw new MixmintError('token-expired', 'peer', 'the token could not be turned in any more')
-    const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial)
+    const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial, token.ownerKey)
     const result = yield * batch([
       ...ops,
       { op: 'insert', key: serialAt(token.serial), value: invoice },

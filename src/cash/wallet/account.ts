@@ -8,12 +8,14 @@ import { withdrawalId } from '../contract.ts'
 import { accountKey, contractNonce } from '../derive.ts'
 import type { Withdrawal } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
-import { doneAt, DOUBTS, doubtAt, numberIn } from './keys.ts'
+import { announceByAccount } from './generations.ts'
+import { doneAt, DOUBTS, doubtAt, numberIn, RESTORING } from './keys.ts'
 import { finish, operation, start, type Begun } from './operations.ts'
 import { hasIssued, issuingKeyset, makeOutputs, reserve, unblind, valuesOf, type Fresh } from './outputs.ts'
 import { askBank, badReply, Unanswered, type Wallet, type WalletEffect } from './parts.ts'
 import { putIn } from './purse.ts'
 import { Operation, type WithdrawOperation } from './records.ts'
+import { Restoring, restoring } from './restore-state.ts'
 import { split } from './selection.ts'
 
 /** The name of the account: a key that derives from the seed. The operator credits it. */
@@ -36,11 +38,12 @@ export function * accountBalance (wallet: Wallet): Saga<number, WalletEffect> {
 /** @throws bad-argument, unpayable-amount, too-many-coins (caller), no-keyset (peer), and those of sendWithdrawal */
 export function * withdraw (wallet: Wallet, amount: number): Saga<Begun<WithdrawOperation>, WalletEffect> {
   if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
-  const { suite, seed, network, bank, unit, generation } = wallet
+  const { suite, seed, network, bank, unit } = wallet
+  yield * announceFirst(wallet)
   const started = yield * now()
   const known = issuingKeyset(wallet, started)
   const values = split(amount, valuesOf(known))
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, generation, places } = yield * reserve(values)
   const withdrawal: Withdrawal = {
     network, bank, account: accountOf(wallet), unit, nonce: contractNonce(suite, seed, generation, sequence),
     outputs: makeOutputs(wallet, known, values, places)
@@ -48,6 +51,14 @@ export function * withdraw (wallet: Wallet, amount: number): Saga<Begun<Withdraw
   const { begun, op } = start<WithdrawOperation>(sequence, { kind: 'withdraw', started, state: 'open', code: '', withdrawal, places })
   if (!(yield * batch([op])).done) throw new MixmintError('internal', 'us', 'a reserved operation number is in use')
   return yield * sendWithdrawal(wallet, begun)
+}
+
+/** A restored wallet that had no coin to announce its generation with does it by its account, before its first coins. */
+function * announceFirst (wallet: Wallet): Saga<void, WalletEffect> {
+  const state = yield * restoring()
+  if (state === null || state.announced) return
+  yield * announceByAccount(wallet, state.generation)
+  yield * batch([{ op: 'swap', key: RESTORING, was: encode(Restoring, state), value: encode(Restoring, { ...state, announced: true }) }])
 }
 
 /**

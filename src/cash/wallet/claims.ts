@@ -44,12 +44,12 @@ export function * beginClaims (wallet: Wallet, bundle: Uint8Array, claims: reado
 }
 
 function * claimSteps (wallet: Wallet, bundle: Uint8Array, { id, coin, key, place, was }: Claim): Saga<Op[]> {
-  const { suite, seed, network, bank, unit, generation } = wallet
+  const { suite, seed, network, bank, unit } = wallet
   const started = yield * now()
   const settleBy = latestSettleBy(wallet, started)
   const known = issuingKeyset(wallet, started, settleBy)
   const values = valuesOf(known).includes(coin.value) ? [coin.value] : split(coin.value, valuesOf(known))
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, generation, places } = yield * reserve(values)
   const contract: Contract = {
     network, bank, kind: 'exchange', payee: NONE, amount: 0, unit, invoice: NONE, nonce: contractNonce(suite, seed, generation, sequence),
     settleBy, token: null, outputs: makeOutputs(wallet, known, values, places)
@@ -57,7 +57,7 @@ function * claimSteps (wallet: Wallet, bundle: Uint8Array, { id, coin, key, plac
   const { op } = start<ContractOperation>(sequence, {
     kind: 'contract', started, state: 'open', contract, places,
     coins: [{ input: signSpend(suite, key, coin, contractId(suite, contract)), place, active: true }],
-    invoice: null, paid: null, outcome: null, claim: bundle, sealed: null
+    invoice: null, paid: null, outcome: null, claim: bundle, sealed: null, filed: 0, waived: false
   })
   return [
     op,

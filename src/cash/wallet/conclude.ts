@@ -35,7 +35,7 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
   const time = yield * now()
   const owned = yield * stillPromised(wallet, begun)
   const fresh = coinsAmong(record)
-  const sealed = state === 'void' ? [] : yield * keepSealed(wallet, sequence, record, settlement.signatures)
+  const sealed = state === 'void' ? [] : yield * keepSealed(wallet, sequence, record, settlement.signatures.slice(fresh))
   const ops = state === 'void'
     ? owned.flatMap(coin => mark(wallet, coin, 'left', sequence))
     : [

@@ -32,6 +32,8 @@ export interface Plan {
   readonly values: readonly number[]
   /** For pay: the invoice, and what the store holds on its use (null, or the bytes of one that is void). */
   readonly invoice: { readonly signed: SignedInvoice, readonly was: Uint8Array | null } | null
+  /** For pay: send it, too, while the bank cannot keep a copy (copies.ts). */
+  readonly waived?: boolean
   /** For token. */
   readonly terms: Omit<TokenTerms, 'ownerKey'> | null
   /** For sealed: the day's keys, and the values wanted. */
@@ -66,8 +68,8 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
       : { coins: plan.coins, change: 0 }
     // In order of value, so that the place of an output does not tell change from what was wanted.
     const values = [...plan.values, ...split(chosen.change, valuesOf(known))].sort((a, b) => a - b)
-    const { sequence, places } = yield * reserve(wallet, known.id, values, sealed === undefined ? null : { keyset: sealed.known.id, values: sealed.values })
-    const nonce = contractNonce(wallet.suite, wallet.seed, wallet.generation, sequence)
+    const { sequence, generation, places } = yield * reserve([...values, ...sealed?.values ?? []])
+    const nonce = contractNonce(wallet.suite, wallet.seed, generation, sequence)
     const contract: Contract = {
       network: wallet.network, bank: wallet.bank, kind: plan.kind, payee: plan.payee, amount: plan.amount, unit: wallet.unit,
       invoice: plan.invoice === null ? NONE : invoiceHash(wallet.suite, plan.invoice.signed.invoice), nonce, settleBy: plan.settleBy,
@@ -80,7 +82,7 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
     const id = contractId(wallet.suite, contract)
     const { begun, op } = start<ContractOperation>(sequence, {
       kind: 'contract', started, state: 'open', contract, places, coins: chosen.coins.map(coin => promise(wallet, coin, id)),
-      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null, claim: NONE,
+      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null, claim: NONE, filed: 0, waived: plan.waived === true,
       sealed: sealed === undefined ? null : { keys: sealed.known.id, payee: sealed.payee, till: sealed.till }
     })
     const claim = plan.invoice === null ? [] : [claimInvoice(contract.invoice, plan.invoice.was, { operation: sequence, serial: NONE })]

@@ -25,8 +25,11 @@ import { beginRefunds, refundOne } from './refunds.ts'
 import { buySealed, sealedTokens, type KeptSealed } from './sealed.ts'
 import { payWithSealed, presentSealed, sentSealed } from './sealed-payments.ts'
 import { beginSealedRefunds, sealedRefundOne } from './sealed-refunds.ts'
+import { expectRestore, restore, type RestoreOptions } from './restore.ts'
+import type { Restored } from './restore-finish.ts'
 import type { Receipt } from '../receipt.ts'
 import { receipts } from './receipts.ts'
+import { collectRepay, repayOne } from './repay.ts'
 import { exchange } from './settle.ts'
 import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
@@ -43,7 +46,7 @@ export class WalletEngine {
   readonly #wallet: Wallet
 
   constructor (options: WalletOptions) {
-    this.#wallet = { ...options, generation: options.generation ?? 0, sealedKeys: new SealedKeyring(options) }
+    this.#wallet = { ...options, sealedKeys: new SealedKeyring(options) }
   }
 
   /** The key that names the wallet's account: 32 bytes, for the operator to credit. */
@@ -151,9 +154,14 @@ export class WalletEngine {
     return yield * payWithSealed(this.#wallet, invoice)
   }
 
-  /** Over the mixnet. See payments.ts. */
-  * payWithCoins (invoice: SignedInvoice): Saga<Payment, WalletEffect> {
-    return yield * payWithCoins(this.#wallet, invoice)
+  /** Over the mixnet. See payments.ts. @param options.waived pay, too, while the bank does not answer: see copies.ts */
+  * payWithCoins (invoice: SignedInvoice, options: { waived?: boolean } = {}): Saga<Payment, WalletEffect> {
+    return yield * payWithCoins(this.#wallet, invoice, options.waived === true)
+  }
+
+  /** What the payee of an order gives back of it. See repay.ts. */
+  * collectRepay (invoice: SignedInvoice): Saga<HistoryEntry, WalletEffect> {
+    return this.#entry(yield * collectRepay(this.#wallet, invoice))
   }
 
   /** For what was paid: see receipts.ts. */
@@ -225,9 +233,10 @@ export class WalletEngine {
   * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'exchange', 'receive', 'take-back', 'give', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'repay', 'exchange', 'receive', 'take-back', 'give', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
+      else if (begun.record.kind === 'repay') results.push(yield * this.#attempt(begun, repayOne(this.#wallet, { ...begun, record: begun.record })))
       else if (begun.record.kind === 'give') results.push(yield * this.#attempt(begun, resumeGive(this.#wallet, { ...begun, record: begun.record })))
       else if (begun.record.kind === 'withdraw') results.push(yield * this.#attempt(begun, sendWithdrawal(this.#wallet, { ...begun, record: begun.record })))
     }
@@ -238,6 +247,20 @@ export class WalletEngine {
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
     for (const invoice of yield * sentSealed()) results.push(yield * this.#attempt(null, payWithSealed(this.#wallet, invoice)))
     return [...results, ...(yield * this.#takeBack(presented)).results]
+  }
+
+  /** From now on nothing is derived here before a restore has come to its end: for a machine that was given the words of another. */
+  * expectRestore (): Saga<void> {
+    yield * expectRestore()
+  }
+
+  /**
+   * The wallet of these words, on a new machine: see restore.ts. Then everything that was in flight is carried on with.
+   * @throws restore-incomplete (peer, retry); the same call goes on
+   */
+  * restore (options: RestoreOptions): Saga<{ restored: Restored, recovered: Recovered[] }, WalletEffect> {
+    const restored = yield * restore(this.#wallet, options)
+    return { restored, recovered: yield * this.recover() }
   }
 
   #entry (begun: Begun): HistoryEntry {

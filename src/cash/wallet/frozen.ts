@@ -39,7 +39,7 @@ function * beginCoinRefund (wallet: Wallet, kept: Kept, started: Millis): Saga<v
   const promisedTo = from === 0 ? NONE : contractId(wallet.suite, (yield * contractOperation(from)).record.contract)
   const known = issuingKeyset(wallet, started)
   const values = splitOf(known, coin.value)
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, places } = yield * reserve(values)
   const { op } = start<CoinRefundOperation>(sequence, {
     kind: 'refund-coin', started, state: 'open', coin, place, promisedTo, from, outputs: makeOutputs(wallet, known, values, places), places
   })

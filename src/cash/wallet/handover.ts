@@ -83,7 +83,7 @@ function lasts (wallet: Wallet, coin: Kept, now: Millis, until: Millis): boolean
 /** Null when one of the coins was taken meanwhile. */
 function * beginGive (wallet: Wallet, chosen: readonly Kept[], fields: Omit<CoinBundle, 'coins'>): Saga<Begun<GiveOperation> | null> {
   const started = yield * now()
-  const { sequence } = yield * reserve(wallet, new Uint8Array(0), [])
+  const { sequence } = yield * reserve([])
   const bundle: CoinBundle = { ...fields, coins: chosen.map(({ coin, place }) => handOver(coin, derivedKey(wallet, coin, place))) }
   const { begun, op } = start<GiveOperation>(sequence, { kind: 'give', started, state: 'open', bundle })
   return (yield * batch([op, ...lock(chosen, 'given', sequence)])).done ? begun : null

@@ -13,7 +13,7 @@ import { tokens } from './tokens.ts'
 
 export interface HistoryEntry {
   readonly sequence: number
-  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back'
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back' | 'repay'
   /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund), `lost` (a coin of a bundle that
    * somebody else has had). */
   readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent' | 'lost'
@@ -38,6 +38,8 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
     case 'refund':
     case 'sealed-refund':
       return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: null }
+    case 'repay':
+      return { sequence, kind: 'repay', state: record.state, amount: total(record.outputs), started, order: record.invoice.invoice.order, contract: null }
     case 'give':
       return { sequence, kind: 'give', state: record.state, amount: record.bundle.amount, started, order: record.bundle.memo, contract: null }
     case 'contract': {

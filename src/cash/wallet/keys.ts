@@ -3,7 +3,9 @@
  *
  * | key | value (records.ts) | says |
  * |---|---|---|
- * | `counter` ‖ u32 generation ‖ keyset ‖ u64 value | u64 | outputs derived so far: the next counter; only ever rises |
+ * | `generation` | u64 | under which outputs are derived now; absent: 0 |
+ * | `batch` ‖ u32 generation | u64 | batches of outputs derived so far; only ever rises |
+ * | `answered` ‖ u32 generation ‖ u64 batch | | a restore finds this batch: its outputs are signed, or a copy of its contract is filed |
  * | `sequence` | u64 | operations begun so far |
  * | `open` ‖ u64 sequence | Operation | begun, its answer is not in the purse yet |
  * | `done` ‖ u64 sequence | Operation | over; for the history, and for the coins it left over |
@@ -16,6 +18,10 @@
  * | `sealed-token` ‖ serial | HeldSealed | a sealed one |
  * | `sealed-payment` ‖ H(invoice) | SealedPaying | sealed tokens that pay this invoice |
  * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keys.ts |
+ * | `restoring` | Restoring (restore-state.ts) | a restore is under way, or is over |
+ * | `restore-asked` ‖ u32 generation ‖ u64 batch | u8 | the bank was asked for this batch, and has answered: 1 well, 2 with something that is no signature |
+ * | `restore-found` ‖ coinId | Found | what a restore knows of a coin |
+ * | `restore-copy` ‖ D | Copied | and of a contract |
  */
 import { concat, u32, u64, utf8 } from '../../kit/bytes.ts'
 
@@ -28,13 +34,29 @@ export const SEALED_TOKENS = utf8('sealed-token')
 export const SEALED_PAYMENTS = utf8('sealed-payment')
 export const DOUBTS = utf8('doubt')
 
-const COUNTERS = utf8('counter')
+export const GENERATION = utf8('generation')
+
+export const RESTORING = utf8('restoring')
+export const ASKED = utf8('restore-asked')
+export const FOUND = utf8('restore-found')
+export const COPIED = utf8('restore-copy')
+
+const BATCHES = utf8('batch')
+const ANSWERED = utf8('answered')
 const SPENT = utf8('spent')
 const SECRETS = utf8('secret')
 const INVOICES = utf8('invoice')
 
-export function counterAt (generation: number, keyset: Uint8Array, value: number): Uint8Array {
-  return concat(COUNTERS, u32(generation), keyset, u64(value))
+export function batchAt (generation: number): Uint8Array {
+  return concat(BATCHES, u32(generation))
+}
+
+export function answeredIn (generation: number): Uint8Array {
+  return concat(ANSWERED, u32(generation))
+}
+
+export function answeredAt (generation: number, batch: number): Uint8Array {
+  return concat(ANSWERED, u32(generation), u64(batch))
 }
 
 export function openAt (sequence: number): Uint8Array {
@@ -49,7 +71,7 @@ export function doubtAt (sequence: number): Uint8Array {
   return concat(DOUBTS, u64(sequence))
 }
 
-/** The number at the end of a key of `open` or `done`, or of the value of a counter. */
+/** The number at the end of a key of `open` or `done`, or the value of a counter. */
 export function numberIn (bytes: Uint8Array): number {
   return Number(new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8).getBigUint64(0))
 }
@@ -80,4 +102,16 @@ export function sealedTokenAt (serial: Uint8Array): Uint8Array {
 
 export function sealedPaymentAt (invoice: Uint8Array): Uint8Array {
   return concat(SEALED_PAYMENTS, invoice)
+}
+
+export function askedAt (generation: number, batch: number): Uint8Array {
+  return concat(ASKED, u32(generation), u64(batch))
+}
+
+export function foundAt (coin: Uint8Array): Uint8Array {
+  return concat(FOUND, coin)
+}
+
+export function copiedAt (contract: Uint8Array): Uint8Array {
+  return concat(COPIED, contract)
 }

@@ -34,7 +34,7 @@ function * beginReclaim (wallet: Wallet, kept: Kept): Saga<void> {
   if (promised === undefined) throw new MixmintError('store-damaged', 'operator', 'a coin in the store was left over by a contract that never had it: restore the wallet from its words')
   const known = issuingKeyset(wallet, started)
   const values = splitOf(known, kept.value)
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, places } = yield * reserve(values)
   const { op } = start<ReclaimOperation>(sequence, {
     kind: 'reclaim', started, state: 'open', contract, from: kept.operation, input: promised.input, place: kept.place,
     outputs: makeOutputs(wallet, known, values, places), places

@@ -1,19 +1,20 @@
 /**
- * Fresh coins: their counters are reserved on disk before anything is derived from them, so that no crash makes the wallet
+ * Fresh coins: their places are reserved on disk before anything is derived from them, so that no crash makes the wallet
  * use one twice; their blind signatures are finalized and verified before they count as money.
  */
 import { u64 } from '../../kit/bytes.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
-import { batch, get, type Saga } from '../../kit/saga.ts'
-import { blind, blindingFactor, finalize, type Blinded } from '../../crypto/rsabssa.ts'
+import { batch, get, scan, type Saga } from '../../kit/saga.ts'
+import { blind, blindedMessage, blindingFactor, finalize, likelyBlindingFactor, type Blinded } from '../../crypto/rsabssa.ts'
 import { coinMessage } from '../coin.ts'
 import { coinSecrets } from '../derive.ts'
 import { MAX_OUTPUTS, type Coin, type Output } from '../formats.ts'
 import type { KnownKeyset } from '../known-keyset.ts'
-import { counterAt, numberIn, SEQUENCE } from './keys.ts'
+import { answeredAt, answeredIn, batchAt, GENERATION, numberIn, SEQUENCE } from './keys.ts'
 import type { Wallet } from './parts.ts'
 import type { Place } from './records.ts'
+import { isRestoring } from './restore-state.ts'
 import { split } from './selection.ts'
 
 /** RFC 9474 PSSZERO. */
@@ -64,41 +65,72 @@ export function splitOf (known: KnownKeyset, value: number): number[] {
 export interface Reserved {
   /** The number of the operation. */
   readonly sequence: number
+  readonly generation: number
   /** One for each value, in their order. */
   readonly places: Place[]
 }
 
 /**
- * A fresh operation number and a fresh counter for each value; durable when this returns, whatever becomes of them.
- * @param also values of another keyset, or of sealed tokens; their places come after the others
+ * A fresh operation number and a fresh place for each value; durable when this returns, whatever becomes of them. All places
+ * of an operation are of one batch, so that a restore can ask for what belongs together, and for nothing else at once.
+ * @throws restore-under-way, too-many-coins (caller); too-many-unanswered (peer, retry)
  */
-export function * reserve (wallet: Wallet, keyset: Uint8Array, values: readonly number[], also: { keyset: Uint8Array, values: readonly number[] } | null = null): Saga<Reserved> {
-  const groups = [{ keyset, values }, ...also === null ? [] : [also]]
-  const count = groups.reduce((sum, { values }) => sum + values.length, 0)
-  if (count > MAX_OUTPUTS) throw new MixmintError('too-many-coins', 'caller', `this would take ${count} fresh coins, more than ${MAX_OUTPUTS} at once: do it in smaller parts`)
-  const { generation } = wallet
+export function * reserve (values: readonly number[]): Saga<Reserved> {
+  if (values.length > MAX_OUTPUTS) throw new MixmintError('too-many-coins', 'caller', `this would take ${values.length} fresh coins, more than ${MAX_OUTPUTS} at once: do it in smaller parts`)
+  if (yield * isRestoring()) throw new MixmintError('restore-under-way', 'caller', 'this wallet is being restored: let `restore` come to its end first')
+  const generation = yield * generationNow()
   for (;;) {
     const was = yield * get(SEQUENCE)
     const sequence = next(was) + 1
     const ops: Op[] = [{ op: 'swap', key: SEQUENCE, was, value: u64(sequence) }]
-    const places: Place[] = []
-    for (const { keyset, values } of groups) {
-      const counters = new Map<number, number>()
-      for (const value of new Set(values)) {
-        const key = counterAt(generation, keyset, value)
-        const was = yield * get(key)
-        counters.set(value, next(was))
-        ops.push({ op: 'swap', key, was, value: u64(next(was) + values.filter(other => other === value).length) })
-      }
-      for (const value of values) {
-        const counter = counters.get(value) ?? 0
-        counters.set(value, counter + 1)
-        places.push({ generation, counter })
-      }
+    let batchNumber = 0
+    if (values.length > 0) {
+      const was = yield * get(batchAt(generation))
+      batchNumber = next(was) + 1
+      yield * checkGap(generation, batchNumber)
+      ops.push({ op: 'swap', key: batchAt(generation), was, value: u64(batchNumber) })
     }
     const result = yield * batch(ops)
-    if (result.done) return { sequence, places }
+    if (result.done) return { sequence, generation, places: placesOf(generation, batchNumber, values) }
   }
+}
+
+/** A restore gives up looking after so many batches of which it finds nothing; so a wallet never goes further. */
+export const GAP = 16
+
+function * checkGap (generation: number, batch: number): Saga<void> {
+  if (batch <= GAP) return
+  const found = yield * scan({ prefix: answeredIn(generation), after: answeredAt(generation, batch - GAP - 1), limit: 1 })
+  if (found.length === 0) throw new MixmintError('too-many-unanswered', 'peer', `${GAP} operations in a row have no answer from the bank: let \`recover\` complete them, or begin anew with \`restore\``, { retry: true })
+}
+
+/** The number under which outputs are derived: 0 for the first wallet of these words, drawn at random by each restore. */
+export function * generationNow (): Saga<number> {
+  return next(yield * get(GENERATION))
+}
+
+/** Where the outputs of a batch derive from, one for each value, in their order. Batches are counted from 1. */
+export function placesOf (generation: number, batch: number, values: readonly number[]): Place[] {
+  const before = new Map<number, number>()
+  return values.map(value => {
+    const ordinal = before.get(value) ?? 0
+    before.set(value, ordinal + 1)
+    return placeOf(generation, batch, ordinal)
+  })
+}
+
+/** @param ordinal among the outputs of this batch with the same value */
+export function placeOf (generation: number, batch: number, ordinal: number): Place {
+  return { generation, counter: batch * MAX_OUTPUTS + ordinal }
+}
+
+export function batchOf ({ counter }: Place): number {
+  return Math.floor(counter / MAX_OUTPUTS)
+}
+
+/** The step that notes that a restore finds this batch. */
+export function noteAnswered (generation: number, batch: number): Op {
+  return { op: 'put', key: answeredAt(generation, batch), value: Uint8Array.of(1) }
 }
 
 function next (stored: Uint8Array | null): number {
@@ -129,6 +161,14 @@ export function unblind (wallet: Wallet, outputs: readonly Output[], places: rea
     const signature = finalize(wallet.suite, known.keyFor(value), message, inverse, signatures[i], 0)
     return { coin: { keyset, value, publicKey, signature }, place: places[i] }
   })
+}
+
+/** The output of one place, to recognise it among those that were signed. */
+export function outputAt ({ suite, seed }: Wallet, known: KnownKeyset, value: number, place: Place): Output {
+  const { key, blinding } = coinSecrets(suite, seed, { keyset: known.id, value, ...place })
+  const bankKey = known.keyFor(value)
+  const blinded = blindedMessage(suite, bankKey, coinMessage(known.id, value, key.publicKey), NO_SALT, likelyBlindingFactor(suite, bankKey, blinding))
+  return { keyset: known.id, value, blinded }
 }
 
 function secretsOf (wallet: Wallet, known: KnownKeyset, value: number, place: Place): Blinded & { message: Uint8Array, publicKey: Uint8Array } {

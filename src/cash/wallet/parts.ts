@@ -12,8 +12,6 @@ export interface WalletOptions {
   readonly suite: Suite
   /** The 64-byte BIP-39 seed. */
   readonly seed: Uint8Array
-  /** How often this seed was restored: a restored wallet derives under a fresh number, so that no counter serves twice. Default 0. */
-  readonly generation?: number
   readonly network: string
   /** The bank's key. */
   readonly bank: Uint8Array
@@ -25,14 +23,13 @@ export interface WalletOptions {
 
 export interface Wallet extends WalletOptions {
   readonly sealedKeys: SealedKeyring
-  readonly generation: number
 }
 
 /** The effect: ask the bank. Results in its reply (BankReply); throws a MixmintError when there is none. */
 export interface AskBank {
   readonly do: 'ask-bank'
-  /** `direct` says who asks: for the account only. Everything about coins goes over the mixnet. */
-  readonly via: 'direct' | 'mixnet'
+  /** `direct` says who asks: for the account only. Everything about coins goes over the mixnet; `apart`: in a session that asks nothing else. */
+  readonly via: 'direct' | 'mixnet' | 'apart'
   readonly request: BankRequest
 }
 

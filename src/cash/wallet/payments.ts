@@ -50,9 +50,10 @@ function checkInTime (wallet: Wallet, { invoice: { settleBy } }: SignedInvoice, 
 
 /**
  * Pay, or carry on paying: the same invoice again goes on with the same contract.
+ * @param waived see copies.ts
  * @throws those of checkInvoice, begin and collect; invoice-expired (peer), invoice-in-use (caller)
  */
-export function * payWithCoins (wallet: Wallet, signed: SignedInvoice): Saga<Payment, WalletEffect> {
+export function * payWithCoins (wallet: Wallet, signed: SignedInvoice, waived: boolean): Saga<Payment, WalletEffect> {
   checkInvoice(wallet, signed)
   const { was, by, contract } = yield * useOf(invoiceHash(wallet.suite, signed.invoice))
   if (contract !== null) return paymentOf(isPaid(contract) ? contract : yield * resume(wallet, contract))
@@ -61,7 +62,7 @@ export function * payWithCoins (wallet: Wallet, signed: SignedInvoice): Saga<Pay
   checkInTime(wallet, signed, time)
   const { amount, payee } = signed.invoice
   const settleBy = Math.min(signed.invoice.settleBy, latestSettleBy(wallet, time))
-  const begun = yield * begin(wallet, { kind: 'pay', payee, amount, settleBy, values: [], invoice: { signed, was }, terms: null })
+  const begun = yield * begin(wallet, { kind: 'pay', payee, amount, settleBy, values: [], invoice: { signed, was }, terms: null, waived })
   return paymentOf(yield * collect(wallet, begun))
 }
 

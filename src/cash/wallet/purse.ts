@@ -11,7 +11,7 @@ import type { Coin } from '../formats.ts'
 import { signSpend } from '../spend.ts'
 import { stored } from '../stored.ts'
 import { coinAt, COINS, secretAt, spentAt } from './keys.ts'
-import type { Fresh } from './outputs.ts'
+import { batchOf, noteAnswered, type Fresh } from './outputs.ts'
 import type { Wallet } from './parts.ts'
 import { OwnedCoin, type Place, type Promised } from './records.ts'
 
@@ -90,9 +90,10 @@ export function lock (coins: readonly Kept[], state: 'promised' | 'reclaiming' |
 
 /** The steps that put fresh coins into the purse. */
 export function putIn (wallet: Wallet, fresh: readonly Fresh[]): Op[] {
-  return fresh.map(({ coin, place }) => ({
-    op: 'insert', key: coinAt(coinId(wallet.suite, coin)), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 })
-  }))
+  return fresh.flatMap(({ coin, place }): Op[] => [
+    { op: 'insert', key: coinAt(coinId(wallet.suite, coin)), value: encode(OwnedCoin, { coin, place, state: 'available', operation: 0 }) },
+    noteAnswered(place.generation, batchOf(place))
+  ])
 }
 
 /** The steps that mark a coin of an operation as spent, or as not spent: left over by it, or as it was before. */

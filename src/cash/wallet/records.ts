@@ -67,7 +67,9 @@ export const Operation = variants('kind', {
   contract: record({
     started: millis, state: oneOf('open', 'settled', 'void', 'lost'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
     invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), claim: maybeBytes(32),
-    sealed: nullable(SealedFor)
+    sealed: nullable(SealedFor),
+    /** So many of the coins, from the first, are covered by copies that the bank keeps; `waived`: they may leave without. */
+    filed: uint(ROUNDS * MAX_INPUTS), waived: bool
   }),
   /** One coin that the contract of operation `from` left over. */
   reclaim: record({
@@ -86,6 +88,10 @@ export const Operation = variants('kind', {
   'sealed-refund': record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldSealed, outputs: list(Output, MAX_OUTPUTS, 1), places
   }),
+  /** What a payee gives back of an order that we paid, as coins. `signature` by a key that paid it. */
+  repay: record({
+    started: millis, state: oneOf('open', 'done', 'refused'), invoice: SignedInvoice, outputs: list(Output, MAX_OUTPUTS, 1), places, signature: bytes(64)
+  }),
   /** Coins given away; over when of each it is known whether it was received or came back. */
   give: record({ started: millis, state: oneOf('open', 'done'), bundle: CoinBundle })
 })
@@ -96,6 +102,7 @@ export type ReclaimOperation = Operation & { kind: 'reclaim' }
 export type CoinRefundOperation = Operation & { kind: 'refund-coin' }
 export type RefundOperation = Operation & { kind: 'refund' }
 export type SealedRefundOperation = Operation & { kind: 'sealed-refund' }
+export type RepayOperation = Operation & { kind: 'repay' }
 export type GiveOperation = Operation & { kind: 'give' }
 
 /** Paid by the contract of an operation (`serial` empty), or by a token, of sealed ones the first (`operation` 0). */

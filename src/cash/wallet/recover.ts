@@ -8,6 +8,7 @@ import { coinId } from '../coin.ts'
 import { contractId } from '../contract.ts'
 import { voidMessage } from '../reclaim.ts'
 import { askOutcome, conclude } from './conclude.ts'
+import { ensureFiled } from './copies.ts'
 import { isBereft } from './frozen.ts'
 import { finish, isOpen, type Begun } from './operations.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
@@ -72,10 +73,11 @@ function * endOverdue (wallet: Wallet, begun: Contracted): Saga<Contracted, Wall
   if (!isOpen(asked)) return asked
   if (bereft) return yield * finish(begun, { ...begun.record, state: 'void' }, [])
   const time = yield * now()
-  for (const promised of begun.record.coins) {
+  const filed = yield * ensureFiled(wallet, begun)
+  for (const promised of filed.record.coins) {
     if (isLapsed(wallet, promised.input.spend.coin, time)) continue
-    const reply = yield * askBank('mixnet', yield * voidRequest(wallet, begun.record, promised))
-    if (reply.is === 'outcome') return yield * conclude(wallet, begun, reply)
+    const reply = yield * askBank('mixnet', yield * voidRequest(wallet, filed.record, promised))
+    if (reply.is === 'outcome') return yield * conclude(wallet, filed, reply)
     if (reply.is !== 'short') throw badReply('bank')
   }
   throw new MixmintError('coins-unavailable', 'peer', 'the contract is overdue, but none of its coins finds a certificate to void it with, because too few of their keepers answer: try `recover` when they are back; when their time is over, it has them refunded', { retry: true })

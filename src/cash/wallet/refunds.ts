@@ -36,7 +36,7 @@ function * beginRefund (wallet: Wallet, held: HeldToken): Saga<void> {
   const started = yield * now()
   const known = issuingKeyset(wallet, started)
   const values = split(held.token.token.amount, valuesOf(known))
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, places } = yield * reserve(values)
   const { op } = start<RefundOperation>(sequence, {
     kind: 'refund', started, state: 'open', was: held, outputs: makeOutputs(wallet, known, values, places), places
   })

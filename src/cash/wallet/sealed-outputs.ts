@@ -10,7 +10,7 @@ import type { Output, SealedToken } from '../formats.ts'
 import type { KnownSealedKeys } from '../sealed-keys.ts'
 import { sealedMessage, sealedSerial } from '../sealed.ts'
 import { sealedTokenAt } from './keys.ts'
-import type { Wallet } from './parts.ts'
+import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { HeldSealed, type ContractOperation, type Place, type SealedFor } from './records.ts'
 
 /** RFC 9474 PSSZERO; and no invoice. */
@@ -21,6 +21,15 @@ export function * kept (wallet: Wallet, keys: Uint8Array): Saga<KnownSealedKeys>
   const known = yield * wallet.sealedKeys.find(keys)
   if (known === null) throw new MixmintError('unknown-sealed-keys', 'peer', 'the bank did not send the keys of these sealed tokens')
   return known
+}
+
+/** Have these keys, from the bank where they are not here: by their hash alone, for the directory may not list them any more. */
+export function * recall (wallet: Wallet, keys: Uint8Array, pause: () => Saga<void>): Saga<void, WalletEffect> {
+  if ((yield * wallet.sealedKeys.find(keys)) !== null) return
+  yield * pause()
+  const reply = yield * askBank('apart', { op: 'sealed-keys', hashes: [keys] })
+  if (reply.is !== 'sealed-keys') throw badReply('bank')
+  yield * wallet.sealedKeys.recall(keys, reply.keys)
 }
 
 interface Secrets extends Blinded {
@@ -52,9 +61,10 @@ export function sealedIn (record: Pick<ContractOperation, 'contract' | 'sealed'>
 
 /**
  * The steps that keep the sealed tokens that the bank's answer makes of a contract's outputs.
+ * @param signatures of these outputs, after those of the coins
  * @throws bad-blind-signature (peer): then nothing of the answer is used
  */
-export function * keepSealed (wallet: Wallet, operation: number, record: ContractOperation, signatures: readonly Uint8Array[]): Saga<Op[]> {
+export function * keepSealed (wallet: Wallet, operation: number, record: ContractOperation, signatures: readonly Uint8Array[], state: HeldSealed['state'] = 'held'): Saga<Op[]> {
   const { sealed } = record
   if (sealed === null) return []
   const known = yield * kept(wallet, sealed.keys)
@@ -62,8 +72,8 @@ export function * keepSealed (wallet: Wallet, operation: number, record: Contrac
   return sealedIn(record).map(({ value }, i) => {
     const place = record.places[first + i]
     const { token, inverse } = secretsOf(wallet, known, value, place, sealed)
-    const signature = finalize(wallet.suite, known.keyFor(value), sealedMessage(token), inverse, signatures[first + i], 0)
-    const held: HeldSealed = { token: { ...token, signature }, place, operation, state: 'held', invoice: NONE }
+    const signature = finalize(wallet.suite, known.keyFor(value), sealedMessage(token), inverse, signatures[i], 0)
+    const held: HeldSealed = { token: { ...token, signature }, place, operation, state, invoice: NONE }
     return { op: 'insert', key: sealedTokenAt(sealedSerial(wallet.suite, token)), value: encode(HeldSealed, held) }
   })
 }

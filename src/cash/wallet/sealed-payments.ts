@@ -135,6 +135,11 @@ function * release ({ record, bytes, tokens, payment: { invoice } }: Paying): Sa
 
 /** Payments that were sent and have no receipt yet, to be sent again. */
 export function * sentSealed (): Saga<SignedInvoice[]> {
-  return (yield * scanAll(SEALED_PAYMENTS)).map(({ value }) => stored(SealedPaying, value))
+  return (yield * sealedPayments())
     .filter(({ how, paid }) => how === 'sent' && paid === null).map(({ invoice }) => invoice)
+}
+
+/** Every order that sealed tokens pay. */
+export function * sealedPayments (): Saga<SealedPaying[]> {
+  return (yield * scanAll(SEALED_PAYMENTS)).map(({ value }) => stored(SealedPaying, value))
 }

@@ -9,7 +9,7 @@ import { refundMessage } from '../reclaim.ts'
 import { sealedSerial } from '../sealed.ts'
 import { sealedTokenAt } from './keys.ts'
 import { finish, start, type Begun } from './operations.ts'
-import { issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
+import { isRefusedForGood, issuingKeyset, makeOutputs, reserve, unblind, valuesOf } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { putIn } from './purse.ts'
 import { HeldSealed, type SealedRefundOperation } from './records.ts'
@@ -34,7 +34,7 @@ function * beginRefund (wallet: Wallet, was: HeldSealed): Saga<void> {
   const started = yield * now()
   const known = issuingKeyset(wallet, started)
   const values = split(was.token.value, valuesOf(known))
-  const { sequence, places } = yield * reserve(wallet, known.id, values)
+  const { sequence, places } = yield * reserve(values)
   const { op } = start<SealedRefundOperation>(sequence, {
     kind: 'sealed-refund', started, state: 'open', was, outputs: makeOutputs(wallet, known, values, places), places
   })
@@ -61,7 +61,7 @@ export function * sealedRefundOne (wallet: Wallet, begun: Refunding): Saga<Refun
     reply = yield * askBank('mixnet', { op: 'sealed-refund', token: was.token, outputs, signature })
   } catch (error) {
     if (isMixmintError(error, 'token-spent')) return yield * finish(begun, { ...begun.record, state: 'spent' }, [change(wallet, refunding, { ...was, state: 'spent' })])
-    if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'unknown-keyset')) yield * finish(begun, { ...begun.record, state: 'refused' }, [change(wallet, refunding, was)])
+    if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...begun.record, state: 'refused' }, [change(wallet, refunding, was)])
     throw error
   }
   if (reply.is !== 'signatures') throw badReply('bank')

@@ -13,6 +13,7 @@ import { verifyDoubleSpend } from '../spend.ts'
 import { verifyPaid } from '../token.ts'
 import { notClaimed } from './claims.ts'
 import { askOutcome, conclude } from './conclude.ts'
+import { ensureFiled, spentElsewhere } from './copies.ts'
 import { activeInputs, begin, latestSettleBy } from './contracts.ts'
 import { busy, isOpen, rewrite, type Begun } from './operations.ts'
 import { issuingKeyset, valuesOf } from './outputs.ts'
@@ -32,6 +33,7 @@ type Contracted = Begun<ContractOperation>
 export function * settleWithBank (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
   let open = begun
   for (let round = 0; ; round++) {
+    open = yield * ensureFiled(wallet, open)
     let reply: Exclude<BankReply, { is: 'refused' }>
     try {
       reply = yield * askBank('mixnet', { op: 'settle', contract: open.record.contract, inputs: activeInputs(open), payeeSignature: NONE })
@@ -54,6 +56,7 @@ export function * settleWithBank (wallet: Wallet, begun: Contracted): Saga<Contr
 export function * collect (wallet: Wallet, begun: Contracted): Saga<Contracted, WalletEffect> {
   let open = begun
   for (let round = 0; ; round++) {
+    open = yield * ensureFiled(wallet, open)
     const { contract } = open.record
     const reply = yield * askMerchant(contract.payee, { op: 'pay', contract, inputs: activeInputs(open) })
     if (reply.is === 'paid') {
@@ -161,10 +164,6 @@ function checkNotSpentElsewhere (wallet: Wallet, kind: Contract['kind'], { input
     throw error
   }
   throw spentElsewhere()
-}
-
-function spentElsewhere (): MixmintError {
-  return new MixmintError('double-spend', 'caller', 'one of these coins was spent for another contract before: this wallet\'s seed, or an old copy of its store, is in use elsewhere. Stop using this copy; restore the wallet from its words')
 }
 
 function unavailable (coins: number, sum: number): MixmintError {

@@ -1,0 +1,55 @@
+/** `mixmint wallet restore`: a wallet from its words, on a new machine, over the mixnet. */
+import type { Command } from 'commander'
+import { InvalidArgumentError } from 'commander'
+import { createInterface } from 'node:readline'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Recovered } from '@mixmint/core/cash/wallet/engine'
+import type { Json } from '../control.ts'
+import { createRestored, hasWords } from '../wallet-folder.ts'
+import type { WalletSession } from '../wallet-session.ts'
+import { table } from './output.ts'
+import { ProgressBar } from './progress.ts'
+
+interface Result { readonly human: string, readonly json: Json }
+type Prepared = (action: (session: WalletSession) => Promise<Result>, before: () => Promise<void>) => Promise<void>
+
+export function addRestore (wallet: Command, folder: () => string, isQuiet: () => boolean, session: Prepared, recovered: (results: readonly Recovered[]) => Result): void {
+  wallet.command('restore')
+    .description('the wallet of twelve words, which are read from standard input, on a new machine; again after an interruption: it goes on. Each question to the bank is asked apart, at random times')
+    .option('--pace <seconds>', 'between two questions, on average: the longer, the less the bank can tell that they are one wallet\'s', seconds, 3)
+    .action(async ({ pace }: { pace: number }) => {
+      await session(async open => {
+        const bar = new ProgressBar('restoring', 1, isQuiet())
+        try {
+          const { restored, recovered: results } = await open.run(open.engine.restore({ pace: pace * 1000, onProgress: ({ done, total }) => { bar.set(done, total) } }))
+          const { human, json } = recovered(results)
+          const rows: Array<[string, number]> = [
+            ['coins', restored.available], ['in operations under way', restored.inFlight], ['left over', restored.leftOver],
+            ['tokens, perhaps used', restored.tokens], ['signed away, for what is not known', restored.unknown], ['operations that the bank answered badly', restored.bad]
+          ]
+          return {
+            json: { ...restored, unit: open.unit, ...(json as Record<string, Json>) },
+            human: [table(rows.filter(([name, value]) => value > 0 || name === 'coins')), ...results.length === 0 ? [] : [human]].join('\n')
+          }
+        } finally {
+          bar.end()
+        }
+      }, async () => {
+        // Never as an argument: arguments stand in the list of processes, and in the history of the shell.
+        if (!hasWords(folder())) createRestored(folder(), await readWords())
+      })
+    })
+}
+
+async function readWords (): Promise<string> {
+  if (process.stdin.isTTY) process.stderr.write('The twelve words: ')
+  const lines = createInterface({ input: process.stdin, terminal: false })
+  for await (const line of lines) if (line.trim() !== '') return line
+  throw new MixmintError('bad-argument', 'caller', 'the words of the wallet are wanted on standard input, in one line')
+}
+
+function seconds (text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 86_400)) throw new InvalidArgumentError('a number of seconds from 0 to 86400 is wanted.')
+  return value
+}

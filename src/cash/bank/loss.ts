@@ -1,0 +1,58 @@
+/**
+ * After a loss of data (a store restored from a copy of before, a standby that had not heard of the last movements) the bank
+ * does not know what it has redeemed, decided and paid since. It stays closed for all that may concern (DESIGN §5, end):
+ * coins of keysets that issued before the loss, contracts that may have been decided, tokens of days up to it, and what
+ * accounts held, until the operator has looked into each and thaws it. Answers that it still has, it gives. Money in coins
+ * of keysets that issue after the loss moves as ever. The mark is durable and only rises.
+ */
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
+import { batch, get, type Saga } from '../../kit/saga.ts'
+import type { Contract, Input } from '../formats.ts'
+import { dayOf } from '../keyset.ts'
+import { stored } from '../stored.ts'
+import { LOSS } from './keys.ts'
+import type { Bank } from './parts.ts'
+import { Loss } from './records.ts'
+
+/** When data was last lost; 0: never. */
+export function * lossTime (): Saga<Millis> {
+  const value = yield * get(LOSS)
+  return value === null ? 0 : stored(Loss, value).time
+}
+
+/** Data of before `time` may be missing. @throws bad-argument (caller), when that has not come yet */
+export function * declareLoss (bank: Bank, time: Millis): Saga<void> {
+  if (time > (yield * bank.clock.now())) throw new MixmintError('bad-argument', 'caller', 'the loss of data lies in the future: check the date and the clock')
+  for (;;) {
+    const was = yield * get(LOSS)
+    if (was !== null && stored(Loss, was).time >= time) return
+    if ((yield * batch([{ op: 'swap', key: LOSS, was, value: encode(Loss, { time }) }])).done) return
+  }
+}
+
+/** What a request moves, or asks about. */
+interface Concerned {
+  readonly inputs?: readonly Input[]
+  /** Coins to be, or coins by themselves. */
+  readonly of?: ReadonlyArray<{ readonly keyset: Uint8Array }>
+  /** One that is not decided, as far as the bank knows. */
+  readonly undecided?: Contract
+  /** Of a token. */
+  readonly day?: number
+}
+
+/** For what has no answer yet. @throws closed-after-loss (peer) */
+export function * mustBeKnown (bank: Bank, { inputs = [], of = [], undecided, day }: Concerned): Saga<void> {
+  const loss = yield * lossTime()
+  if (loss === 0) return
+  const registry = bank.registry()
+  const keysets = [...inputs.map(({ spend }) => spend.coin.keyset), ...of.map(({ keyset }) => keyset)]
+  const old = keysets.some(id => (registry.find(id)?.keyset.issueFrom ?? loss) < loss)
+  // It may have been settled before the loss; made later, it could be settled until so much later.
+  const decided = undecided !== undefined && undecided.settleBy <= loss + registry.parameters.settleMaximum + registry.parameters.clockSkew
+  if (old || decided || (day !== undefined && day <= dayOf(loss))) {
+    throw new MixmintError('closed-after-loss', 'peer', 'the bank has lost data, and no longer knows what became of this: it does nothing rather than something twice; ask its operator')
+  }
+}
