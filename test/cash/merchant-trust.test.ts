@@ -25,6 +25,17 @@ async function pay (amount: number, person = ann, at = shop): Promise<string> {
   return await person.codeOf(person.engine.payWithCoins(await at.invoice(amount)))
 }
 
+/** Whoever cheats has no copy filed, which the bank would refuse: he waits until it is away. */
+async function cheat (amount: number, person: Person, at = shop): Promise<string> {
+  const invoice = await at.invoice(amount)
+  town.bankDown = true
+  try {
+    return await person.codeOf(person.engine.payWithCoins(invoice, { waived: true }))
+  } finally {
+    town.bankDown = false
+  }
+}
+
 /** Somebody with a copy of a wallet. */
 async function copyFrom (person: Person, name: string): Promise<Person> {
   const copy = await town.person(name)
@@ -86,7 +97,7 @@ test('the same coins are not taken on trust twice in one shop', async () => {
   const copy = await copyFrom(eve, 'eve')
   keepers(false)
   expect(await pay(9, eve)).toBe('fine')
-  expect(await pay(9, copy)).toBe('coins-unavailable')
+  expect(await cheat(9, copy)).toBe('coins-unavailable')
   expect((await risks()).atRisk).toBe(9)
 })
 
@@ -96,7 +107,7 @@ test('coins that have paid here, certified, are not taken on trust again', async
   const copy = await copyFrom(eve, 'eve')
   expect(await pay(9, eve)).toBe('fine')
   keepers(false)
-  expect(await pay(9, copy)).toBe('coins-unavailable')
+  expect(await cheat(9, copy)).toBe('coins-unavailable')
 })
 
 test('spent elsewhere meanwhile: written off once its time is over, with why, and no longer at risk', async () => {
@@ -105,7 +116,9 @@ test('spent elsewhere meanwhile: written off once its time is over, with why, an
   keepers(false)
   await pay(9)
   keepers(true)
-  expect(await pay(9, copy, town.shop('elsewhere'))).toBe('fine')
+  const elsewhere = town.shop('elsewhere')
+  expect(await cheat(9, copy, elsewhere)).toBe('fine')
+  await elsewhere.run(elsewhere.engine.settlePending())
   expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 0, pending: 1 })
   expect((await risks()).atRisk).toBe(9)
   town.desk.economy.clock.advance(MONEY.settleMaximum + MONEY.voidGrace + HOUR)

@@ -235,6 +235,36 @@ describe('a wallet', () => {
     expect((await ann.run(ann.engine.payWithCoins(await shop.invoice(31)))).settled).toBe(true)
   })
 
+  test('has coins back that it gave away and nobody received; whoever comes with the bundle then has nothing', async () => {
+    const { clock } = town.desk.economy
+    const { bundle, sequence } = await ann.run(ann.engine.give(21, { memo: '', until: clock.now() + HOUR }))
+    lapse()
+    await ann.run(ann.engine.recover())
+    expect(await ann.run(ann.engine.balance())).toMatchObject({ available: 31, given: 0, ended: 0 })
+    await ann.run(ann.engine.recover())
+    expect(await ann.run(ann.engine.given())).toMatchObject([{ sequence, ours: 21, theirs: 0, open: 0 }])
+    const bob = await town.person('bob')
+    expect(await bob.codeOf(bob.engine.receive(bundle, { late: true }))).toBe('bundle-ended')
+    await town.expectBooks([ann, bob])
+  })
+
+  test('has coins back that it received and could not exchange in time, by the key that came with them', async () => {
+    const { bundle } = await ann.run(ann.engine.give(21, { memo: '', until: town.desk.economy.clock.now() + HOUR }))
+    const bob = await town.person('bob')
+    for (const center of town.desk.economy.centers) center.down = true
+    expect(await bob.run(bob.engine.receive(bundle))).toMatchObject({ ours: 0, open: 21 })
+    for (const center of town.desk.economy.centers) center.down = false
+    lapse()
+    await bob.run(bob.engine.recover())
+    expect(await bob.available()).toBe(21)
+    await bob.run(bob.engine.recover())
+    expect(await bob.run(bob.engine.pending())).toEqual([])
+    await ann.run(ann.engine.recover())
+    await ann.run(ann.engine.recover())
+    expect(await ann.run(ann.engine.given())).toMatchObject([{ ours: 0, theirs: 21, open: 0 }])
+    await town.expectBooks([ann, bob])
+  })
+
   test('has coins back that a copy of it froze: the contract without coins is over, and its invoice free', async () => {
     const invoice = await shop.invoice(16)
     const [{ coin }] = (await ann.run(ann.engine.plan(16))).coins

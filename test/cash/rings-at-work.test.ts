@@ -65,7 +65,7 @@ describe('a center is replaced, another added, a third removed, with the next ke
     await ann.run(ann.engine.withdraw(127))
     const asked = (): number[] => economy.centers.map(center => center.asked)
     const before = asked()
-    expect((await ann.run(ann.engine.payWithCoins(await shop.invoice(200)))).settled).toBe(true)
+    expect((await ann.run(ann.engine.payWithCoins(await shop.invoice(254)))).settled).toBe(true)
     const took = asked().map((count, i) => count - before[i])
     // Removed centers still judge the old coins, new ones the new.
     expect(took[0] + took[1]).toBeGreaterThan(0)

@@ -33,10 +33,9 @@ function inverse (a: bigint, n: bigint): bigint {
 
 /** A key of 2049 bits, which node:crypto does not make by itself: the PSS encoding is a byte shorter than the modulus. */
 function oddKey (): { odd: KeyObject, n: Uint8Array } {
-  const jwk = object.export({ format: 'jwk' })
-  const p = number(Buffer.from(jwk.p as string, 'base64url'))
   for (;;) {
-    const q = generatePrimeSync(1025, { bigint: true })
+    // Both anew: with a small first one the second would be looked for among few.
+    const [p, q] = [generatePrimeSync(1024, { bigint: true }), generatePrimeSync(1025, { bigint: true })]
     const [n, order] = [p * q, (p - 1n) * (q - 1n)]
     if (n >> 2047n !== 3n || order % 65537n === 0n) continue
     const d = inverse(65537n, order)

@@ -16,7 +16,7 @@ import { coinAt, spentAt } from './keys.ts'
 import { finish, isContract, isOpen, openOperations, operation, start, type Begun } from './operations.ts'
 import { issuingKeyset, reserve, valuesOf } from './outputs.ts'
 import type { Wallet, WalletEffect } from './parts.ts'
-import { derivedKey, insufficient, isUsable, lock, ownCoins, type Kept } from './purse.ts'
+import { derivedKey, insufficient, isLapsed, isUsable, lock, ownCoins, type Kept } from './purse.ts'
 import { resume } from './recover.ts'
 import { OwnedCoin, ROUNDS, type GiveOperation } from './records.ts'
 import { exactly, fewest, select } from './selection.ts'
@@ -150,9 +150,11 @@ export function * takeBack (wallet: Wallet, sequence: number, early = false): Sa
   const id = bundleId(wallet.suite, bundle)
   const handed = handedCoins(wallet.suite, bundle)
   if (isOpen(begun)) {
-    const claims = yield * stillGiven(handed)
+    const time = yield * now()
+    // Of those that can be exchanged no more the refund is waited for (frozen.ts).
+    const claims = (yield * stillGiven(handed)).filter(({ coin }) => !isLapsed(wallet, coin, time))
     const from = takeBackFrom(begun.record, wallet)
-    if (claims.length > 0 && !early && (yield * now()) < from) {
+    if (claims.length > 0 && !early && time < from) {
       throw new MixmintError('too-early', 'caller', `somebody may be receiving these coins until ${new Date(from).toISOString()}, and if both try at once, they may be nobody's for a long time: wait, or agree with whoever has them and add \`--now\``)
     }
     if (claims.length > 0) yield * beginClaims(wallet, id, claims)

@@ -46,7 +46,7 @@ function * resumeClaim (wallet: Wallet, begun: Contracted): Saga<Contracted, Wal
   try {
     return yield * settleWithBank(wallet, begun)
   } catch (error) {
-    const isLate = isMixmintError(error, 'settle-by-past') || isMixmintError(error, 'keyset-not-issuing')
+    const isLate = isMixmintError(error) && ['settle-by-past', 'keyset-not-issuing', 'keyset-ended'].includes(error.code)
     if (!isLate || (yield * now()) < begun.record.contract.settleBy + wallet.registry().parameters.voidGrace) throw error
     return yield * endOverdue(wallet, begun)
   }
