@@ -12,7 +12,7 @@ import type { KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
 import { coinSecrets, sealedSecrets } from '@mixmint/core/cash/derive'
 import { blind } from '@mixmint/core/crypto/rsabssa'
 import { BankDesk } from '../doubles/bank-desk.ts'
-import { DAY, HOUR, keyNamed, NETWORK, sealedKeysOfDay, suite } from '../doubles/economy.ts'
+import { DAY, HOUR, keyNamed, NETWORK, sealedKeysOfDay, START, suite } from '../doubles/economy.ts'
 import { hashOf, Town, type Person, type Shop } from '../doubles/town.ts'
 
 const NONE = new Uint8Array(0)
@@ -272,6 +272,19 @@ describe('deposit and refund', () => {
     const signature = suite.ed25519Sign(owner, refundMessage(suite, sealedSerial(suite, late.token), outputs))
     expect(await desk.codeOf({ op: 'sealed-refund', token: late.token, outputs, signature })).toBe('closed-after-loss')
     await desk.expectBalanced()
+  })
+
+  test('after a loss coins of a new keyset buy no tokens of that day, which nobody could turn in, and those of the next', async () => {
+    town = new Town({ keyset: { issueFrom: START - HOUR } })
+    shop = town.shop()
+    ann = await town.person('ann', 60)
+    await town.desk.run(town.desk.engine.declareLoss(START - HOUR))
+    expect(await ann.codeOf(ann.engine.buySealed(shop.key.publicKey, 4))).toBe('closed-after-loss')
+    town.desk.economy.clock.set(START + DAY)
+    expect(await buy(8)).toEqual([8])
+    await shop.run(shop.engine.fetchSealedKeys())
+    await ann.run(ann.engine.payWithSealed(await shop.invoice(8)))
+    expect(await shop.run(shop.engine.deposit())).toMatchObject({ credited: 1, amount: 8 })
   })
 
   test('what nobody turned in comes back by itself, and what was handed over when it is asked for', async () => {
