@@ -46,7 +46,7 @@ export async function bankRows (): Promise<Row[]> {
   ]
 
   return await withStore(async store => {
-    const engine = new BankEngine({ suite, network: NETWORK, bank: economy.bank, unit: UNIT, registry: () => economy.registry, dayKey: () => undefined, meter })
+    const engine = new BankEngine({ suite, network: NETWORK, bank: economy.bank, unit: UNIT, registry: () => economy.registry, dayKey: () => undefined, sealedKeys: () => undefined, meter })
     const ports = { clock, rng, store, wait: clock.wait }
     const perform = async (effect: BankEffect): Promise<unknown> => effect.do === 'blind-sign' ? suite.rsaBlindSign(key, effect.blinded) : await economy.askCenter(effect)
     await drive(engine.credit(account.publicKey, outputs.length, 'bench'), ports, perform)

@@ -38,7 +38,7 @@ function setUp (suite: Suite): { engine: CenterEngine, spends: Spend[], rsa: Rsa
     ringId: ringId(suite, ring)
   })
   const parameters = { clockSkew: 0, settleMaximum: HOUR, voidGrace: 0, margin: 0, tokenValid: HOUR, tokenDeposit: HOUR, tokenRefund: HOUR, keeperTimeout: 1000 }
-  const registry = new Registry(suite, 'bench', parameters, [{ bank: bank.publicKey, keysets: [signed], rings: [ring], dayKeys: [], revocations: [] }])
+  const registry = new Registry(suite, 'bench', parameters, [{ bank: bank.publicKey, keysets: [signed], rings: [ring], dayKeys: [], sealedDays: [], revocations: [] }])
   const keyset = keysetId(suite, signed.keyset)
   const spends = Array.from({ length: (ROUNDS + 1) * COUNT }, () => {
     const owner = suite.ed25519KeyPair(systemRng.bytes(32))

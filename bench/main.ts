@@ -11,7 +11,8 @@ const AREAS: Readonly<Record<string, () => Promise<Row[]>>> = {
   replay: async () => await (await import('./replay.bench.ts')).replayRows(),
   center: async () => await (await import('./center.bench.ts')).centerRows(),
   bank: async () => await (await import('./bank.bench.ts')).bankRows(),
-  merchant: async () => await (await import('./merchant.bench.ts')).merchantRows()
+  merchant: async () => await (await import('./merchant.bench.ts')).merchantRows(),
+  cash: async () => await (await import('./cash.bench.ts')).cashRows()
 }
 
 const HEAD = ['name', 'ratio', 'value', 'unit', 'goal', 'met']

@@ -29,18 +29,18 @@ function keyNamed (suite: Suite, name: string): Ed25519KeyPair {
   return suite.ed25519KeyPair(suite.sha256(utf8(name)))
 }
 
-function newMerchant (suite: Suite): MerchantEngine {
+export function newMerchant (suite: Suite): MerchantEngine {
   const [bank, now] = [keyNamed(suite, 'bank'), systemClock.now()]
   const parameters = { clockSkew: 1000, settleMaximum: DAY, voidGrace: 0, margin: 0, tokenValid: DAY, tokenDeposit: DAY, tokenRefund: DAY, keeperTimeout: 1000 }
   const day = { network: NAMES.network, bank: bank.publicKey, day: dayOf(now), key: keyNamed(suite, 'day').publicKey, validFrom: dayOf(now) * DAY, validUntil: (dayOf(now) + 1) * DAY }
-  const registry = new Registry(suite, NAMES.network, parameters, [{ bank: bank.publicKey, keysets: [], rings: [], dayKeys: [signDayKey(suite, bank, day)], revocations: [] }])
+  const registry = new Registry(suite, NAMES.network, parameters, [{ bank: bank.publicKey, keysets: [], rings: [], dayKeys: [signDayKey(suite, bank, day)], sealedDays: [], revocations: [] }])
   return new MerchantEngine({
     suite, key: keyNamed(suite, 'merchant'), till: NONE, bank: bank.publicKey, ...NAMES, catalogue: [], registry: () => registry, meter: { count: () => {} }
   })
 }
 
 /** A token for a new order of the merchant, presented by its owner. */
-async function presented (suite: Suite, merchant: MerchantEngine, store: Store): Promise<Presentation> {
+export async function presented (suite: Suite, merchant: MerchantEngine, store: Store): Promise<Presentation> {
   const { invoice } = await run(store, merchant.invoice('bench', 8))
   const owner = suite.ed25519KeyPair(systemRng.bytes(32))
   const now = systemClock.now()

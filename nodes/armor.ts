@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { decode, encode, record, list, type Codec, type Of } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { EquivocationProof } from '@mixmint/mixnet/directory/statement'
-import { BankConflict, CenterProofFile, CoinBundle, Contract, DoubleSpendProofFile, Input, MAX_INPUTS, Presentation, Retirement, SignedInvoice, SignedStatement } from '@mixmint/core/cash/formats'
+import { BankConflict, CenterProofFile, CoinBundle, Contract, DoubleSpendProofFile, Input, MAX_INPUTS, Presentation, Retirement, SealedPayment, SignedInvoice, SignedStatement } from '@mixmint/core/cash/formats'
 import { Receipt } from '@mixmint/core/cash/receipt'
 
 /** Coins signed over to a payee, who takes them to their keepers. */
@@ -15,7 +15,7 @@ const Offer = record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) })
 export type Offer = Of<typeof Offer>
 
 const KINDS = {
-  invoice: SignedInvoice, token: Presentation, coins: Offer, bundle: CoinBundle, receipt: Receipt, proof: DoubleSpendProofFile, equivocation: EquivocationProof,
+  invoice: SignedInvoice, token: Presentation, sealed: SealedPayment, coins: Offer, bundle: CoinBundle, receipt: Receipt, proof: DoubleSpendProofFile, equivocation: EquivocationProof,
   statement: SignedStatement, center: CenterProofFile, retirement: Retirement, bank: BankConflict
 } as const
 export type Kind = keyof typeof KINDS

@@ -2,15 +2,13 @@
  * The bank's keys on disk: its identity, its blind-signing keys (one file a keyset), the rings that its keysets name (a
  * file each), its day keys (derived from the identity's secret and the day, so that there is no file to lose between days).
  */
-import { generateKeyPair } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { fromHex, toHex, u32 } from '@mixmint/core/kit/bytes'
 import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
-import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/suite'
+import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
 import { SignedKeyset, type Keyset, type Ring, type SignedDayKey } from '@mixmint/core/cash/formats'
 import { dayOf, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
 import { ringId, RingMap } from '@mixmint/core/cash/ring'
@@ -18,7 +16,9 @@ import { nextKeyset, type Periods } from '@mixmint/core/cash/schedule'
 import type { KeyShelf } from './key-shelf.ts'
 import type { Passphrase } from './passphrase.ts'
 import { parseRing, readRing, ringText } from './ring-file.ts'
+import { generateRsa } from './rsa-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
+import type { Signer, SigningKey } from './signing-pool.ts'
 
 const DAY = 86_400_000
 /** Day keys stand in the directory this many days ahead. */
@@ -32,7 +32,7 @@ interface HeldKeyset {
   readonly id: Uint8Array
   readonly signed: SignedKeyset
   /** By value. */
-  readonly keys: ReadonlyMap<number, RsaPrivateKey>
+  readonly keys: ReadonlyMap<number, SigningKey>
 }
 
 /** What keysets the bank makes. */
@@ -48,6 +48,7 @@ export interface KeysetTerms {
 export class BankKeys {
   readonly identity: Ed25519KeyPair
   readonly #suite: Suite
+  readonly #signer: Signer
   readonly #network: string
   readonly #dir: string
   readonly #keysets: HeldKeyset[]
@@ -60,8 +61,9 @@ export class BankKeys {
   /** Slots that are known to hold the keysets held here. */
   readonly #onShelf = new Set<string>()
 
-  private constructor (suite: Suite, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>, passphrase: Passphrase | null) {
+  private constructor (suite: Suite, signer: Signer, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>, passphrase: Passphrase | null) {
     this.#suite = suite
+    this.#signer = signer
     this.#network = network
     this.#dir = dir
     this.identity = identity
@@ -71,15 +73,16 @@ export class BankKeys {
   }
 
   /**
+   * @param signer makes the signatures
    * @param ring the one for keysets to come; those made before have theirs in files of their own
    * @throws slow-suite, key-file-open, key-file-broken, bad-ring-file, ring-missing (operator)
    */
-  static open (suite: Suite, network: string, dir: string, ring: Ring, passphrase: Passphrase | null = null): BankKeys {
+  static open (suite: Suite, network: string, dir: string, ring: Ring, signer: Signer, passphrase: Passphrase | null = null): BankKeys {
     // Big integers of JavaScript take more or less time by what the key and the message are, and strangers choose messages.
     if (suite.name !== 'native') throw new MixmintError('slow-suite', 'operator', 'without its native cryptography a bank would give its keys away by how long it signs: install sodium-native for this machine')
     const identity = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, 'bank.key'), passphrase))
     const files = readdirSync(dir).sort()
-    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, network, identity.publicKey, join(dir, name), passphrase))
+    const keysets = files.filter(name => /^keyset-[0-9a-f]+\.json$/.test(name)).map(name => readKeyset(suite, signer, network, identity.publicKey, join(dir, name), passphrase))
     const kept = files.filter(name => /^ring-[0-9a-f]+\.json$/.test(name)).map(name => readRing(join(dir, name)))
     const rings = new Map([...kept, ring].map(each => [toHex(ringId(suite, each)), each]))
     const orphan = keysets.find(({ signed: { keyset } }) => !rings.has(toHex(keyset.ringId)))
@@ -87,7 +90,7 @@ export class BankKeys {
       const name = toHex(orphan.signed.keyset.ringId)
       throw new MixmintError('ring-missing', 'operator', `the keyset ${toHex(orphan.id).slice(0, 16)} is judged by the ring ${name}, and no file in ${dir} holds that: put it back as ring-${name.slice(0, 16)}.json`)
     }
-    return new BankKeys(suite, network, dir, identity, keysets, rings, passphrase)
+    return new BankKeys(suite, signer, network, dir, identity, keysets, rings, passphrase)
   }
 
   /** From now on keysets are made together with the other processes of this bank. */
@@ -129,9 +132,7 @@ export class BankKeys {
     if (dates === null) return false
     const { ring: chosen, id: judgedBy } = new RingMap(this.#suite, ring())
     const generated = await Promise.all(Array.from({ length: denominations }, async (_, i) => {
-      const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048, publicExponent: 65537 })
-      const n = new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).n ?? '', 'base64url'))
-      return { value: 2 ** i, n, pkcs8: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })) }
+      return { value: 2 ** i, ...await generateRsa() }
     }))
     const keyset: Keyset = {
       network: this.#network, bank: this.identity.publicKey, unit, denominations: generated.map(({ value, n }) => ({ value, key: n })), ...dates, ringId: judgedBy
@@ -177,21 +178,21 @@ export class BankKeys {
   #keep ({ ring: text, keyset }: Shared): void {
     const ring = parseRing(text, 'the store of the money')
     const judgedBy = toHex(ringId(this.#suite, ring))
-    const read = parseKeyset(this.#suite, this.#network, this.identity.publicKey, keyset)
+    const read = parseKeyset(this.#suite, this.#signer, this.#network, this.identity.publicKey, keyset)
     createSecret(join(this.#dir, `ring-${judgedBy.slice(0, 16)}.json`), text)
     createSecret(this.#fileOf(read.id), `${keyset}\n`, this.#passphrase)
     this.#rings.set(judgedBy, ring)
     this.#keysets.push(read)
   }
 
-  /** The blind signature of one output. @throws unknown-keyset, unknown-denomination, bad-output (peer), signing-fault (us) */
-  blindSign (keyset: Uint8Array, value: number, blinded: Uint8Array): Uint8Array {
+  /** The blind signature of one output. @throws unknown-keyset, unknown-denomination, bad-output (peer), and those of Signer */
+  async blindSign (keyset: Uint8Array, value: number, blinded: Uint8Array): Promise<Uint8Array> {
     const name = toHex(keyset)
     const found = this.#keysets.find(k => toHex(k.id) === name)
     if (found === undefined) throw new MixmintError('unknown-keyset', 'peer', 'this bank holds no such keyset')
     const key = found.keys.get(value)
     if (key === undefined) throw new MixmintError('unknown-denomination', 'peer', `the keyset has no coins of ${value}`)
-    const signature = this.#suite.rsaBlindSign(key, blinded)
+    const signature = await this.#signer.sign(key, blinded)
     if (signature === null) throw new MixmintError('bad-output', 'peer', 'a blinded message is not below its key\'s modulus')
     return signature
   }
@@ -222,21 +223,27 @@ function slotOf (unit: string, nth: number): string {
 /** Keysets made in one go, where they last for less than they are made ahead. */
 const MOST_AT_ONCE = 8
 
-function held (suite: Suite, id: Uint8Array, signed: SignedKeyset, pkcs8: readonly Uint8Array[]): HeldKeyset {
-  return { id, signed, keys: new Map(signed.keyset.denominations.map(({ value }, i) => [value, suite.rsaImportPrivate(pkcs8[i])])) }
+function held (suite: Suite, signer: Signer, id: Uint8Array, signed: SignedKeyset, pkcs8: readonly Uint8Array[]): HeldKeyset {
+  return { id, signed, keys: new Map(signed.keyset.denominations.map(({ value }, i) => [value, checked(suite, signer, pkcs8[i])])) }
 }
 
-function readKeyset (suite: Suite, network: string, bank: Uint8Array, file: string, passphrase: Passphrase | null): HeldKeyset {
+/** @throws bad-argument (caller) when it is no key */
+export function checked (suite: Suite, signer: Signer, pkcs8: Uint8Array): SigningKey {
+  suite.rsaImportPrivate(pkcs8)
+  return signer.hold(pkcs8)
+}
+
+function readKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, file: string, passphrase: Passphrase | null): HeldKeyset {
   try {
-    return parseKeyset(suite, network, bank, readSecret(file, passphrase) ?? '')
+    return parseKeyset(suite, signer, network, bank, readSecret(file, passphrase) ?? '')
   } catch (error) {
     if (error instanceof MixmintError && error.fault === 'operator') throw error
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a keyset of this bank: restore it from a backup`, { cause: error })
   }
 }
 
-function parseKeyset (suite: Suite, network: string, bank: Uint8Array, text: string): HeldKeyset {
+function parseKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, text: string): HeldKeyset {
   const { signed: hex, keys } = JSON.parse(text) as { signed: string, keys: string[] }
   const signed = decode(SignedKeyset, fromHex(hex))
-  return held(suite, verifyKeyset(suite, network, bank, signed), signed, keys.map(fromHex))
+  return held(suite, signer, verifyKeyset(suite, network, bank, signed), signed, keys.map(fromHex))
 }

@@ -6,11 +6,13 @@ import type { BankListing, Revocation, Ring } from '@mixmint/core/cash/formats'
 import type { BankKeys } from './bank-keys.ts'
 
 /**
+ * All but the keys of sealed tokens, which are kept elsewhere (sealed-keys.ts).
+ *
  * @param revocations all there have ever been: listed are those of keys in rings that are, and with them the rings, and
  *   keysets, that their proofs are about
  * @param then by which time keysets have not reached refundUntil: earlier than now for what the bank was down
  */
-export function bankListing (keys: BankKeys, revocations: readonly Revocation[], now: Millis, then: Millis = now): BankListing {
+export function bankListing (keys: BankKeys, revocations: readonly Revocation[], now: Millis, then: Millis = now): Omit<BankListing, 'sealedDays'> {
   const inUse = new Set(keys.rings(then).flatMap(voteKeys))
   const listed = revocations.filter(({ voteKey }) => inUse.has(toHex(voteKey)))
   const kept = new Set(listed.flatMap(({ why }) => why.is === 'fault' ? [toHex(why.fault.ring)] : []))

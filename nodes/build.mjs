@@ -15,7 +15,7 @@ try {
   const { build } = await import('rolldown')
   rmSync(here('./dist'), { recursive: true, force: true })
   await build({
-    input: { mixmint: here('./main.ts') },
+    input: { mixmint: here('./main.ts'), 'signing-thread': here('./signing-thread.ts') },
     platform: 'node',
     // What brings binaries or starts files of its own stays where npm put it.
     external: ['lmdb', 'pg', 'pino', 'sodium-native'],

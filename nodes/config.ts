@@ -3,6 +3,7 @@
  * unknown or misspelt key is an error that names the nearest right one, so that no setting is ever silently ignored.
  */
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
@@ -53,6 +54,10 @@ export interface NodeConfig {
   readonly unit: string
   readonly denominations: number
   readonly ringFile: string
+  /** Threads of a bank that sign; by default as many as there are cores, but one. */
+  readonly signers: number
+  /** A bank has keys for sealed tokens of today and of so many days ahead; 0: it makes no sealed tokens. */
+  readonly sealedDays: number
   /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
   readonly postgresFile: string
   /** Data of before this time may be missing from the bank's store, Unix ms; 0: none is. */
@@ -87,7 +92,7 @@ const SHAPES: Record<Role, Shape> = {
   authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
   gateway: { drainLimit: 'uint', walletPackets: 'uint' },
   mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', postgres: 'text', restoredAt: 'text' },
+  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', signers: 'uint', postgres: 'text', restoredAt: 'text' },
   center: { postgres: 'text' },
   merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables', invoiceMinutes: 'uint', depositMinutes: 'uint', settledAbove: 'uint', trust: 'tables' }
 }
@@ -149,6 +154,8 @@ export function readNode (dir: string): NodeConfig {
     unit: text(file, own, 'unit', 'cent'),
     denominations: uint(file, own, 'denominations', 20),
     ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
+    signers: Math.max(1, uint(file, own, 'signers', availableParallelism() - 1)),
+    sealedDays: uint(file, own, 'sealedDays', 7),
     postgresFile: own.postgres === undefined ? '' : resolve(dir, text(file, own, 'postgres')),
     restoredAt: own.restoredAt === undefined ? 0 : date(file, own, 'restoredAt'),
     keysets: periods(file, own),

@@ -12,7 +12,7 @@ const TEXT = 'MIXMINT_PASSPHRASE'
 
 /** Files in a node's folder that hold keys. */
 export function keyFiles (dir: string): string[] {
-  return readdirSync(dir).filter(name => /^[a-z0-9-]+\.key$|^keyset-[0-9a-f]+\.json$/.test(name)).sort().map(name => join(dir, name))
+  return readdirSync(dir).filter(name => /^[a-z0-9-]+\.key$|^keyset-[0-9a-f]+\.json$|^sealed-[0-9]+-[0-9a-f]+\.keys$/.test(name)).sort().map(name => join(dir, name))
 }
 
 /** Null when the environment names none. @throws key-file-open, no-passphrase, passphrase-short (operator) */

@@ -1,5 +1,5 @@
 /** Secret files: made once, complete or not at all, readable by their owner only; locked with a passphrase where there is one. */
-import { closeSync, existsSync, fchmodSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
@@ -91,6 +91,25 @@ export function readSecret (file: string, passphrase: Passphrase | null = null):
   if (!isLocked(content)) return content
   if (passphrase === null) throw new MixmintError('passphrase-wanted', 'operator', `${file} is locked: name the file of its passphrase in MIXMINT_PASSPHRASE_FILE, or start at a terminal`)
   return passphrase.unlock(file, content)
+}
+
+/** Overwrite a file where it lies, and remove it; what that does not reach, see THREATS.md, *Keys*. One that is not there is no error. */
+export function removeSecret (file: string): void {
+  let fd: number
+  try {
+    fd = openSync(file, 'r+')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  try {
+    writeFileSync(fd, Buffer.alloc(fstatSync(fd).size))
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+  unlinkSync(file)
+  syncFolder(dirname(file))
 }
 
 /** 32 random bytes kept as hexadecimal. @throws key-file-broken, and those of readSecret (operator) */

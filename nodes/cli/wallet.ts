@@ -15,7 +15,7 @@ import { addHandover } from './handover.ts'
 import { textIn, writeText } from './texts.ts'
 
 interface Result { readonly human: string, readonly json: Json }
-type PayWith = 'token' | 'coins'
+type PayWith = 'token' | 'sealed' | 'coins'
 
 const WITHOUT_COPY = ['--no-copy', 'pay with coins even while the bank does not answer, and so keeps no copy: if this machine is lost too, that payment can neither be completed nor taken back'] as const
 
@@ -121,9 +121,14 @@ export function addWallet (program: Command): void {
     })
   wallet.command('token').description('buy a token made out to a merchant, over the mixnet; it is valid for a day and accepted with no network')
     .argument('<amount>', 'exactly what it shall pay', amount).option('--merchant <name>', 'by name or payee key')
-    .action(async (value: number, { merchant }: { merchant?: string }) => {
+    .option('--sealed', 'so that the bank does not learn to whom it is made out')
+    .action(async (value: number, { merchant, sealed }: { merchant?: string, sealed?: boolean }) => {
       await session(async open => {
         const { name, payee } = open.merchant(merchant, toHex)
+        if (sealed === true) {
+          const values = (await open.run(open.engine.buySealed(payee, value))).map(token => token.value)
+          return { json: { sealed: values, amount: value, unit: open.unit, merchant: name }, human: `sealed tokens of ${values.join(', ')}: ${value} ${open.unit} for ${name}` }
+        }
         const { token } = await open.run(open.engine.buyToken(payee, value))
         const json = { serial: toHex(token.serial), amount: token.amount, unit: token.unit, merchant: name, notAfter: new Date(token.notAfter).toISOString() }
         return { json, human: `token ${json.serial.slice(0, 12)}…: ${token.amount} ${token.unit} for ${name}, until ${json.notAfter}` }
@@ -133,32 +138,41 @@ export function addWallet (program: Command): void {
     .action(async () => {
       await session(async open => {
         const tokens = (await open.run(open.engine.tokens())).map(({ token: { token }, state }) => ({ serial: toHex(token.serial), amount: token.amount, state, notAfter: new Date(token.notAfter).toISOString() }))
+        const sealed = (await open.run(open.engine.sealedTokens())).map(({ serial, value, state }) => ({ serial: toHex(serial), amount: value, state, notAfter: 'sealed' }))
+        tokens.push(...sealed)
         return { json: { tokens }, human: table([['AMOUNT', 'STATE', 'UNTIL', 'SERIAL'], ...tokens.map(t => [t.amount, t.state, t.notAfter, `${t.serial.slice(0, 12)}…`])]) }
       })
     })
   wallet.command('pay').description('pay an invoice, over the mixnet; again after an interruption: the same payment goes on')
     .argument('<invoice>', 'the text that begins with mixmint-invoice-1:, its URI, or a file that holds it')
-    .option('--with <what>', 'token or coins', 'token').option(...WITHOUT_COPY)
+    .option('--with <what>', 'token, sealed or coins', 'token').option(...WITHOUT_COPY)
     .action(async (text: string, { with: what, copy }: { with: string, copy: boolean }) => {
       await session(async open => await pay(open, readInvoice(text), payWith(what), !copy))
     })
   wallet.command('buy').description('order an item and pay for it, over the mixnet')
     .argument('<item>', 'as `mixmint wallet shop` names it').option('--merchant <name>', 'by name or payee key')
-    .option('--with <what>', 'token or coins', 'token').option(...WITHOUT_COPY)
+    .option('--with <what>', 'token, sealed or coins', 'token').option(...WITHOUT_COPY)
     .action(async (item: string, { merchant, with: what, copy }: { merchant?: string, with: string, copy: boolean }) => {
       await session(async open => {
         const kind = payWith(what)
         const signed = await orderItem(open, item, merchant)
         if (kind === 'token') await open.run(open.engine.buyToken(signed.invoice.payee, signed.invoice.amount))
+        if (kind === 'sealed') await open.run(open.engine.buySealed(signed.invoice.payee, signed.invoice.amount))
         return await pay(open, signed, kind, !copy)
       })
     })
   wallet.command('present').description('sign a token over to an invoice and write it to a file, to be handed over at a counter')
     .argument('<invoice>', 'the invoice\'s text, or a file that holds it')
     .option('--serial <hex>', 'the beginning of the token\'s serial; default: one that fits').requiredOption('--out <file>', 'where to write it')
-    .action(async (text: string, { serial, out }: { serial?: string, out: string }) => {
-      await session(async open => {
+    .option('--sealed', 'sealed tokens that add up to it')
+    .action(async (text: string, { serial, out, sealed }: { serial?: string, out: string, sealed?: boolean }) => {
+      await session(async (open): Promise<Result> => {
         const signed = readInvoice(text)
+        if (sealed === true) {
+          const payment = await open.run(open.engine.presentSealed(signed))
+          writeText(out, armor('sealed', payment))
+          return { json: { file: out, tokens: payment.presentations.length }, human: `written to ${out}: hand it over, for this order only` }
+        }
         const tokens = await open.run(open.engine.tokens())
         // What was signed over to this very order before comes first: the same paper again, not a second token.
         const before = tokens.filter(({ invoice }) => invoice !== null && armor('invoice', invoice) === armor('invoice', signed))
@@ -225,6 +239,10 @@ async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith, w
     await open.run(open.engine.payWithToken(signed))
     return { json: { paid: true, with: kind, order, amount, unit }, human: `PAID ${amount} ${unit} with a token: ${order}` }
   }
+  if (kind === 'sealed') {
+    await open.run(open.engine.payWithSealed(signed))
+    return { json: { paid: true, with: kind, order, amount, unit }, human: `PAID ${amount} ${unit} with sealed tokens: ${order}` }
+  }
   const { settled, receipt } = await open.run(open.engine.payWithCoins(signed, { waived }))
   const after = await open.run(open.engine.balance())
   return {
@@ -257,7 +275,7 @@ function readInvoice (text: string): SignedInvoice {
 }
 
 function payWith (what: string): PayWith {
-  if (what !== 'token' && what !== 'coins') throw new MixmintError('bad-argument', 'caller', '--with: token or coins')
+  if (what !== 'token' && what !== 'sealed' && what !== 'coins') throw new MixmintError('bad-argument', 'caller', '--with: token, sealed or coins')
   return what
 }
 

@@ -9,7 +9,7 @@ import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import { BEAT } from '@mixmint/core/cash/bank/outages'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
 import { BankListing, type Revocation } from '@mixmint/core/cash/formats'
-import { keysetId, stateOf } from '@mixmint/core/cash/keyset'
+import { dayOf, keysetId, stateOf } from '@mixmint/core/cash/keyset'
 import { BANK_PROTOCOL, BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { errorOf, refusal } from '@mixmint/core/cash/refusal'
 import type { Periods } from '@mixmint/core/cash/schedule'
@@ -22,22 +22,34 @@ import { word } from '../control-input.ts'
 import { KeyShelf } from '../key-shelf.ts'
 import type { Daemon, Role } from './role.ts'
 import { readRing } from '../ring-file.ts'
+import { BankSealedKeys } from '../sealed-keys.ts'
 import { Service } from '../service.ts'
+import { SigningPool } from '../signing-pool.ts'
 import { checkMark, writeMark } from '../store/mark.ts'
 import { openMoney } from '../store/money.ts'
 import { bankOperations } from './bank-operations.ts'
 import { connectionKinds } from './connections.ts'
 
+/** Keys for the days ahead are looked after this often, ms, and made with such a pause before each. */
+const SEALED_EVERY = 60_000
+const SEALED_PAUSE = 2_000
+/** A bank that starts has keys for this time ahead in its first document. */
+const SEALED_AT_ONCE = 2 * 3_600_000
 /** How often the folder takes down what the store knows, ms. */
 const MARK_EVERY = 10_000
 
 export async function startBank (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
   const { network } = config.network
-  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), daemon.passphrase)
+  const pool = new SigningPool(config.signers)
+  const keys = BankKeys.open(suite, network, config.dir, readRing(config.ringFile), pool, daemon.passphrase)
   const money = await openMoney(ports.store, config.postgresFile, `bank ${toHex(keys.identity.publicKey)} of ${network} in ${config.unit}`)
   checkMark(config.dir, await drive(knownTime(), { ...ports, store: money.store }, async () => {}), config.restoredAt)
-  keys.share(new KeyShelf(suite, keys.identity.secret, money.store))
+  const shelf = new KeyShelf(suite, keys.identity.secret, money.store)
+  keys.share(shelf)
+  const sealed = new BankSealedKeys(suite, pool, keys.identity, {
+    network, unit: config.unit, dir: config.dir, shelf: config.postgresFile === '' ? null : shelf, passphrase: daemon.passphrase
+  })
   const prepare = async (now: Millis, revocations: readonly Revocation[]): Promise<void> => {
     await keys.prepare({
       unit: config.unit, denominations: config.denominations, periods: config.keysets, ring: () => checkNewRing(readRing(config.ringFile), revocations)
@@ -45,11 +57,11 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   }
   const run = async <T>(saga: Saga<T, BankEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     if (effect.do === 'ask-center') return await service.participant.askCenter(effect)
-    return keys.blindSign(effect.keyset, effect.value, effect.blinded)
+    return await sealed.blindSign(effect.keyset, effect.value, effect.blinded) ?? await keys.blindSign(effect.keyset, effect.value, effect.blinded)
   })
   const engine = new BankEngine({
     suite, network, bank: keys.identity, unit: config.unit, meter: counters,
-    registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day)
+    registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day), sealedKeys: id => sealed.find(id)
   })
   if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
   const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
@@ -62,6 +74,10 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   }, BEAT)
   // The first must be there, or there is nothing to list.
   await prepare(ports.clock.now(), await run(engine.revocations()))
+  // What is bought before the directory's next document is not of a day that this one does not list.
+  for (const time of config.sealedDays === 0 ? [] : [ports.clock.now(), ports.clock.now() + SEALED_AT_ONCE]) {
+    if (!sealed.has(dayOf(time))) await sealed.make(dayOf(time), config.denominations)
+  }
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
     body: async () => {
@@ -72,7 +88,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
       const refundable = await run(engine.refundable(keys.keysets(0)))
       const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
-      return encode(BankListing, bankListing(keys, revocations, now, then))
+      return encode(BankListing, { ...bankListing(keys, revocations, now, then), sealedDays: sealed.days(now) })
     },
     handle: async (content, via) => {
       let request: BankRequest
@@ -86,6 +102,28 @@ export async function startBank (daemon: Daemon): Promise<Role> {
       return encode(BankReply, await run(engine.handle(request)))
     }
   })
+  let stopping = false
+  let working: Promise<void> | null = null
+  /** Keys of sealed tokens for the days ahead, one by one so that requests hardly notice. */
+  const makeSealed = async (): Promise<void> => {
+    for (;;) {
+      const now = ports.clock.now()
+      sealed.retire(now)
+      const day = config.sealedDays === 0 ? null : sealed.missing(now, config.sealedDays)
+      if (day === null || stopping) return
+      await sealed.make(day, config.denominations, async () => {
+        await ports.wait(stopping ? 0 : SEALED_PAUSE)
+        if (stopping) throw new MixmintError('stopping', 'us', 'the bank stops')
+      })
+    }
+  }
+  const tend = (): void => {
+    working ??= makeSealed()
+      .catch((error: unknown) => { if (!stopping) log.error('no keys for sealed tokens were made', { code: asMixmintError(error).code }) })
+      .finally(() => { working = null })
+  }
+  tend()
+  const tending = setInterval(tend, SEALED_EVERY)
   return {
     operations: {
       ...bankOperations(engine, config.unit, run),
@@ -104,8 +142,12 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, unit: config.unit, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
     stop: async () => {
+      stopping = true
+      clearInterval(tending)
       clearInterval(marking)
+      await working
       await service.stop()
+      await pool.stop()
       clearInterval(beats)
       await money.close()
     }

@@ -5,10 +5,10 @@ import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
 import { DoubleSpendProofFile, MerchantListing } from '@mixmint/core/cash/formats'
-import { BATCH, type Deposited, type DepositOptions } from '@mixmint/core/cash/merchant/deposit'
+import { BATCH, type DepositOptions } from '@mixmint/core/cash/merchant/deposit'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { OrderLine } from '@mixmint/core/cash/merchant/orders'
-import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
+import type { Deposited, MerchantEffect } from '@mixmint/core/cash/merchant/parts'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
 import { armor, unarmor } from '../armor.ts'
@@ -55,7 +55,12 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       return encode(MerchantReply, await run(engine.handle(request)))
     }
   })
+  const fetchKeys = (): void => {
+    run(engine.fetchSealedKeys()).catch((error: unknown) => { log.warn('the keys of sealed tokens wait for the bank', { code: asMixmintError(error).code }) })
+  }
+  fetchKeys()
   const settling = setInterval(() => {
+    fetchKeys()
     run(engine.settlePending()).catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
   }, SETTLE_EVERY)
   // One at a time: whoever asks meanwhile finds less to do.
@@ -84,6 +89,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     if (payment.kind === 'token') {
       const { signed, repeat } = await run(engine.accept(payment.value))
       return { state: 'paid', how: 'token', repeat, milliseconds: took(), ...(await orderOf(signed.paid.invoice)) }
+    }
+    if (payment.kind === 'sealed') {
+      const { signed, repeat } = await run(engine.acceptSealed(payment.value))
+      return { state: 'paid', how: 'sealed', repeat, milliseconds: took(), ...(await orderOf(signed.paid.invoice)) }
     }
     if (payment.kind !== 'coins') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${payment.kind}, but a payment is wanted: what \`mixmint wallet present\` or \`mixmint wallet offer\` wrote`)
     const { reply, repeat } = await run(engine.acceptCoins(payment.value.contract, payment.value.inputs))

@@ -5,6 +5,7 @@ import { MixmintError } from '../kit/errors.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
 import { Contract, Invoice, Outcome, Output, Withdrawal, type SignedInvoice, type SignedOutcome } from './formats.ts'
 import type { Registry } from './registry.ts'
+import type { KnownSealedKeys } from './sealed-keys.ts'
 
 /** D: H of the tagged encoding. 32 bytes. */
 export function contractId (suite: Suite, contract: Contract): Uint8Array {
@@ -34,12 +35,16 @@ export function worth (contract: Contract): number {
   return total(contract.outputs, contract.amount)
 }
 
+/** The keys of sealed tokens of this hash, where the bank has them. */
+export type SealedKeysOf = (id: Uint8Array) => KnownSealedKeys | undefined
+
 /**
  * The rules of one contract that do not change with time: its kind's fields, its bank and network, its outputs.
+ * @param sealedKeys only the bank is asked for sealed tokens, and it alone need know the keys
  * @returns the hash of each output
  * @throws wrong-network, unknown-bank, bad-contract, bad-amount, and those of checkOutputs (peer)
  */
-export function checkContract (suite: Suite, registry: Registry, contract: Contract): Uint8Array[] {
+export function checkContract (suite: Suite, registry: Registry, contract: Contract, sealedKeys: SealedKeysOf = () => undefined): Uint8Array[] {
   const bad = (why: string): MixmintError => new MixmintError('bad-contract', 'peer', `contract refused: ${why}`)
   if (contract.network !== registry.network) throw new MixmintError('wrong-network', 'peer', 'the contract belongs to another network')
   if (!registry.hasBank(contract.bank)) throw new MixmintError('unknown-bank', 'peer', 'no such bank stands in the directory document')
@@ -56,11 +61,25 @@ export function checkContract (suite: Suite, registry: Registry, contract: Contr
         throw bad('the dates of the token are not in order')
       }
       break
+    case 'sealed':
+      if (payee || invoice || token !== null || contract.amount !== 0 || sealedOutputs(contract, sealedKeys).length === 0) throw bad('it buys sealed tokens, which are among its outputs, and says nothing else')
+      break
     case 'exchange':
       if (payee || invoice || token !== null || contract.amount !== 0 || contract.outputs.length === 0) throw bad('an exchange has outputs and nothing else')
   }
   worth(contract)
-  return checkOutputs(suite, registry, contract.bank, contract.unit, contract.outputs)
+  return checkOutputs(suite, registry, contract.bank, contract.unit, contract.outputs, contract.kind === 'sealed' ? sealedKeys : undefined)
+}
+
+/** The outputs that are sealed tokens to be: in a contract of kind sealed only. */
+export function sealedOutputs ({ kind, outputs }: Contract, sealedKeys: SealedKeysOf): Output[] {
+  return kind === 'sealed' ? outputs.filter(({ keyset }) => sealedKeys(keyset) !== undefined) : []
+}
+
+/** The others, which are coins to be. */
+export function coinOutputs (contract: Contract, sealedKeys: SealedKeysOf): Output[] {
+  const sealed = sealedOutputs(contract, sealedKeys)
+  return contract.outputs.filter(output => !sealed.includes(output))
 }
 
 /**
@@ -68,12 +87,16 @@ export function checkContract (suite: Suite, registry: Registry, contract: Contr
  * @throws unknown-keyset, unknown-denomination, wrong-bank, wrong-unit, bad-output (not below the modulus),
  *   duplicate-output (peer)
  */
-export function checkOutputs (suite: Suite, registry: Registry, bank: Uint8Array, unit: string, outputs: readonly Output[]): Uint8Array[] {
+export function checkOutputs (
+  suite: Suite, registry: Registry, bank: Uint8Array, unit: string, outputs: readonly Output[], sealedKeys: SealedKeysOf = () => undefined
+): Uint8Array[] {
   const seen = new Set<string>()
   return outputs.map(output => {
-    const known = registry.keyset(output.keyset)
-    if (!equal(known.keyset.bank, bank)) throw new MixmintError('wrong-bank', 'peer', 'an output is of another bank')
-    if (known.keyset.unit !== unit) throw new MixmintError('wrong-unit', 'peer', 'an output is in another unit')
+    const sealed = sealedKeys(output.keyset)
+    const known = sealed ?? registry.keyset(output.keyset)
+    const keyset = sealed?.keys ?? registry.keyset(output.keyset).keyset
+    if (!equal(keyset.bank, bank)) throw new MixmintError('wrong-bank', 'peer', 'an output is of another bank')
+    if (keyset.unit !== unit) throw new MixmintError('wrong-unit', 'peer', 'an output is in another unit')
     if (compare(output.blinded, known.keyFor(output.value).n) >= 0) {
       throw new MixmintError('bad-output', 'peer', 'a blinded message is not below its key\'s modulus')
     }

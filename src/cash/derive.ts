@@ -22,6 +22,16 @@ export function coinSecrets (suite: Suite, seed: Uint8Array, { keyset, value, ge
   }
 }
 
+/** Of a sealed token: its owner's key pair, its nonce, and the 32-byte seed of its blinding factor. @param place `keyset` is the hash of its keys */
+export function sealedSecrets (suite: Suite, seed: Uint8Array, { keyset, value, generation, counter }: OutputPlace): { owner: Ed25519KeyPair, nonce: Uint8Array, blinding: Uint8Array } {
+  const place = [keyset, u64(value), u32(generation), u64(counter)]
+  return {
+    owner: suite.ed25519KeyPair(derive(suite, seed, 'sealed-owner', ...place)),
+    nonce: derive(suite, seed, 'sealed-nonce', ...place),
+    blinding: derive(suite, seed, 'sealed-blinding', ...place)
+  }
+}
+
 /** The key that names the wallet's account at a bank. */
 export function accountKey (suite: Suite, seed: Uint8Array, bank: Uint8Array, unit: string): Ed25519KeyPair {
   return suite.ed25519KeyPair(derive(suite, seed, 'account', bank, utf8(unit)))

@@ -10,6 +10,8 @@ import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants,
 export const MAX_INPUTS = 256
 export const MAX_OUTPUTS = 256
 export const MAX_KEEPERS = 16
+/** The most sealed tokens in one payment. */
+export const MAX_SEALED = 64
 /** Coins in one bundle: few enough that it goes on paper. */
 export const MAX_HANDED = 64
 
@@ -55,6 +57,21 @@ export type DayKey = Of<typeof DayKey>
 export const SignedDayKey = record({ dayKey: DayKey, signature })
 export type SignedDayKey = Of<typeof SignedDayKey>
 
+/**
+ * The keys of the sealed tokens of one UTC day: one RSA-2048 key per value. All that the bank says about such a token stands
+ * here, for it does not see the token: amount, unit and dates, notBefore < notAfter < depositUntil < refundAfter.
+ */
+export const SealedKeys = record({
+  network: name, bank: key, unit: name, day: uint(), denominations: list(Denomination, 53, 1),
+  notBefore: millis, notAfter: millis, depositUntil: millis, refundAfter: millis
+})
+export type SealedKeys = Of<typeof SealedKeys>
+export const SignedSealedKeys = record({ keys: SealedKeys, signature })
+export type SignedSealedKeys = Of<typeof SignedSealedKeys>
+/** What the directory says of them: `keys` is their hash; they themselves are fetched from the bank. `notAfter` as in them. */
+export const SealedDay = record({ unit: name, day: uint(), keys: hash, notAfter: millis })
+export type SealedDay = Of<typeof SealedDay>
+
 /** A coin: `signature` is RSABSSA-SHA384-PSSZERO-Deterministic over tag ‖ keysetId ‖ value ‖ publicKey. */
 export const Coin = record({ keyset: hash, value: amount, publicKey: key, signature: rsa })
 export type Coin = Of<typeof Coin>
@@ -71,7 +88,10 @@ export const CoinBundle = record({
 })
 export type CoinBundle = Of<typeof CoinBundle>
 
-/** A coin to be: the bank signs `blinded` under the keyset's key for `value`. */
+/**
+ * A coin to be: the bank signs `blinded` under the keyset's key for `value`. In a contract of kind sealed also a sealed token to
+ * be, whose `keyset` is the hash of its SealedKeys.
+ */
 export const Output = record({ keyset: hash, value: amount, blinded: rsa })
 export type Output = Of<typeof Output>
 
@@ -91,11 +111,11 @@ export const TokenTerms = record({
 export type TokenTerms = Of<typeof TokenTerms>
 
 /**
- * What the coins pay for. Worth amount + sum of outputs, whichever coins certify for it. `payee` is empty for exchange;
- * `invoice` is H(invoice) for pay, else empty; `token` is null but for token.
+ * What the coins pay for. Worth amount + sum of outputs, whichever coins certify for it. `payee` is empty for exchange and
+ * sealed; `invoice` is H(invoice) for pay, else empty; `token` is null but for token; sealed tokens are among the outputs.
  */
 export const Contract = record({
-  network: name, bank: key, kind: oneOf('pay', 'token', 'exchange'), payee: maybeBytes(32), amount, unit: name,
+  network: name, bank: key, kind: oneOf('pay', 'token', 'sealed', 'exchange'), payee: maybeBytes(32), amount, unit: name,
   invoice: maybeBytes(32), nonce: hash, settleBy: millis, token: nullable(TokenTerms), outputs: list(Output, MAX_OUTPUTS)
 })
 export type Contract = Of<typeof Contract>
@@ -176,18 +196,35 @@ export type SignedToken = Of<typeof SignedToken>
 export const Presentation = record({ token: SignedToken, invoice: hash, ownerSignature: signature })
 export type Presentation = Of<typeof Presentation>
 
+/**
+ * A token that the bank has signed without seeing it: RSABSSA-SHA384-PSSZERO-Deterministic over tag ‖ keys ‖ value ‖ payee ‖
+ * till ‖ ownerKey ‖ nonce (sealed.ts). `keys` is the hash of the SealedKeys; it and `value` say which key verifies.
+ */
+export const SealedToken = record({ keys: hash, value: amount, payee: key, till: maybeBytes(32), ownerKey: key, nonce: hash, signature: rsa })
+export type SealedToken = Of<typeof SealedToken>
+/**
+ * Handed over for one order: the owner signs tag ‖ serial ‖ order. `order` = H(tag ‖ H(invoice) ‖ serial) hides from the bank,
+ * where this is turned in, which tokens have paid one order.
+ */
+export const SealedPresentation = record({ token: SealedToken, order: hash, ownerSignature: signature })
+export type SealedPresentation = Of<typeof SealedPresentation>
+/** Tokens whose values add up to the amount of one order. */
+export const SealedPayment = record({ invoice: hash, presentations: list(SealedPresentation, MAX_SEALED, 1) })
+export type SealedPayment = Of<typeof SealedPayment>
+
 /** The payee's word that an order is paid, over its encoding. */
-export const Paid = record({ invoice: hash, how: oneOf('token', 'coins'), time: millis })
+export const Paid = record({ invoice: hash, how: oneOf('token', 'sealed', 'coins'), time: millis })
 export type Paid = Of<typeof Paid>
 export const SignedPaid = record({ paid: Paid, signature })
 export type SignedPaid = Of<typeof SignedPaid>
 
 /**
- * What a bank publishes in the directory: its keysets until their refundUntil, their rings, its day keys a week ahead, and
- * the vote keys of these rings that are revoked.
+ * What a bank publishes in the directory: its keysets until their refundUntil, their rings, its day keys a week ahead, open and
+ * sealed, and the vote keys of these rings that are revoked.
  */
 export const BankListing = record({
-  bank: key, keysets: list(SignedKeyset, 64), rings: list(Ring, 64), dayKeys: list(SignedDayKey, 64), revocations: list(Revocation, 256)
+  bank: key, keysets: list(SignedKeyset, 64), rings: list(Ring, 64), dayKeys: list(SignedDayKey, 64), sealedDays: list(SealedDay, 64),
+  revocations: list(Revocation, 256)
 })
 export type BankListing = Of<typeof BankListing>
 /** Two descriptors that a bank signed, of which an honest one signs one: for one time of issue, or for one day. */

@@ -25,14 +25,21 @@ export function verifyKeyset (suite: Suite, network: string, bank: Uint8Array, {
   if (!equal(keyset.bank, bank)) throw bad('it names another bank')
   const dates = [keyset.issueFrom, keyset.issueUntil, keyset.spendUntil, keyset.redeemUntil, keyset.refundUntil]
   for (let i = 1; i < dates.length; i++) if (dates[i - 1] >= dates[i]) throw bad('its five dates are not in rising order')
-  let last = 0
-  for (const { value, key } of keyset.denominations) {
-    if (value <= last || !isPowerOfTwo(value)) throw bad('its values are not rising powers of two')
-    if (key[0] < 0x80 || key[255] % 2 === 0) throw bad('a key is not an odd number of 2048 bits')
-    last = value
-  }
+  const fault = denominationFault(keyset.denominations)
+  if (fault !== null) throw bad(fault)
   if (!suite.ed25519Verify(bank, tagged('keyset', encode(Keyset, keyset)), signature)) throw bad('the signature is not its bank\'s')
   return keysetId(suite, keyset)
+}
+
+/** What is wrong with these values and keys, or null: rising powers of two, so each value once, and odd moduli of 2048 bits. */
+export function denominationFault (denominations: Keyset['denominations']): string | null {
+  let last = 0
+  for (const { value, key } of denominations) {
+    if (value <= last || !isPowerOfTwo(value)) return 'its values are not rising powers of two'
+    if (key[0] < 0x80 || key[255] % 2 === 0) return 'a key is not an odd number of 2048 bits'
+    last = value
+  }
+  return null
 }
 
 /** What can be done with a keyset and its coins at a time; each state ends where the next begins. */

@@ -18,8 +18,8 @@ export interface KnownKeyset extends CoinKeys {
   readonly ring: RingMap
 }
 
-/** The keys of a keyset whose id and signature were checked (keyset.ts). */
-export function coinKeys (id: Uint8Array, keyset: Keyset): CoinKeys {
+/** The keys of a keyset, or of a day's sealed tokens, whose id and signature were checked (keyset.ts, sealed-keys.ts). */
+export function coinKeys (id: Uint8Array, keyset: Pick<Keyset, 'denominations'>): CoinKeys {
   const keys = new Map<number, RsaPublicKey>(keyset.denominations.map(d => [d.value, { n: d.key }]))
   return {
     id,

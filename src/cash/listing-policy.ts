@@ -1,7 +1,7 @@
 /**
  * What an authority asks of a bank's listing before it vouches for it (DESIGN §3): one issuing keyset of a unit at a time,
- * one token key a day, and nothing taken back that somebody may hold money under. So no customer can be given a key of
- * his own, today or between two documents.
+ * one token key a day (for sealed tokens: one set of keys, in which each value has one), and nothing taken back that
+ * somebody may hold money under. So no customer can be given a key of his own, today or between two documents.
  */
 import { equal, toHex } from '../kit/bytes.ts'
 import { encode } from '../kit/codec.ts'
@@ -43,7 +43,7 @@ function unverified (suite: Suite, network: string, { bank, keysets, rings, dayK
   return null
 }
 
-function ambiguous ({ keysets, dayKeys, revocations }: BankListing): string | null {
+function ambiguous ({ keysets, dayKeys, sealedDays, revocations }: BankListing): string | null {
   for (const [i, { keyset: one }] of keysets.entries()) {
     for (const { keyset: other } of keysets.slice(i + 1)) {
       if (one.unit === other.unit && one.issueFrom < other.issueUntil && other.issueFrom < one.issueUntil) {
@@ -52,6 +52,7 @@ function ambiguous ({ keysets, dayKeys, revocations }: BankListing): string | nu
     }
   }
   if (new Set(dayKeys.map(({ dayKey }) => dayKey.day)).size !== dayKeys.length) return 'a day has two token keys'
+  if (new Set(sealedDays.map(({ unit, day }) => `${day} ${unit}`)).size !== sealedDays.length) return 'a day has two sets of keys for sealed tokens'
   if (new Set(revocations.map(({ voteKey }) => toHex(voteKey))).size !== revocations.length) return 'a vote key is revoked twice'
   return null
 }
@@ -69,6 +70,14 @@ function takenBack (suite: Suite, body: BankListing, previous: BankListing, now:
       if (now < before.validUntil) return `the token key of day ${before.day} is missing, which is still valid`
     } else if (!equal(encode(DayKey, after), encode(DayKey, before))) {
       return `the token key of day ${before.day} was replaced`
+    }
+  }
+  for (const before of previous.sealedDays) {
+    const after = body.sealedDays.find(({ unit, day }) => unit === before.unit && day === before.day)
+    if (after === undefined) {
+      if (now < before.notAfter) return `the keys for sealed tokens of day ${before.day} are missing, which are still valid`
+    } else if (!equal(after.keys, before.keys) || after.notAfter !== before.notAfter) {
+      return `the keys for sealed tokens of day ${before.day} were replaced`
     }
   }
   const revoked = new Map(body.revocations.map(({ voteKey, from }) => [toHex(voteKey), from]))

@@ -4,8 +4,8 @@
  */
 import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
-  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Spend,
-  Vote, Withdrawal
+  CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
+  SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, Spend, Vote, Withdrawal
 } from './formats.ts'
 
 /** Outputs in one question about what was signed. */
@@ -17,6 +17,9 @@ const MAX_ANNOUNCEMENT = 64
 
 const hash = bytes(32)
 const signature = bytes(64)
+/** The most keys of sealed tokens in one answer: about 300 bytes a value. */
+export const MAX_SEALED_KEYS = 8
+
 const blindSignatures = list(bytes(256), MAX_OUTPUTS)
 
 /** A typed refusal: `code`, `fault` and `retry` as in kit/errors.ts, `message` for people. */
@@ -70,6 +73,11 @@ export const BankRequest = variants('op', {
   deposit: record({ presentations: list(Presentation, 1024, 1) }),
   /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
   refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
+  /** The keys of sealed tokens that have these hashes. */
+  'sealed-keys': record({ hashes: list(hash, MAX_SEALED_KEYS, 1) }),
+  'sealed-deposit': record({ presentations: list(SealedPresentation, 1024, 1) }),
+  /** As refund: see refundMessage, over the serial. */
+  'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** The signatures that were given for these outputs, to whoever shows them: they are of use to their owner only. */
   restore: record({ outputs: list(Output, MAX_RESTORED, 1) }),
   /** Keep this encrypted copy of a contract under this coin, which signs it: see fileMessage. Written once. */
@@ -99,6 +107,8 @@ export const BankReply = variants('is', {
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   outcome: Settlement,
   deposited: record({ results: list(DepositResult, 1024) }),
+  /** Those that the bank has, in any order. */
+  'sealed-keys': record({ keys: list(SignedSealedKeys, MAX_SEALED_KEYS) }),
   /** One for each output, in their order; empty: it was not signed. */
   restored: record({ signatures: list(maybeBytes(256), MAX_RESTORED) }),
   /** It is on the bank's disk. */
@@ -118,6 +128,7 @@ export const MerchantRequest = variants('op', {
   order: record({ item: text(64) }),
   pay: record({ contract: Contract, inputs: list(Input, MAX_INPUTS, 1) }),
   present: record({ presentation: Presentation }),
+  'sealed-present': record({ payment: SealedPayment }),
   status: record({ invoice: hash }),
   /** Whether there is something to be had back of an order that was paid. */
   repayable: record({ invoice: hash }),

@@ -6,7 +6,7 @@ import { toHex } from '../kit/bytes.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Millis } from '../kit/ports.ts'
 import type { Suite } from '../crypto/suite.ts'
-import type { BankListing, DayKey, MoneyParameters, Ring } from './formats.ts'
+import type { BankListing, DayKey, MoneyParameters, Ring, SealedDay } from './formats.ts'
 import { verifyRevocation } from './center-proof.ts'
 import { verifyDayKey, verifyKeyset } from './keyset.ts'
 import { coinKeys, type KnownKeyset } from './known-keyset.ts'
@@ -17,6 +17,7 @@ export class Registry {
   readonly parameters: MoneyParameters
   readonly #keysets = new Map<string, KnownKeyset>()
   readonly #dayKeys = new Map<string, DayKey>()
+  readonly #sealedDays = new Map<string, SealedDay>()
   readonly #banks = new Set<string>()
   /** Revoked vote keys in hexadecimal, and from when. */
   readonly #revoked = new Map<string, Millis>()
@@ -44,6 +45,7 @@ export class Registry {
         verifyDayKey(suite, network, listing.bank, signed)
         this.#dayKeys.set(dayName(listing.bank, signed.dayKey.day), signed.dayKey)
       }
+      for (const sealed of listing.sealedDays) this.#sealedDays.set(`${dayName(listing.bank, sealed.day)}/${sealed.unit}`, sealed)
       for (const revocation of listing.revocations) {
         verifyRevocation(suite, network, revocation, [...rings.values()], id => {
           const known = this.find(id)
@@ -86,6 +88,21 @@ export class Registry {
       throw new MixmintError('unknown-day-key', 'peer', 'no token key of this bank for that day stands in the directory document')
     }
     return found
+  }
+
+  /** Which sealed tokens this bank issues on that day. @throws unknown-sealed-keys (peer) */
+  sealedDay (bank: Uint8Array, unit: string, day: number): SealedDay {
+    const found = this.#sealedDays.get(`${dayName(bank, day)}/${unit}`)
+    if (found === undefined) {
+      throw new MixmintError('unknown-sealed-keys', 'peer', 'no keys for sealed tokens of this bank for that day stand in the directory document')
+    }
+    return found
+  }
+
+  /** Those of all days that the document lists. */
+  sealedDays (bank: Uint8Array, unit: string): SealedDay[] {
+    const prefix = `${toHex(bank)}/`
+    return [...this.#sealedDays].filter(([name, sealed]) => name.startsWith(prefix) && sealed.unit === unit).map(([, sealed]) => sealed)
   }
 
   /** Is this vote key revoked at this time? Payees do not count its votes; the bank does, so that nobody is robbed (DESIGN §5.4). */

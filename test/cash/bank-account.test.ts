@@ -158,7 +158,7 @@ test('outputs are of a keyset of this bank and unit that issues now', async () =
   const dollars = signKeyset(suite, economy.bank, { ...keyset, unit: 'USD-cent' })
   const theirs = signKeyset(suite, other, { ...keyset, bank: other.publicKey })
   desk.registry = new Registry(suite, NETWORK, economy.parameters, [
-    { ...economy.listing, keysets: [economy.signedKeyset, dollars] }, { bank: other.publicKey, keysets: [theirs], rings: [economy.ring], dayKeys: [], revocations: [] }
+    { ...economy.listing, keysets: [economy.signedKeyset, dollars] }, { bank: other.publicKey, keysets: [theirs], rings: [economy.ring], dayKeys: [], sealedDays: [], revocations: [] }
   ])
   const [output] = desk.outputs(8)
   const idOf = (unit: string, bank: Uint8Array): Uint8Array => desk.registry.issuing(bank, unit, START)[0].id

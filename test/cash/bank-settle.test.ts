@@ -175,7 +175,7 @@ function withKeysets (desk: BankDesk, ...changes: Array<Partial<Keyset>>): Uint8
   })
   desk.registry = new Registry(suite, NETWORK, economy.parameters, [
     { ...economy.listing, keysets: [economy.signedKeyset, ...signed.filter((_, i) => changes[i].bank === undefined)] },
-    { bank: other.publicKey, keysets: signed.filter((_, i) => changes[i].bank !== undefined), rings: [economy.ring], dayKeys: [], revocations: [] }
+    { bank: other.publicKey, keysets: signed.filter((_, i) => changes[i].bank !== undefined), rings: [economy.ring], dayKeys: [], sealedDays: [], revocations: [] }
   ])
   return signed.map(({ keyset }) => keysetId(suite, keyset))
 }

@@ -207,7 +207,7 @@ test('coins of other banks and units do not come back as ours', async () => {
   const dollars = signKeyset(suite, economy.bank, { ...economy.signedKeyset.keyset, unit: 'USD-cent' })
   const theirs = signKeyset(suite, other, { ...economy.signedKeyset.keyset, bank: other.publicKey })
   desk.registry = new Registry(suite, NETWORK, economy.parameters, [
-    { ...economy.listing, keysets: [economy.signedKeyset, dollars] }, { bank: other.publicKey, keysets: [theirs], rings: [economy.ring], dayKeys: [], revocations: [] }
+    { ...economy.listing, keysets: [economy.signedKeyset, dollars] }, { bank: other.publicKey, keysets: [theirs], rings: [economy.ring], dayKeys: [], sealedDays: [], revocations: [] }
   ])
   const contract = desk.pay(8)
   desk.toVoidTime(contract)

@@ -86,7 +86,7 @@ describe('refused', () => {
   const otherBank = keyNamed('other bank')
   const foreign = signKeyset(suite, otherBank, { ...economy.signedKeyset.keyset, bank: otherBank.publicKey })
   const wide = new Registry(suite, NETWORK, MONEY, [
-    { ...economy.listing, keysets: [economy.signedKeyset, other] }, { bank: otherBank.publicKey, keysets: [foreign], rings: [economy.ring], dayKeys: [], revocations: [] }])
+    { ...economy.listing, keysets: [economy.signedKeyset, other] }, { bank: otherBank.publicKey, keysets: [foreign], rings: [economy.ring], dayKeys: [], sealedDays: [], revocations: [] }])
   const idOf = (unit: string, of: Uint8Array): Uint8Array => wide.keysets().find(k => k.keyset.unit === unit && toHex(k.keyset.bank) === toHex(of))?.id as Uint8Array
 
   test.each([

@@ -58,6 +58,6 @@ test('a day key, once listed, is not replaced, and not dropped before it ends', 
 
 test('a listing does not go over to another bank', () => {
   const other = keyNamed('other')
-  const theirs = { bank: other.publicKey, keysets: [], rings: [], dayKeys: [], revocations: [] }
+  const theirs = { bank: other.publicKey, keysets: [], rings: [], dayKeys: [], sealedDays: [], revocations: [] }
   expect(checkListing(suite, NETWORK, theirs, { ...theirs, bank: bank.publicKey }, START)).toContain('another key')
 })

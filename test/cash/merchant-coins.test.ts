@@ -131,7 +131,7 @@ describe('refused, with no keeper asked', () => {
     const foreign = signKeyset(suite, otherBank, { ...base, bank: otherBank.publicKey })
     town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [
       { ...economy.listing, keysets: [economy.signedKeyset, ...Object.values(variants)] },
-      { ...economy.listing, bank: otherBank.publicKey, keysets: [foreign], dayKeys: [] }
+      { ...economy.listing, bank: otherBank.publicKey, keysets: [foreign], dayKeys: [], sealedDays: [] }
     ])
     const coinOf = ({ keyset }: typeof foreign): OwnedCoin => mint(economy.rng.bytes(32), keysetId(suite, keyset), 8)
     const codeOf = async (coin: OwnedCoin, changes: Partial<Contract> = {}): Promise<string> => await shop.replyTo(paying(contractFor(invoice, changes), [coin]))

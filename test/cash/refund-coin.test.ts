@@ -100,7 +100,7 @@ describe('a bank', () => {
     ]
     for (const [code, request] of cases) expect(await desk.codeOf(request), code).toBe(code)
     desk.registry = new Registry(suite, NETWORK, desk.economy.parameters, [
-      { ...desk.economy.listing, keysets: [dollars] }, { bank: keyNamed('other').publicKey, keysets: [theirs], rings: [desk.economy.ring], dayKeys: [], revocations: [] }
+      { ...desk.economy.listing, keysets: [dollars] }, { bank: keyNamed('other').publicKey, keysets: [theirs], rings: [desk.economy.ring], dayKeys: [], sealedDays: [], revocations: [] }
     ])
     for (const [code, of] of [['wrong-bank', theirs], ['wrong-unit', dollars]] as const) expect(await desk.codeOf(desk.refundingCoin(foreign(of), made, D))).toBe(code)
     desk.registry = desk.economy.registry

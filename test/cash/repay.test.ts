@@ -24,12 +24,18 @@ async function payWith (how: string): Promise<void> {
     await ann.run(ann.engine.payWithCoins(invoice))
     return
   }
-  await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
-  await ann.run(ann.engine.payWithToken(invoice))
+  if (how === 'sealed tokens') {
+    await shop.run(shop.engine.fetchSealedKeys())
+    await ann.run(ann.engine.buySealed(shop.key.publicKey, 9))
+    await ann.run(ann.engine.payWithSealed(invoice))
+  } else {
+    await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+    await ann.run(ann.engine.payWithToken(invoice))
+  }
   await shop.run(shop.engine.deposit())
 }
 
-describe.each(['coins', 'a token'])('paid with %s', how => {
+describe.each(['coins', 'a token', 'sealed tokens'])('paid with %s', how => {
   beforeEach(async () => { await payWith(how) })
 
   test('all of it comes back, once, as coins of the payer\'s own', async () => {

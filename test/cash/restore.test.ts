@@ -66,6 +66,7 @@ const scenarios: Record<string, Scenario> = {
   withdraw: { command: ({ ann }) => ann.engine.withdraw(9), worth: MONEY + 9, repeat: false },
   exchange: { command: ({ ann }) => ann.engine.exchange([8, 2]), worth: MONEY + 9, repeat: false },
   'buy a token': { command: ({ ann }) => ann.engine.buyToken(shop.key.publicKey, 9), worth: MONEY + 9, repeat: false },
+  'buy sealed tokens': { command: ({ ann }) => ann.engine.buySealed(shop.key.publicKey, 9), worth: MONEY + 9, repeat: false },
   'pay with coins': { command: ({ ann, invoice }) => ann.engine.payWithCoins(invoice), worth: MONEY, repeat: true },
   'void and reclaim': {
     prepare: async ({ ann, invoice }) => {
@@ -80,6 +81,13 @@ const scenarios: Record<string, Scenario> = {
     prepare: async ({ ann }) => {
       await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
       town.desk.economy.clock.advance(9 * DAY)
+    },
+    command: ({ ann }) => ann.engine.reclaim(), worth: MONEY + 9, repeat: false
+  },
+  'refund sealed tokens': {
+    prepare: async ({ ann }) => {
+      await ann.run(ann.engine.buySealed(shop.key.publicKey, 9))
+      town.desk.economy.clock.advance(10 * DAY)
     },
     command: ({ ann }) => ann.engine.reclaim(), worth: MONEY + 9, repeat: false
   }

@@ -51,7 +51,8 @@ export class BankDesk {
   restart (): BankEngine {
     if (this.store instanceof MemoryStore) this.store = this.store.crash()
     this.engine = new BankEngine({
-      suite, network: NETWORK, bank: this.economy.bank, unit: UNIT, registry: () => this.registry, dayKey: day => this.dayKey(day), meter: this.economy.meter
+      suite, network: NETWORK, bank: this.economy.bank, unit: UNIT, registry: () => this.registry, dayKey: day => this.dayKey(day), sealedKeys: this.economy.sealedKeys,
+      meter: this.economy.meter
     })
     return this.engine
   }

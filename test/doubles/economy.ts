@@ -19,12 +19,13 @@ import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/
 import { CenterEngine } from '@mixmint/core/cash/center'
 import type { AskCenter } from '@mixmint/core/cash/certify'
 import { coinMessage } from '@mixmint/core/cash/coin'
-import type { BankListing, Coin, Contract, DayKey, Invoice, Keyset, MoneyParameters, Output, Ring, SignedKeyset, Token } from '@mixmint/core/cash/formats'
+import type { BankListing, Coin, Contract, DayKey, Invoice, Keyset, MoneyParameters, Output, Ring, SealedKeys, SignedKeyset, Token } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, signDayKey, signKeyset } from '@mixmint/core/cash/keyset'
 import { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { type KnownKeyset } from '@mixmint/core/cash/known-keyset'
 import { Registry } from '@mixmint/core/cash/registry'
 import { ringId } from '@mixmint/core/cash/ring'
+import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
 import { VirtualClock } from './clock.ts'
 import { MemoryStore } from './memory-store.ts'
 import { CountingMeter } from './meter.ts'
@@ -88,6 +89,17 @@ export interface EconomyOptions {
   readonly later?: ReadonlyArray<{ readonly keyset: Partial<Keyset>, readonly ring?: Partial<Ring> }>
 }
 
+/** So many days have keys of sealed tokens in the directory: more than a history has. */
+const SEALED_DAYS = 50
+
+export function sealedKeysOfDay (bank: Ed25519KeyPair, { tokenValid, tokenDeposit, tokenRefund }: MoneyParameters, day: number, changes: Partial<SealedKeys> = {}): KnownSealedKeys {
+  const end = (day + 1) * DAY
+  return verifySealedKeys(suite, NETWORK, bank.publicKey, signSealedKeys(suite, bank, {
+    network: NETWORK, bank: bank.publicKey, unit: UNIT, day, denominations: VALUES.map((value, i) => ({ value, key: rsaKeys[i].publicKey.n })),
+    notBefore: day * DAY, notAfter: end + tokenValid, depositUntil: end + tokenDeposit, refundAfter: end + tokenRefund, ...changes
+  }))
+}
+
 export type Economy = ReturnType<typeof createEconomy>
 
 export function createEconomy (options: EconomyOptions = {}) {
@@ -115,12 +127,17 @@ export function createEconomy (options: EconomyOptions = {}) {
     network: NETWORK, bank: bank.publicKey, day: dayOf(START) + i, key: dayKey.publicKey,
     validFrom: (dayOf(START) + i) * DAY, validUntil: (dayOf(START) + i + 1) * DAY
   }))
+  // With the keys of coins, for those take long to make: what is signed differs by its tag.
+  const sealed = Array.from({ length: SEALED_DAYS }, (_, i) => sealedKeysOfDay(bank, parameters, dayOf(START) + i))
   const later = (options.later ?? []).map(changes => {
     const own = { ...ring, ...changes.ring }
     return { ring: own, signed: signKeyset(suite, bank, { ...signedKeyset.keyset, ringId: ringId(suite, own), ...changes.keyset }) }
   })
   const rings = new Map([ring, ...later.map(({ ring }) => ring)].map(each => [toHex(ringId(suite, each)), each]))
-  const listing: BankListing = { bank: bank.publicKey, keysets: [signedKeyset, ...later.map(({ signed }) => signed)], rings: [...rings.values()], dayKeys: days.map(day => signDayKey(suite, bank, day)), revocations: [] }
+  const listing: BankListing = {
+    bank: bank.publicKey, keysets: [signedKeyset, ...later.map(({ signed }) => signed)], rings: [...rings.values()],
+    dayKeys: days.map(day => signDayKey(suite, bank, day)), sealedDays: sealed.map(sealedDayOf), revocations: []
+  }
   const registry = new Registry(suite, NETWORK, parameters, [listing])
   const keysets: KnownKeyset[] = listing.keysets.map(({ keyset }) => registry.keyset(keysetId(suite, keyset)))
   const [known] = keysets
@@ -148,6 +165,12 @@ export function createEconomy (options: EconomyOptions = {}) {
 
   return {
     suite, clock, rng, meter, parameters, bank, payee, account, dayKey, ring, signedKeyset, listing, registry, known, keysets, centers, ports, askCenter,
+
+    /** The keys of sealed tokens of a day: 0 is that of START. */
+    sealed: (day: number): KnownSealedKeys => sealed[day],
+
+    /** As a bank keeps them. */
+    sealedKeys: (id: Uint8Array): KnownSealedKeys | undefined => sealed.find(known => Buffer.compare(known.id, id) === 0),
 
     /** The bank's RSA keys by value. */
     rsaKeyFor: (value: number): RsaPrivateKey => rsaKeys[Math.log2(value)],

@@ -24,6 +24,7 @@ import type { BankReply, BankRequest} from '@mixmint/core/cash/messages';
 import { MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { AskBank as ShopAsksBank, MerchantOptions } from '@mixmint/core/cash/merchant/parts'
+import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { stored } from '@mixmint/core/cash/stored'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import type { AskBank, AskMerchant, Wallet } from '@mixmint/core/cash/wallet/parts'
@@ -234,6 +235,19 @@ export class Person extends Machine {
         this.town.claimOutputs(request.outputs, toHex(request.token.token.serial))
         expect(open.some(one => one.kind === 'refund' && equal(one.was.token.token.serial, request.token.token.serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
         break
+      case 'sealed-refund': {
+        const serial = toHex(sealedSerial(suite, request.token))
+        this.town.claimOutputs(request.outputs, serial)
+        expect(open.some(one => one.kind === 'sealed-refund' && toHex(sealedSerial(suite, one.was.token)) === serial && equal(one.outputs[0].blinded, request.outputs[0].blinded))).toBe(true)
+        break
+      }
+      case 'sealed-present': {
+        const held = await drive(this.engine.sealedTokens(), this.town.desk.economy.ports(this.store), async () => {})
+        for (const { token } of request.payment.presentations) {
+          expect(held.some(one => equal(one.token.nonce, token.nonce) && one.state !== 'held' && equal(one.invoice, request.payment.invoice))).toBe(true)
+        }
+        break
+      }
       case 'present': {
         const held = (await drive(this.engine.tokens(), this.town.desk.economy.ports(this.store), async () => {})).map(({ presentation }) => presentation === null ? '' : toHex(presentation.ownerSignature))
         expect(held).toContain(toHex(request.presentation.ownerSignature))

@@ -4,7 +4,7 @@ import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
 import { invoiceHash } from '@mixmint/core/cash/contract'
 import { checkBundle } from '@mixmint/core/cash/bundle'
-import { BankConflict, BankListing, CenterListing, CenterProofFile, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, Retirement } from '@mixmint/core/cash/formats'
+import { BankConflict, BankListing, CenterListing, CenterProofFile, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, Retirement, SignedSealedKeys } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { Receipt, verifyReceipt } from '@mixmint/core/cash/receipt'
 import { signSpend } from '@mixmint/core/cash/spend'
@@ -34,19 +34,24 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   const invoice = await shop.invoice(7)
   await ann.run(ann.engine.buyToken(shop.key.publicKey, 7))
   await ann.run(ann.engine.payWithToken(invoice))
+  await shop.run(shop.engine.fetchSealedKeys())
+  await ann.run(ann.engine.buySealed(shop.key.publicKey, 3))
+  await ann.run(ann.engine.payWithSealed(await shop.invoice(3)))
   const again = await town.person('ann')
   await again.run(again.engine.restore({ pace: 0 }))
   // Of the questions of a restore one of each kind.
   const requests = [...ann.requests, ...['restore', 'look', 'announce', 'announced'].map(op => again.requests.find(request => request.op === op) as BankRequest)]
-  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'restore', 'file', 'look', 'announce', 'announced'], ['catalogue', 'order', 'pay', 'present', 'status']]
+  const [toBank, toShop] = [['balance', 'withdraw', 'settle', 'outcome', 'void', 'reclaim', 'deposit', 'refund', 'refund-coin', 'sealed-keys', 'restore', 'file', 'look', 'announce', 'announced'], ['catalogue', 'order', 'pay', 'present', 'sealed-present', 'status']]
   const presented = requests.find(({ op }) => op === 'present') as MerchantRequest & { op: 'present' }
   const settled = requests.find(({ op }) => op === 'settle') as BankRequest & { op: 'settle' }
   const withdrawn = requests.find(({ op }) => op === 'withdraw') as BankRequest & { op: 'withdraw' }
   const [input] = settled.inputs
+  const { payment: { presentations } } = requests.find(({ op }) => op === 'sealed-present') as MerchantRequest & { op: 'sealed-present' }
   const more: BankRequest[] = [
     { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
     { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] },
     { op: 'refund', token: presented.presentation.token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
+    { op: 'sealed-deposit', presentations }, { op: 'sealed-refund', token: presentations[0].token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'refund-coin', coin: input.spend.coin, promisedTo: new Uint8Array(32), outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
@@ -104,6 +109,7 @@ export const money: readonly Target[] = [
   conversation('center-reply', CenterReply, fromCenters),
   // What a service has in the directory.
   conversation('bank-listing', BankListing, [economy.listing]),
+  conversation('sealed-keys', SignedSealedKeys, [economy.sealed(0).signed]),
   conversation('center-listing', CenterListing, [{ center: economy.centers[0].id }]),
   conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
   conversation('money-parameters', MoneyParameters, [MONEY]),

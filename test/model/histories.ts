@@ -18,9 +18,11 @@ const HOUR = 60 * MINUTE
 /** What somebody does, or what befalls them. */
 export type Act =
   | { readonly do: 'withdraw', readonly person: number, readonly amount: number }
-  | { readonly do: 'pay' | 'buy-token' | 'send-token' | 'double-spend', readonly person: number, readonly shop: number, readonly amount: number }
+  | { readonly do: 'pay' | 'buy-token' | 'send-token' | 'buy-sealed' | 'send-sealed' | 'double-spend', readonly person: number, readonly shop: number, readonly amount: number }
   /** A token that is held, at a till, so many times. */
   | { readonly do: 'present', readonly person: number, readonly times: number }
+  /** As many sealed tokens as are held for a shop, at its till, so many times. */
+  | { readonly do: 'present-sealed', readonly person: number, readonly shop: number, readonly amount: number, readonly times: number }
   | { readonly do: 'exchange', readonly person: number, readonly values: readonly number[] }
   | { readonly do: 'reclaim' | 'recover' | 'refresh' | 'fetch-change' | 'reclaim-spent', readonly person: number }
   | { readonly do: 'deposit' | 'settle', readonly shop: number }
@@ -45,7 +47,8 @@ const down = fc.constantFrom(SECOND, 10 * SECOND, 5 * MINUTE, 3 * HOUR, 30 * HOU
 
 const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('withdraw' as const), person, amount }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('pay' as const, 'pay' as const, 'buy-token' as const, 'send-token' as const), person, shop, amount }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constantFrom('pay' as const, 'pay' as const, 'buy-token' as const, 'send-token' as const, 'buy-sealed' as const, 'send-sealed' as const), person, shop, amount }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('present-sealed' as const), person, shop, amount, times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('double-spend' as const), person, shop, amount }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('present' as const), person, times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('exchange' as const), person, values: fc.array(fc.constantFrom(1, 2, 4, 8), { minLength: 1, maxLength: 4 }) }) },
@@ -103,6 +106,7 @@ function morning (): { disks: readonly Disk[], credited: number } {
       world.credit(person, START_MONEY)
       world.expect(person, person.engine.withdraw(START_MONEY / 2))
     }
+    for (const shop of world.shops) world.expect(shop, shop.engine.fetchSealedKeys())
     world.schedule.run(world.schedule.now + MINUTE)
     disks = world.machines.map(({ disk }) => disk)
   }
@@ -132,6 +136,11 @@ function perform (world: World, act: Act): void {
     case 'pay': order(world, act, (person, _shop, invoice) => { world.expect(person, person.engine.payWithCoins(invoice)) }); break
     case 'send-token': order(world, act, (person, _shop, invoice) => { world.expect(person, person.engine.payWithToken(invoice)) }); break
     case 'buy-token': withPerson(world, act.person, person => { world.expect(person, person.engine.buyToken(world.shops[act.shop].key.publicKey, act.amount)) }); break
+    case 'buy-sealed': withPerson(world, act.person, person => { world.expect(person, person.engine.buySealed(world.shops[act.shop].key.publicKey, act.amount)) }); break
+    case 'send-sealed': withSealed(world, act, (person, _shop, invoice) => { world.expect(person, person.engine.payWithSealed(invoice)) }); break
+    case 'present-sealed': withSealed(world, act, (person, shop, invoice) => {
+      for (let i = 0; i < act.times; i++) world.expect(person, person.engine.presentSealed(invoice), payment => { world.expect(shop, shop.engine.acceptSealed(payment)) })
+    }); break
     case 'double-spend': doubleSpend(world, act); break
     case 'present': withPerson(world, act.person, person => { present(world, person, act.times) }); break
     case 'exchange': withPerson(world, act.person, person => { world.expect(person, person.engine.exchange(act.values)) }); break
@@ -147,6 +156,14 @@ function perform (world: World, act: Act): void {
     case 'sicken': befall(world, act, machine => { machine.sickness = act.sickness }, machine => { machine.sickness = null }); break
     case 'set-clock': world.machines[act.machine].skew = act.ahead; break
   }
+}
+
+/** An order of what sealed tokens for this shop are worth, or of another amount where there are none. */
+function withSealed (world: World, act: { person: number, shop: number, amount: number }, then: Parameters<typeof order>[2]): void {
+  const person = world.people[act.person]
+  const { publicKey } = world.shops[act.shop].key
+  const held = person.look(person.engine.sealedTokens()).filter(({ state, token }) => state === 'held' && Buffer.compare(token.payee, publicKey) === 0)
+  order(world, { ...act, amount: held.reduce((sum, { value }) => sum + value, 0) || act.amount }, then)
 }
 
 /** A changed wallet asks for coins back that have paid for something. */

@@ -17,6 +17,7 @@ import { coinId } from '@mixmint/core/cash/coin'
 import { contractId } from '@mixmint/core/cash/contract'
 import { BankReply, BankRequest, Settlement, type MerchantRequest } from '@mixmint/core/cash/messages'
 import { type Contract, type Output, type Spend, Withdrawal } from '@mixmint/core/cash/formats'
+import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { stored } from '@mixmint/core/cash/stored'
 import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
 import { Operation } from '@mixmint/core/cash/wallet/records'
@@ -147,6 +148,18 @@ export class Laws implements Witness {
         const { serial } = request.token.token
         if (honest) this.#outputs(request.outputs, toHex(serial))
         needs(begun.some(one => one.kind === 'refund' && equal(one.was.token.token.serial, serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        break
+      }
+      case 'sealed-refund': {
+        const serial = sealedSerial(suite, request.token)
+        if (honest) this.#outputs(request.outputs, toHex(serial))
+        needs(begun.some(one => one.kind === 'sealed-refund' && equal(sealedSerial(suite, one.was.token), serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        break
+      }
+      case 'sealed-present': {
+        const held = person.look(person.engine.sealedTokens())
+        // A token is signed over to one order, until its payee has refused that.
+        needs(request.payment.presentations.every(({ token }) => held.some(one => equal(one.token.nonce, token.nonce) && equal(one.invoice, request.payment.invoice))))
         break
       }
       case 'present': {

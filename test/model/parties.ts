@@ -133,8 +133,8 @@ export class Bank extends Machine<BankEffect> {
   }
 
   newEngine (): BankEngine {
-    const { bank, registry, dayKey, meter } = this.world.economy
-    return new BankEngine({ suite, network: NETWORK, bank, unit: UNIT, registry: () => registry, dayKey: () => dayKey, meter })
+    const { bank, registry, dayKey, sealedKeys, meter } = this.world.economy
+    return new BankEngine({ suite, network: NETWORK, bank, unit: UNIT, registry: () => registry, dayKey: () => dayKey, sealedKeys, meter })
   }
 
   protected boot (): void {
@@ -194,6 +194,7 @@ export class Shop extends Machine<MerchantEffect> {
   protected boot (): void {
     this.engine = this.#newEngine()
     this.world.expect(this, this.engine.settlePending())
+    this.world.expect(this, this.engine.fetchSealedKeys())
   }
 
   protected perform (effect: MerchantEffect, done: Done): void {

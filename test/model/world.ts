@@ -271,6 +271,10 @@ export class World implements Surroundings {
       const shop = this.shops.find(({ key }) => equal(key.publicKey, token.payee))
       if (shop?.hasAccepted(token.serial) === false && state !== 'refunded' && state !== 'spent') worth += token.amount
     }
+    for (const { state, token, serial } of person.look(person.engine.sealedTokens())) {
+      const shop = this.shops.find(({ key }) => equal(key.publicKey, token.payee))
+      if (shop?.hasAccepted(serial) === false && state !== 'refunded' && state !== 'spent') worth += token.value
+    }
     return worth
   }
 }
@@ -279,8 +283,8 @@ export class World implements Surroundings {
 const MORNING: Millis = 60_000
 const MOST_AT_ONCE = 200
 const ROUNDS = 40
-/** Tokens can be refunded after so long. */
-const REFUND: Millis = 14 * HOUR
+/** Tokens can be refunded after so long, sealed ones counted from the end of their day. */
+const REFUND: Millis = 38 * HOUR
 const ROUND: Millis = HOUR
 /** No clock of a history is further ahead. */
 export const MOST_AHEAD: Millis = 26 * 3_600_000

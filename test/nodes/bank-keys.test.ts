@@ -10,6 +10,7 @@ import { checkListing } from '@mixmint/core/cash/listing-policy'
 import { ringId } from '@mixmint/core/cash/ring'
 import { BankKeys, type KeysetTerms } from '../../nodes/bank-keys.ts'
 import { createEconomy, DAY, NETWORK, START, suite } from '../doubles/economy.ts'
+import { signer } from '../doubles/signer.ts'
 
 const old = createEconomy().ring
 /** The first center is replaced by another. */
@@ -22,8 +23,8 @@ afterEach(() => { rmSync(dir, { recursive: true }) })
 const terms: KeysetTerms = {
   unit: 'cent', denominations: 1, ring: () => ring, periods: { issue: 10 * DAY, spend: 10 * DAY, redeem: 10 * DAY, refund: 10 * DAY, ahead: 3 * DAY }
 }
-const open = (): BankKeys => BankKeys.open(suite, NETWORK, dir, ring)
-const listing = (keys: BankKeys, now: number): BankListing => ({ bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now), revocations: [] })
+const open = (): BankKeys => BankKeys.open(suite, NETWORK, dir, ring, signer())
+const listing = (keys: BankKeys, now: number): BankListing => ({ bank: keys.identity.publicKey, keysets: keys.keysets(now), rings: keys.rings(now), dayKeys: keys.dayKeys(now), sealedDays: [], revocations: [] })
 
 test('over months each listing stands beside the one before; a change of ring comes with the next keyset, and old rings stay', async () => {
   let keys = open()

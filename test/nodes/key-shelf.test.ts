@@ -10,6 +10,7 @@ import { BankKeys, type KeysetTerms } from '../../nodes/bank-keys.ts'
 import { KeyShelf } from '../../nodes/key-shelf.ts'
 import { createEconomy, DAY, NETWORK, START, suite } from '../doubles/economy.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
+import { signer } from '../doubles/signer.ts'
 
 const { ring } = createEconomy()
 const terms: KeysetTerms = { unit: 'cent', denominations: 1, ring: () => ring, periods: { issue: 10 * DAY, spend: 10 * DAY, redeem: 10 * DAY, refund: 10 * DAY, ahead: 3 * DAY } }
@@ -22,7 +23,7 @@ async function processIn (name: string): Promise<BankKeys> {
   const dir = join(root, name)
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await writeFile(join(dir, 'bank.key'), `${'ab'.repeat(32)}\n`, { mode: 0o600 })
-  const keys = BankKeys.open(suite, NETWORK, dir, ring)
+  const keys = BankKeys.open(suite, NETWORK, dir, ring, signer())
   keys.share(new KeyShelf(suite, keys.identity.secret, store))
   return keys
 }
@@ -40,7 +41,7 @@ test('of two that make one at the same time one wins, and both sign with it', as
   const blinded = new Uint8Array(256).fill(1)
   for (const { keyset } of one.keysets(START)) {
     const id = keysetId(suite, keyset)
-    expect(two.blindSign(id, 1, blinded)).toEqual(one.blindSign(id, 1, blinded))
+    expect(await two.blindSign(id, 1, blinded)).toEqual(await one.blindSign(id, 1, blinded))
   }
   const files = (name: string): string[] => readdirSync(join(root, name)).filter(file => file !== 'bank.key').sort()
   expect(files('one')).toEqual(files('two'))
@@ -62,12 +63,12 @@ test('a process that comes later, or has lost its files, has them from the store
 })
 
 test('keysets that were made before the store was shared are put there; others under the same number are refused', async () => {
-  const alone = BankKeys.open(suite, NETWORK, join(root, (await mkdir(join(root, 'alone'), { mode: 0o700 }), 'alone')), ring)
+  const alone = BankKeys.open(suite, NETWORK, join(root, (await mkdir(join(root, 'alone'), { mode: 0o700 }), 'alone')), ring, signer())
   await alone.prepare(terms, START)
   const dir = join(root, 'one')
   await mkdir(dir, { mode: 0o700 })
   for (const file of readdirSync(join(root, 'alone'))) await copyFile(join(root, 'alone', file), join(dir, file))
-  const one = BankKeys.open(suite, NETWORK, dir, ring)
+  const one = BankKeys.open(suite, NETWORK, dir, ring, signer())
   one.share(new KeyShelf(suite, one.identity.secret, store))
   await one.prepare(terms, START)
   expect(idsOf(one, START)).toEqual(idsOf(alone, START))
@@ -76,7 +77,7 @@ test('keysets that were made before the store was shared are put there; others u
   const other = join(root, 'other')
   await mkdir(other, { mode: 0o700 })
   await copyFile(join(dir, 'bank.key'), join(other, 'bank.key'))
-  const apart = BankKeys.open(suite, NETWORK, other, ring)
+  const apart = BankKeys.open(suite, NETWORK, other, ring, signer())
   await apart.prepare(terms, START)
   apart.share(new KeyShelf(suite, apart.identity.secret, store))
   await expect(apart.prepare(terms, START)).rejects.toMatchObject({ code: 'keysets-differ', fault: 'operator' })

@@ -9,8 +9,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { BankKeys, type KeysetTerms } from '../../nodes/bank-keys.ts'
 import { isLocked, Passphrase } from '../../nodes/passphrase.ts'
+import { keyFiles } from '../../nodes/passphrase-source.ts'
+import { BankSealedKeys } from '../../nodes/sealed-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from '../../nodes/secrets.ts'
 import { createEconomy, DAY, NETWORK, START, suite } from '../doubles/economy.ts'
+import { signer } from '../doubles/signer.ts'
 
 const TEXT = 'correct horse battery staple'
 const right = new Passphrase(TEXT)
@@ -50,13 +53,27 @@ test('no two lockings are alike, and what is not locked is read as before', () =
 test('a bank with a passphrase leaves no key readable, and signs with the same keys after a restart', async () => {
   const { ring } = createEconomy()
   const terms: KeysetTerms = { unit: 'cent', denominations: 1, ring: () => ring, periods: { issue: DAY, spend: DAY, redeem: DAY, refund: DAY, ahead: 0 } }
-  const keys = BankKeys.open(suite, NETWORK, dir, ring, right)
+  const keys = BankKeys.open(suite, NETWORK, dir, ring, signer(), right)
   await keys.prepare(terms, START)
   for (const name of readdirSync(dir).filter(name => !name.startsWith('ring-'))) expect(isLocked(readFileSync(join(dir, name), 'utf8')), name).toBe(true)
-  const again = BankKeys.open(suite, NETWORK, dir, ring, new Passphrase(TEXT))
+  const again = BankKeys.open(suite, NETWORK, dir, ring, signer(), new Passphrase(TEXT))
   expect(again.keysets(START)).toEqual(keys.keysets(START))
-  expect(() => BankKeys.open(suite, NETWORK, dir, ring)).toThrow(expect.objectContaining({ code: 'passphrase-wanted' }))
-  expect(() => BankKeys.open(suite, NETWORK, dir, ring, wrong)).toThrow(expect.objectContaining({ code: 'passphrase-wrong' }))
+  expect(() => BankKeys.open(suite, NETWORK, dir, ring, signer())).toThrow(expect.objectContaining({ code: 'passphrase-wanted' }))
+  expect(() => BankKeys.open(suite, NETWORK, dir, ring, signer(), wrong)).toThrow(expect.objectContaining({ code: 'passphrase-wrong' }))
+})
+
+test('the keys of sealed tokens are locked, too', async () => {
+  const identity = suite.ed25519KeyPair(new Uint8Array(32).fill(1))
+  const open = (passphrase: Passphrase | null): BankSealedKeys => new BankSealedKeys(suite, signer(), identity, { network: NETWORK, unit: 'cent', dir, shelf: null, passphrase })
+  const keys = open(right)
+  await keys.make(0, 1)
+  const [file] = keyFiles(dir)
+  expect(file).toMatch(/sealed-0-[0-9a-f]+\.keys$/)
+  expect(isLocked(readFileSync(file, 'utf8'))).toBe(true)
+  const [{ keys: id }] = keys.days(0)
+  expect(await open(new Passphrase(TEXT)).blindSign(id, 1, new Uint8Array(256).fill(1))).toHaveLength(256)
+  expect(() => open(null)).toThrow(expect.objectContaining({ code: 'passphrase-wanted' }))
+  expect(() => open(wrong)).toThrow(expect.objectContaining({ code: 'passphrase-wrong' }))
 })
 
 test('a folder\'s keys are locked and unlocked by a command; a wrong passphrase changes nothing', async () => {

@@ -16,6 +16,7 @@ import { locateCoin, ringBalance, ringEntry, ringRetire, showRings } from '../..
 import { voteKeys } from '../../nodes/vote-keys.ts'
 import { codeOf } from '../doubles/code.ts'
 import { createEconomy, DAY, NETWORK, START, suite } from '../doubles/economy.ts'
+import { signer } from '../doubles/signer.ts'
 
 const economy = createEconomy()
 const { ring, known } = economy
@@ -69,7 +70,7 @@ test('a proof against a center is a text that `proof verify` takes; one changed 
 test('a listing carries what is revoked in its rings, with the ring that the proof is about, and no new keyset takes such a key', async () => {
   const periods = { issue: 10 * DAY, spend: 10 * DAY, redeem: 10 * DAY, refund: 10 * DAY, ahead: 3 * DAY }
   let current = ring
-  const keys = BankKeys.open(suite, NETWORK, dir, ring)
+  const keys = BankKeys.open(suite, NETWORK, dir, ring, signer())
   const revocation = { voteKey: ring.centers[0].voteKey, from: START, why: { is: 'fault' as const, fault: {
     is: 'twice' as const, ring: known.ring.id, center: ring.centers[0].id, coin: new Uint8Array(32),
     first: { d: new Uint8Array(32), signature: new Uint8Array(64) }, second: { d: new Uint8Array(32), signature: new Uint8Array(64) }
@@ -88,7 +89,7 @@ test('a listing carries what is revoked in its rings, with the ring that the pro
   expect(late.rings.length).toBe(0)
 
   // While the key stands in a ring that is listed, the one that the proof is about stays.
-  const both = BankKeys.open(suite, NETWORK, join(dir, 'other'), ring)
+  const both = BankKeys.open(suite, NETWORK, join(dir, 'other'), ring, signer())
   await both.prepare({ unit: 'cent', denominations: 1, periods, ring: () => ring }, START)
   const second = { ...ring, virtualNodesPerWeight: 65 }
   await both.prepare({ unit: 'cent', denominations: 1, periods, ring: () => second }, START + 8 * DAY)

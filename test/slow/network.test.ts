@@ -62,6 +62,20 @@ describe('a wallet', () => {
     expect((await stage.attempt('wallet', 'balance')).error).toBeUndefined()
   })
 
+  test('pays with sealed tokens, at the counter and over the mixnet', async () => {
+    await stage.command('wallet', 'withdraw', '500')
+    expect((await stage.command('wallet', 'token', '99', '--sealed')).sealed).toEqual([1, 2, 32, 64])
+    const ordered = await stage.command('wallet', 'order', 'song')
+    expect((await stage.command('wallet', 'pay', String(ordered.invoice), '--with', 'sealed')).paid).toBe(true)
+    const { invoice } = await stage.command('merchant', 'invoice', 'sealed', '99')
+    await stage.command('wallet', 'token', '99', '--sealed')
+    const { file } = await stage.command('wallet', 'present', String(invoice), '--sealed', '--out', join(stage.dir, 'sealed-payment'))
+    expect(await stage.command('merchant', 'accept', String(file))).toMatchObject({ state: 'paid', how: 'sealed', repeat: false, amount: 99 })
+    expect(await stage.attempt('merchant', 'accept', String(file))).toMatchObject({ state: 'paid', repeat: true })
+    expect(await stage.command('merchant', 'deposit')).toMatchObject({ credited: 8, refused: 0, amount: 198 })
+    expect((await stage.command('bank', 'books')).balanced).toBe(true)
+  })
+
   test('killed while it pays completes the same payment, once', async () => {
     await stage.command('wallet', 'withdraw', '2000')
     const { invoice } = await stage.command('wallet', 'order', 'song')

@@ -4,7 +4,7 @@ import { encode } from '../../kit/codec.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
-import type { Presentation, Token } from '../formats.ts'
+import type { Presentation } from '../formats.ts'
 import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
 import { stored } from '../stored.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
@@ -16,8 +16,11 @@ import { Deposited, IssuedToken } from './records.ts'
 /** Tokens in one batch of the store: enough to share its cost, few enough that a lost race repeats little. */
 const CHUNK = 128
 
-/** A token that is good, and not known to be deposited. */
-interface Good { readonly token: Token, readonly hash: Uint8Array }
+/** A token that is good, and not known to be turned in. `hash` tells it from another of the same serial. */
+export interface Good { readonly serial: Uint8Array, readonly payee: Uint8Array, readonly amount: number, readonly hash: Uint8Array }
+
+/** @returns null if it was credited before. @throws (peer) why it is refused */
+type Examine = Saga<Good | null>
 
 /**
  * A result for each presentation, in their order: `credited`, `already` (the payee has had the money), or `refused` with
@@ -25,19 +28,23 @@ interface Good { readonly token: Token, readonly hash: Uint8Array }
  * token-refunded, closed-after-loss. Counts `bank_deposit` by outcome.
  */
 export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'deposit' }): Saga<BankReply> {
+  return yield * turnIn(bank, presentations.map(presentation => ({ serial: presentation.token.token.serial, examine: examine(bank, presentation) })))
+}
+
+/** Tokens of whatever kind. */
+export function * turnIn (bank: Bank, shown: ReadonlyArray<{ readonly serial: Uint8Array, readonly examine: Examine }>): Saga<BankReply> {
   const time = yield * bank.clock.now()
   const results: DepositResult[] = []
   const good: Good[] = []
   const places = new Map<string, number>()
-  for (const [i, presentation] of presentations.entries()) {
-    const { token } = presentation.token
-    const result: DepositResult = { serial: token.serial, state: 'already', code: '' }
+  for (const [i, { serial, examine }] of shown.entries()) {
+    const result: DepositResult = { serial, state: 'already', code: '' }
     results.push(result)
     try {
-      const hash = yield * examine(bank, presentation)
-      if (hash !== null && !places.has(toHex(token.serial))) {
-        good.push({ token, hash })
-        places.set(toHex(token.serial), i)
+      const found = yield * examine
+      if (found !== null && !places.has(toHex(serial))) {
+        good.push(found)
+        places.set(toHex(serial), i)
       }
     } catch (error) {
       if (!isMixmintError(error) || error.fault !== 'peer') throw error
@@ -47,32 +54,33 @@ export function * deposit (bank: Bank, { presentations }: BankRequest & { op: 'd
   for (let at = 0; at < good.length; at += CHUNK) {
     const chunk = good.slice(at, at + CHUNK)
     const credited = yield * credit(chunk, time)
-    for (const { token } of chunk) {
+    for (const token of chunk) {
       const i = places.get(toHex(token.serial))
       if (i === undefined) continue
       if (credited.includes(token)) results[i] = { ...results[i], state: 'credited' }
-      else if (yield * isRefunded(token)) results[i] = { ...results[i], state: 'refused', code: 'token-refunded' }
+      else if (yield * isRefunded(token.serial)) results[i] = { ...results[i], state: 'refused', code: 'token-refunded' }
     }
   }
   for (const { state, code } of results) bank.meter.count('bank_deposit', { outcome: state === 'refused' ? code : state })
   return { is: 'deposited', results }
 }
 
-/**
- * @returns H(token) if it is to be credited, null if it was
- * @throws (peer) why it is refused
- */
-function * examine (bank: Bank, presentation: Presentation): Saga<Uint8Array | null> {
+/** Was this very token turned in before? @throws token-refunded (peer) */
+export function * wasDeposited (serial: Uint8Array, hash: Uint8Array): Saga<boolean> {
+  const deposited = yield * get(depositAt(serial))
+  if (deposited === null || !equal(stored(Deposited, deposited).token, hash)) return false
+  if (yield * isRefunded(serial)) throw new MixmintError('token-refunded', 'peer', 'the token was refunded to its owner, as nobody had turned it in')
+  return true
+}
+
+/** @throws (peer) why it is refused */
+function * examine (bank: Bank, presentation: Presentation): Examine {
   const { suite } = bank
   const { token } = presentation.token
   checkOurs(bank, token)
   const hash = tokenHash(suite, token)
-  const deposited = yield * get(depositAt(token.serial))
   // The very token that was credited, whose day key may be gone from the directory by now.
-  if (deposited !== null && equal(stored(Deposited, deposited).token, hash)) {
-    if (yield * isRefunded(token)) throw new MixmintError('token-refunded', 'peer', 'the token was refunded to its owner, as nobody had turned it in')
-    return null
-  }
+  if (yield * wasDeposited(token.serial, hash)) return null
   yield * mustBeKnown(bank, { day: token.day })
 
   const issued = yield * get(tokenAt(token.serial))
@@ -89,34 +97,34 @@ function * examine (bank: Bank, presentation: Presentation): Saga<Uint8Array | n
     throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')
   }
   verifyPresentation(suite, presentation)
-  return hash
+  return { serial: token.serial, payee: token.payee, amount: token.amount, hash }
 }
 
-function * isRefunded ({ serial }: Token): Saga<boolean> {
+function * isRefunded (serial: Uint8Array): Saga<boolean> {
   return (yield * get(refundedAt(serial))) !== null
 }
 
 /** Credit each token that nobody else deposits meanwhile. @returns those credited */
-function * credit (good: readonly Good[], time: number): Saga<Token[]> {
+function * credit (good: readonly Good[], time: number): Saga<Good[]> {
   let left = good
   while (left.length > 0) {
-    const inserts = left.map(({ token, hash }) => insert('deposit', depositAt(token.serial), encode(Deposited, { token: hash, time })))
+    const inserts = left.map(({ serial, hash }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time })))
     const credits = yield * creditSteps(left)
-    const journal = left.map(({ token }) => journalStep(time, token.serial, { kind: 'deposit', amount: token.amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, token.payee))))
+    const journal = left.map(({ serial, payee, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, payee))))
     const clash = yield * commit([...inserts, ...credits, ...journal])
     if (clash === null) break
     // Another deposit of the same token, or its refund, came first (the account is then merely read anew).
     left = left.filter((_, i) => inserts[i] !== clash)
   }
-  return left.map(({ token }) => token)
+  return [...left]
 }
 
 /** One step for each payee. */
 function * creditSteps (good: readonly Good[]): Saga<AccountStep[]> {
-  const payees = new Map(good.map(({ token }) => [toHex(token.payee), token.payee]))
+  const payees = new Map(good.map(({ payee }) => [toHex(payee), payee]))
   const steps: AccountStep[] = []
   for (const [name, payee] of payees) {
-    const sum = total(good.flatMap(({ token }) => toHex(token.payee) === name ? [{ value: token.amount }] : []))
+    const sum = total(good.flatMap(token => toHex(token.payee) === name ? [{ value: token.amount }] : []))
     steps.push(creditStep(payee, yield * get(accountAt(payee)), sum))
   }
   return steps

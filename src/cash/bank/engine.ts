@@ -22,6 +22,7 @@ import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts
 import { reclaim } from './reclaim.ts'
 import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
+import { sealedDeposit, sealedKeys, sealedRefund } from './sealed.ts'
 import { refundCoin } from './refund-coin.ts'
 import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
@@ -131,6 +132,9 @@ export class BankEngine {
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
+      case 'sealed-keys': return sealedKeys(this.#bank, request)
+      case 'sealed-deposit': return sealedDeposit(this.#bank, request)
+      case 'sealed-refund': return sealedRefund(this.#bank, request)
       case 'restore': return restore(this.#bank, request)
       case 'file': return file(this.#bank, request)
       case 'look': return look(this.#bank, request)

@@ -31,6 +31,7 @@ const FLOWS: Record<JournalEntry['kind'], { readonly from: Posting['ledger'], re
   withdraw: { from: 'account', to: 'coins' },
   pay: { from: 'coins', to: 'account' },
   token: { from: 'coins', to: 'tokens' },
+  sealed: { from: 'coins', to: 'tokens' },
   exchange: { from: 'coins', to: 'coins' },
   reclaim: { from: 'coins', to: 'coins' },
   deposit: { from: 'tokens', to: 'account' },

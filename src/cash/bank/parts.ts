@@ -6,7 +6,7 @@ import type { Meter, Op } from '../../kit/ports.ts'
 import { batch, gather, get, type Saga } from '../../kit/saga.ts'
 import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
 import type { AskCenter } from '../certify.ts'
-import { total } from '../contract.ts'
+import { total, type SealedKeysOf } from '../contract.ts'
 import type { Output } from '../formats.ts'
 import type { Registry } from '../registry.ts'
 import type { SteadyClock } from '../steady-clock.ts'
@@ -25,6 +25,8 @@ export interface BankOptions {
   readonly registry: () => Registry
   /** The private half of the token key that the directory lists for this day, while the bank has it. */
   readonly dayKey: (day: number) => Ed25519KeyPair | undefined
+  /** The keys of sealed tokens of this hash, those too of days long past: what was bought under them may still be turned in. */
+  readonly sealedKeys: SealedKeysOf
   readonly meter: Meter
 }
 
@@ -33,7 +35,7 @@ export interface Bank extends BankOptions {
 }
 
 /**
- * The effect: sign `blinded` with the private key of this keyset and value. Results in 256 bytes, verified by whoever
+ * The effect: sign `blinded` with the private key of this keyset (or set of keys of sealed tokens) and value. Results in 256 bytes, verified by whoever
  * signs; throws a MixmintError (operator) where there is no such key.
  */
 export interface BlindSign {

@@ -37,6 +37,7 @@ export const Certificate = record({ d: hash, signature: bytes(64), votes: list(V
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })
+/** `token` is H(token); of a sealed token its serial, which is one already. */
 export const Deposited = record({ token: hash, time: uint() })
 
 export const Alive = record({ time: uint() })
@@ -53,7 +54,7 @@ export type Posting = Of<typeof Posting>
 
 /** One movement, in double entry: its debits and its credits have the same sum. */
 export const JournalEntry = record({
-  kind: oneOf('credit', 'pay-out', 'withdraw', 'pay', 'token', 'exchange', 'reclaim', 'deposit', 'refund'),
+  kind: oneOf('credit', 'pay-out', 'withdraw', 'pay', 'token', 'sealed', 'exchange', 'reclaim', 'deposit', 'refund'),
   postings: list(Posting, MAX_INPUTS + MAX_OUTPUTS + 2)
 })
 export type JournalEntry = Of<typeof JournalEntry>

@@ -5,7 +5,7 @@ import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { settleMessage } from '../bank-requests.ts'
 import { coinId } from '../coin.ts'
-import { checkContract, checkContractDates, checkLastingDates, contractId, signOutcome, total, worth } from '../contract.ts'
+import { checkContract, checkContractDates, checkLastingDates, coinOutputs, contractId, signOutcome, total, worth } from '../contract.ts'
 import type { Contract, Input, SignedToken } from '../formats.ts'
 import type { BankReply, BankRequest, Settlement } from '../messages.ts'
 import type { Registry } from '../registry.ts'
@@ -18,6 +18,7 @@ import { mustBeKnown } from './loss.ts'
 import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
 import { IssuedToken, Spent } from './records.ts'
+import { checkSealedKeys, sealedAmount, sealedKeysOf } from './sealed.ts'
 
 type SettleRequest = BankRequest & { op: 'settle' }
 
@@ -25,7 +26,7 @@ type SettleRequest = BankRequest & { op: 'settle' }
  * Results in the settlement, the same to every retry, whichever coins it shows; or in `short`, with how each input
  * stands, when not all of them are certified, unspent and fit for this contract: then nothing was taken.
  * @throws contract-void, closed-after-loss, wrong-network, wrong-bank, wrong-unit, not-the-payee, wrong-sum, invoice-settled, output-used,
- *   and those of checkContract, checkContractDates, tokenFor (peer)
+ *   and those of checkContract, checkContractDates, tokenFor, checkSealedKeys (peer)
  */
 export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, BankEffect> {
   const { contract, inputs } = request
@@ -35,14 +36,19 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
 
   checkOurs(bank, contract)
   const registry = bank.registry()
-  const hashes = checkContract(bank.suite, registry, contract)
+  const hashes = checkContract(bank.suite, registry, contract, bank.sealedKeys)
+  /** What is checked as coins to be. */
+  const ordinary: Contract = { ...contract, outputs: coinOutputs(contract, bank.sealedKeys) }
   checkPayee(bank, id, request)
-  yield * mustBeKnown(bank, { inputs, of: contract.outputs })
+  yield * mustBeKnown(bank, { inputs, of: ordinary.outputs })
+  const sealed = sealedKeysOf(bank, contract)
+  for (const { keys: { day } } of sealed) yield * mustBeKnown(bank, { day })
   if (total(inputs.map(input => input.spend.coin)) !== worth(contract)) {
     throw new MixmintError('wrong-sum', 'peer', 'the coins do not add up to exactly what the contract is worth')
   }
   const asked = yield * bank.clock.now()
-  checkLastingDates(registry, contract, asked)
+  checkLastingDates(registry, ordinary, asked)
+  checkSealedKeys(bank, registry, sealed, asked)
   const token = tokenFor(bank, registry, contract, id, asked)
   if (contract.kind === 'pay') yield * checkInvoice(contract, id)
 
@@ -52,7 +58,7 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     const meanwhile = yield * decisionOn(id)
     if (meanwhile !== null) return answer(meanwhile)
   }
-  checkPassingDates(bank, registry, contract, inputs.filter((_, i) => faults[i] === ''), asked)
+  checkPassingDates(bank, registry, ordinary, inputs.filter((_, i) => faults[i] === ''), asked)
   const { states, inputs: certified } = yield * judge(bank, registry, inputs, faults)
   if (states.some(state => state.state !== 'certified')) return { is: 'short', inputs: states }
 
@@ -66,7 +72,9 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
   const steps = movement(bank, contract, id, certified, hashes, settlement)
   for (;;) {
     const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
-    const journal = journalStep(time, id, { kind: contract.kind, amount: contract.amount, issued: parts(contract.outputs), redeemed: parts(inputs.map(input => input.spend.coin)) }, credit[0])
+    const journal = journalStep(time, id, {
+      kind: contract.kind, amount: contract.amount + sealedAmount(bank, contract), issued: parts(ordinary.outputs), redeemed: parts(inputs.map(input => input.spend.coin))
+    }, credit[0])
     const clash = yield * commit([...steps, ...credit, journal])
     if (clash === null) return answer(settlement)
     switch (clash.clash) {

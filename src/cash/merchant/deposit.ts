@@ -10,20 +10,12 @@ import type { BankReply, DepositResult } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { stored } from '../stored.ts'
 import { CREDITED, creditedAt, DUE, dueAt, LOST, REJECTED, rejectedAt, REPAY, SETTLED, UNSETTLED } from './keys.ts'
-import type { AskBank, Merchant } from './parts.ts'
+import type { AskBank, Deposited, Merchant } from './parts.ts'
 import { Credited, Lost, Rejected, Repay, Settled, Unsettled } from './records.ts'
+import { depositSealed, sealedTakings, takeUpRejectedSealed } from './sealed-deposit.ts'
 
 /** The most tokens in one request to the bank. */
 export const BATCH = 1024
-
-/** `already`: credited by an earlier deposit whose answer was lost. */
-export interface Deposited {
-  credited: number
-  already: number
-  refused: number
-  /** In the unit's smallest coin, of those credited now or already. */
-  amount: number
-}
 
 export interface DepositOptions {
   readonly limit?: number
@@ -39,7 +31,10 @@ export interface DepositOptions {
  * @throws the bank's refusal of a whole request, and those of asking it; what was recorded before stays
  */
 export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER, again = false, onResult = () => {} }: DepositOptions = {}): Saga<Deposited, AskBank> {
-  if (again) yield * takeUpRejected()
+  if (again) {
+    yield * takeUpRejected()
+    yield * takeUpRejectedSealed()
+  }
   const sum: Deposited = { credited: 0, already: 0, refused: 0, amount: 0 }
   let after: Uint8Array | undefined
   for (let left = limit; left > 0;) {
@@ -49,6 +44,7 @@ export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER
     after = page[page.length - 1].key
     left -= page.length
   }
+  yield * depositSealed(merchant, sum, limit - sum.credited - sum.already - sum.refused)
   return sum
 }
 
@@ -148,7 +144,8 @@ export function * takings (): Saga<Takings> {
       add(settlement.outcome.outcome.state === 'settled' ? 'settled' : 'void', amount)
     }
   })
-  const refused = sums.rejected + sums.void + sums.lost
-  const pending = sums.due + sums.unsettled
+  const sealed = yield * sealedTakings()
+  const refused = sums.rejected + sealed.rejected + sums.void + sums.lost
+  const pending = sums.due + sealed.due + sums.unsettled
   return { accepted: sums.deposited + sums.settled + pending + refused, deposited: sums.deposited, settled: sums.settled, pending, refused, repaid: sums.repaid }
 }

@@ -2,18 +2,20 @@
 import { decode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { scanAll, type Saga } from '../../kit/saga.ts'
-import { Presentation, type CenterProofFile, type Contract, type Input, type SignedInvoice } from '../formats.ts'
+import { Presentation, type CenterProofFile, type Contract, type Input, type SealedPayment, type SignedInvoice } from '../formats.ts'
 import type { MerchantReply, MerchantRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
+import { SealedKeyring } from '../sealed-keys.ts'
 import { SteadyClock } from '../steady-clock.ts'
 import { pay, type Taken } from './coins.ts'
 import { prune, sold } from './days.ts'
-import { deposit, dueCount, takings, type Deposited, type DepositOptions, type Takings } from './deposit.ts'
+import { deposit, dueCount, takings, type DepositOptions, type Takings } from './deposit.ts'
 import { convictions } from './evidence.ts'
 import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
-import type { AskBank, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import type { AskBank, Deposited, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
 import { promiseRepay, repay, repayable } from './repay.ts'
+import { acceptSealed, fetchSealedKeys } from './sealed.ts'
 import { settlementOf, settlePending } from './settle.ts'
 import { acceptToken, type Accepted } from './tokens.ts'
 import { exposure, losses, type Loss } from './trust.ts'
@@ -23,7 +25,7 @@ export class MerchantEngine {
   readonly #merchant: Merchant
 
   constructor (options: MerchantOptions) {
-    this.#merchant = { ...options, clock: new SteadyClock(options.meter) }
+    this.#merchant = { ...options, clock: new SteadyClock(options.meter), sealedKeys: new SealedKeyring(options) }
   }
 
   /** Answer a request; never throws. Counts `merchant_request` by operation and outcome. */
@@ -45,6 +47,7 @@ export class MerchantEngine {
       case 'order': return { is: 'invoice', signed: yield * order(merchant, request.item) }
       case 'pay': return (yield * pay(merchant, request.contract, request.inputs)).reply
       case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
+      case 'sealed-present': return { is: 'paid', signed: (yield * acceptSealed(merchant, request.payment)).signed, settlement: null }
       case 'repayable': return { is: 'repayable', ...yield * repayable(request.invoice) }
       case 'repay': return { is: 'repaid', signatures: yield * repay(merchant, request) }
       case 'status': {
@@ -70,10 +73,19 @@ export class MerchantEngine {
    * @throws bad-encoding, and those of acceptToken (peer)
    */
   * accept (payment: Presentation | Uint8Array): Saga<Accepted> {
-    const presentation = payment instanceof Uint8Array ? decode(Presentation, payment) : payment
+    return yield * this.#counted(acceptToken(this.#merchant, payment instanceof Uint8Array ? decode(Presentation, payment) : payment))
+  }
+
+  /** The till: take sealed tokens, with no network where the keys of their day are there. Tells a repeated payment apart. @throws those of acceptSealed (peer) */
+  * acceptSealed (payment: SealedPayment): Saga<Accepted, AskBank> {
+    return yield * this.#counted(acceptSealed(this.#merchant, payment))
+  }
+
+  /** Counts `till_token` by outcome. */
+  * #counted<E> (accept: Saga<Accepted, E>): Saga<Accepted, E> {
     let outcome = 'accepted'
     try {
-      const accepted = yield * acceptToken(this.#merchant, presentation)
+      const accepted = yield * accept
       if (accepted.repeat) outcome = 'repeat'
       return accepted
     } catch (error) {
@@ -82,6 +94,11 @@ export class MerchantEngine {
     } finally {
       this.#merchant.meter.count('till_token', { outcome })
     }
+  }
+
+  /** See sealed.ts: fetch the keys of sealed tokens, while there is a network. Call after a start, and now and then. */
+  * fetchSealedKeys (): Saga<number, AskBank> {
+    return yield * fetchSealedKeys(this.#merchant)
   }
 
   /** The till: take coins that were handed over. Tells a repeated payment apart. @throws those of pay (peer) */

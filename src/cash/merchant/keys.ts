@@ -15,6 +15,9 @@
  * | `due` ‖ u64 depositUntil ‖ serial | Presentation | accepted and to be deposited, the most urgent first |
  * | `credited` ‖ serial | Credited | the bank has credited it |
  * | `rejected` ‖ serial | Rejected | the bank has refused it |
+ * | `sealed-due` ‖ u64 depositUntil ‖ serial | SealedDue | as `due`, of sealed tokens |
+ * | `sealed-rejected` ‖ serial | SealedRejected | as `rejected` |
+ * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keys.ts |
  * | `votes` ‖ H(invoice) ‖ D ‖ coinId | Input | votes gathered for a contract that was short |
  * | `unsettled` ‖ D | Unsettled | paid by this contract, the bank has not settled it yet |
  * | `settled` ‖ D | Settled | the bank's answer |
@@ -47,6 +50,8 @@ export const REPAY = utf8('repay')
 export const DUE = utf8('due')
 export const CREDITED = utf8('credited')
 export const REJECTED = utf8('rejected')
+export const SEALED_DUE = utf8('sealed-due')
+export const SEALED_REJECTED = utf8('sealed-rejected')
 export const UNSETTLED = utf8('unsettled')
 export const SETTLED = utf8('settled')
 export const PROOFS = utf8('proof')
@@ -60,6 +65,7 @@ export const paidAt = prefixed(utf8('paid'))
 export const serialAt = prefixed(utf8('serial'))
 export const creditedAt = prefixed(CREDITED)
 export const rejectedAt = prefixed(REJECTED)
+export const sealedRejectedAt = prefixed(SEALED_REJECTED)
 /** @param invoice H(invoice) @param contract D @param coin coinId; both may be left out for the prefix */
 export const votesAt: (invoice: Uint8Array, contract?: Uint8Array, coin?: Uint8Array) => Uint8Array =
   (invoice, contract = NONE, coin = NONE) => concat(VOTES, invoice, contract, coin)
@@ -94,4 +100,8 @@ export function numberIn (bytes: Uint8Array, prefix: Uint8Array = NONE): number 
 
 export function dueAt (depositUntil: number, serial: Uint8Array): Uint8Array {
   return concat(DUE, u64(depositUntil), serial)
+}
+
+export function sealedDueAt (depositUntil: number, serial: Uint8Array): Uint8Array {
+  return concat(SEALED_DUE, u64(depositUntil), serial)
 }

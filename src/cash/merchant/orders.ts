@@ -130,7 +130,7 @@ export function * lineOf (invoice: Uint8Array): Saga<OrderLine> {
   const state = yield * standing(invoice)
   if (state.is === 'open') return { order, amount, settleBy, invoice, paid: null, time: 0, settled: false }
   const { signed: { paid: { how, time } }, by } = state
-  return { order, amount, settleBy, invoice, paid: how, time, settled: how === 'token' || (yield * get(settledAt(by))) !== null }
+  return { order, amount, settleBy, invoice, paid: how, time, settled: how !== 'coins' || (yield * get(settledAt(by))) !== null }
 }
 
 /** The latest orders, by number. @param last at most so many */

@@ -4,6 +4,7 @@ import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
 import type { AskCenter } from '../certify.ts'
 import type { BankRequest } from '../messages.ts'
 import type { Registry } from '../registry.ts'
+import type { SealedKeyring } from '../sealed-keys.ts'
 import type { SteadyClock } from '../steady-clock.ts'
 
 export interface MerchantOptions {
@@ -34,6 +35,7 @@ export interface Trust {
 }
 
 export interface Merchant extends MerchantOptions {
+  readonly sealedKeys: SealedKeyring
   readonly clock: SteadyClock
 }
 
@@ -44,3 +46,12 @@ export interface AskBank {
 }
 
 export type MerchantEffect = AskCenter | AskBank
+
+/** `already`: credited by an earlier deposit whose answer was lost. */
+export interface Deposited {
+  credited: number
+  already: number
+  refused: number
+  /** In the unit's smallest coin, of those credited now or already. */
+  amount: number
+}

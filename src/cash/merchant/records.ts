@@ -1,6 +1,6 @@
 /** The values of the merchant's store (keys.ts says where each stands). */
 import { bytes, list, nullable, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
-import { Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Presentation, SignedPaid, Withdrawal } from '../formats.ts'
+import { Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Presentation, SealedPresentation, SignedPaid, Withdrawal } from '../formats.ts'
 import { Settlement } from '../messages.ts'
 
 const hash = bytes(32)
@@ -11,13 +11,20 @@ const millis = uint()
 export const OpenOrder = record({ amount, settleBy: millis })
 export type OpenOrder = Of<typeof OpenOrder>
 
-/** `by` is the serial of the token, or D of the contract; `payer` the token's owner key, or the key of one of the coins. */
+/**
+ * `by` is the serial of the token, the name of a set of sealed ones (sealed.ts), or D of the contract; `payer` the owner key of the
+ * token, or of the first of the sealed ones, or the key of one of the coins.
+ */
 export const PaidOrder = record({ signed: SignedPaid, by: hash, payer: hash })
 export type PaidOrder = Of<typeof PaidOrder>
 
 /** `state` as the bank said it: `already` when an earlier deposit had arrived and its answer had not. */
 export const Credited = record({ amount, state: oneOf('credited', 'already'), time: millis })
 export const Rejected = record({ presentation: Presentation, code: text(64), time: millis })
+
+export const SealedDue = record({ presentation: SealedPresentation, depositUntil: millis })
+export type SealedDue = Of<typeof SealedDue>
+export const SealedRejected = record({ due: SealedDue, code: text(64), time: millis })
 
 export const Unsettled = record({ invoice: hash, contract: Contract, inputs: list(Input, MAX_INPUTS, 1) })
 export type Unsettled = Of<typeof Unsettled>

@@ -62,6 +62,6 @@ function checkDayKey (token: Token, { validFrom, validUntil }: DayKey): void {
   }
 }
 
-function alreadyAccepted (): MixmintError {
+export function alreadyAccepted (): MixmintError {
   return new MixmintError('token-already-accepted', 'peer', 'this token has already paid for another order; nothing was taken')
 }

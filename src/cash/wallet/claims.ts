@@ -57,7 +57,7 @@ function * claimSteps (wallet: Wallet, bundle: Uint8Array, { id, coin, key, plac
   const { op } = start<ContractOperation>(sequence, {
     kind: 'contract', started, state: 'open', contract, places,
     coins: [{ input: signSpend(suite, key, coin, contractId(suite, contract)), place, active: true }],
-    invoice: null, paid: null, outcome: null, claim: bundle, filed: 0, waived: false
+    invoice: null, paid: null, outcome: null, claim: bundle, sealed: null, filed: 0, waived: false
   })
   return [
     op,

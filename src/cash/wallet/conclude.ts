@@ -18,6 +18,7 @@ import { unblind } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { mark, putIn } from './purse.ts'
 import { HeldToken, OwnedCoin, type ContractOperation } from './records.ts'
+import { coinsAmong, keepSealed } from './sealed-outputs.ts'
 
 /**
  * Take in the bank's answer. Results in the operation, ended if the contract is decided.
@@ -33,10 +34,13 @@ export function * conclude (wallet: Wallet, begun: Begun<ContractOperation>, set
   if (state === 'open') return begun
   const time = yield * now()
   const owned = yield * stillPromised(wallet, begun)
+  const fresh = coinsAmong(record)
+  const sealed = state === 'void' ? [] : yield * keepSealed(wallet, sequence, record, settlement.signatures.slice(fresh))
   const ops = state === 'void'
     ? owned.flatMap(coin => mark(wallet, coin, 'left', sequence))
     : [
-        ...yield * putIn(wallet, unblind(wallet, contract.outputs, places, settlement.signatures)),
+        ...yield * putIn(wallet, unblind(wallet, contract.outputs.slice(0, fresh), places.slice(0, fresh), settlement.signatures.slice(0, fresh))),
+        ...sealed,
         ...settlement.token === null ? [] : [keepToken(wallet, contract, settlement.token, time)],
         ...owned.flatMap(coin => mark(wallet, coin, coin.active ? 'spent' : 'left', sequence))
       ]

@@ -8,6 +8,7 @@ import type { Millis, Op } from '../../kit/ports.ts'
 import { batch, now, type Saga } from '../../kit/saga.ts'
 import { contractId, invoiceHash, total } from '../contract.ts'
 import { contractNonce, tokenOwnerKey } from '../derive.ts'
+import type { KnownSealedKeys } from '../sealed-keys.ts'
 import type { Contract, Input, SignedInvoice, TokenTerms } from '../formats.ts'
 import { invoiceAt } from './keys.ts'
 import { busy, start, type Begun } from './operations.ts'
@@ -15,6 +16,7 @@ import { issuingKeyset, makeOutputs, reserve, valuesOf } from './outputs.ts'
 import type { Wallet } from './parts.ts'
 import { insufficient, isUsable, lock, ownCoins, promise, spendUntil, type Kept } from './purse.ts'
 import { InvoiceUse, type ContractOperation } from './records.ts'
+import { makeSealed } from './sealed-outputs.ts'
 import { select, split } from './selection.ts'
 
 const NONE = new Uint8Array(0)
@@ -34,6 +36,8 @@ export interface Plan {
   readonly waived?: boolean
   /** For token. */
   readonly terms: Omit<TokenTerms, 'ownerKey'> | null
+  /** For sealed: the day's keys, and the values wanted. */
+  readonly sealed?: { readonly known: KnownSealedKeys, readonly values: readonly number[], readonly payee: Uint8Array, readonly till: Uint8Array }
   /** These very coins, worth what is bought; without: whichever fit. */
   readonly coins?: readonly Kept[]
 }
@@ -57,23 +61,29 @@ export function * begin (wallet: Wallet, plan: Plan): Saga<Begun<ContractOperati
   for (;;) {
     const started = yield * now()
     const known = issuingKeyset(wallet, started, plan.settleBy)
+    const { sealed } = plan
+    const wanted = [...plan.values, ...sealed?.values ?? []]
     const chosen = plan.coins === undefined
-      ? yield * choose(wallet, total(plan.values.map(value => ({ value })), plan.amount), plan.settleBy)
+      ? yield * choose(wallet, total(wanted.map(value => ({ value })), plan.amount), plan.settleBy)
       : { coins: plan.coins, change: 0 }
     // In order of value, so that the place of an output does not tell change from what was wanted.
     const values = [...plan.values, ...split(chosen.change, valuesOf(known))].sort((a, b) => a - b)
-    const { sequence, generation, places } = yield * reserve(values, plan.waived !== true)
+    const { sequence, generation, places } = yield * reserve([...values, ...sealed?.values ?? []], plan.waived !== true)
     const nonce = contractNonce(wallet.suite, wallet.seed, generation, sequence)
     const contract: Contract = {
       network: wallet.network, bank: wallet.bank, kind: plan.kind, payee: plan.payee, amount: plan.amount, unit: wallet.unit,
       invoice: plan.invoice === null ? NONE : invoiceHash(wallet.suite, plan.invoice.signed.invoice), nonce, settleBy: plan.settleBy,
       token: plan.terms === null ? null : { ...plan.terms, ownerKey: tokenOwnerKey(wallet.suite, wallet.seed, nonce).publicKey },
-      outputs: makeOutputs(wallet, known, values, places)
+      outputs: [
+        ...makeOutputs(wallet, known, values, places),
+        ...sealed === undefined ? [] : makeSealed(wallet, sealed.known, sealed.values, places.slice(values.length), sealed)
+      ]
     }
     const id = contractId(wallet.suite, contract)
     const { begun, op } = start<ContractOperation>(sequence, {
       kind: 'contract', started, state: 'open', contract, places, coins: chosen.coins.map(coin => promise(wallet, coin, id)),
-      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null, claim: NONE, filed: 0, waived: plan.waived === true
+      invoice: plan.invoice?.signed ?? null, paid: null, outcome: null, claim: NONE, filed: 0, waived: plan.waived === true,
+      sealed: sealed === undefined ? null : { keys: sealed.known.id, payee: sealed.payee, till: sealed.till }
     })
     const claim = plan.invoice === null ? [] : [claimInvoice(contract.invoice, plan.invoice.was, { operation: sequence, serial: NONE })]
     const result = yield * batch([...claim, op, ...lock(chosen.coins, 'promised', sequence)])

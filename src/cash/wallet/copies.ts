@@ -12,20 +12,23 @@ import type { Suite } from '../../crypto/suite.ts'
 import { fileMessage } from '../bank-requests.ts'
 import { coinId } from '../coin.ts'
 import { copyKey } from '../derive.ts'
-import { Contract, MAX_INPUTS, MAX_OUTPUTS, SignedInvoice } from '../formats.ts'
+import { Contract, MAX_INPUTS, MAX_OUTPUTS, MAX_SEALED, SignedInvoice } from '../formats.ts'
 import { COPY_SIZES } from '../messages.ts'
 import { busy, rewrite, type Begun } from './operations.ts'
 import { batchOf, noteAnswered } from './outputs.ts'
 import { askBank, badReply, Unanswered, type Wallet, type WalletEffect } from './parts.ts'
 import { derivedKey } from './purse.ts'
-import { ROUNDS, type ContractOperation } from './records.ts'
+import { ROUNDS, SealedFor, type ContractOperation } from './records.ts'
+import { coinsAmong, sealedIn } from './sealed-outputs.ts'
 
 /** All that it takes to write the operation anew from the seed and the coins: blinded outputs and spends derive from it. */
 export const Copy = record({
   /** Without its outputs. */
   contract: Contract, started: uint(),
-  /** Of the outputs: their keyset, the batch that they are of, their values in order. */
+  /** Of the outputs that are coins: their keyset, the batch that all outputs are of, their values in order. */
   keyset: maybeBytes(32), generation: uint(2 ** 32 - 1), batch: uint(), values: list(uint(), MAX_OUTPUTS),
+  /** Of those that are sealed tokens, which come after them. */
+  sealed: nullable(record({ to: SealedFor, values: list(uint(), MAX_SEALED, 1) })),
   /** Every coin that was promised so far; `keyset` is a place in `keysets`. */
   keysets: list(bytes(32), 64),
   coins: list(record({ keyset: uint(63), value: uint(), generation: uint(2 ** 32 - 1), counter: uint(), active: bool }), ROUNDS * MAX_INPUTS),
@@ -68,7 +71,9 @@ export function * ensureFiled (wallet: Wallet, begun: Begun<ContractOperation>):
   return next
 }
 
-function copyOf ({ contract, started, places, coins, invoice }: ContractOperation): Copy {
+function copyOf (record: ContractOperation): Copy {
+  const { contract, started, places, coins, invoice, sealed } = record
+  const fresh = contract.outputs.slice(0, coinsAmong(record))
   const keysets: Uint8Array[] = []
   const seen = new Map<string, number>()
   const indexOf = (keyset: Uint8Array): number => {
@@ -79,12 +84,17 @@ function copyOf ({ contract, started, places, coins, invoice }: ContractOperatio
   }
   return {
     contract: { ...contract, outputs: [] }, started,
-    keyset: contract.outputs.length === 0 ? new Uint8Array(0) : contract.outputs[0].keyset,
+    keyset: fresh.length === 0 ? new Uint8Array(0) : fresh[0].keyset,
     generation: places.length === 0 ? 0 : places[0].generation, batch: places.length === 0 ? 0 : batchOf(places[0]),
-    values: contract.outputs.map(({ value }) => value), keysets,
+    values: fresh.map(({ value }) => value), sealed: sealed === null ? null : { to: sealed, values: sealedIn(record).map(({ value }) => value) }, keysets,
     coins: coins.flatMap(({ input: { spend: { coin } }, place, active }) => place === null ? [] : [{ keyset: indexOf(coin.keyset), value: coin.value, ...place, active }]),
     invoice
   }
+}
+
+/** Of all outputs, in their order. */
+export function valuesIn ({ values, sealed }: Copy): number[] {
+  return [...values, ...sealed?.values ?? []]
 }
 
 /** Encrypted, and as long as many others. The nonce is of what is in it, so that the same copy has the same bytes. */

@@ -5,7 +5,8 @@
 import { MixmintError } from '../../kit/errors.ts'
 import { now, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
-import type { CoinBundle, Presentation, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
+import type { CoinBundle, Presentation, SealedPayment, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
+import { SealedKeyring } from '../sealed-keys.ts'
 import { accountBalance, accountOf, doubtful, resolveDoubt, sendWithdrawal, withdraw } from './account.ts'
 import { askOutcome } from './conclude.ts'
 import { choose, latestSettleBy } from './contracts.ts'
@@ -14,13 +15,16 @@ import { balance, entryOf, history, type Balance, type HistoryEntry } from './hi
 import { give, given, receive, resumeGive, takeBack, type Given, type Handover } from './handover.ts'
 import { beginReclaims, reclaimOne } from './leftovers.ts'
 import { contractOperation, doneOperations, isContract, isOpen, openOperations, operation, type Begun } from './operations.ts'
-import type { Wallet, WalletEffect } from './parts.ts'
+import type { Wallet, WalletEffect, WalletOptions } from './parts.ts'
 import { payWithCoins, type Payment } from './payments.ts'
 import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
 import { refresh, type RefreshOptions } from './refresh.ts'
 import { beginRefunds, refundOne } from './refunds.ts'
+import { buySealed, sealedTokens, type KeptSealed } from './sealed.ts'
+import { payWithSealed, presentSealed, sentSealed } from './sealed-payments.ts'
+import { beginSealedRefunds, sealedRefundOne } from './sealed-refunds.ts'
 import { expectRestore, restore, type RestoreOptions } from './restore.ts'
 import type { Restored } from './restore-finish.ts'
 import type { Receipt } from '../receipt.ts'
@@ -41,8 +45,8 @@ export interface Recovered {
 export class WalletEngine {
   readonly #wallet: Wallet
 
-  constructor (wallet: Wallet) {
-    this.#wallet = wallet
+  constructor (options: WalletOptions) {
+    this.#wallet = { ...options, sealedKeys: new SealedKeyring(options) }
   }
 
   /** The key that names the wallet's account: 32 bytes, for the operator to credit. */
@@ -130,6 +134,26 @@ export class WalletEngine {
     return yield * payWithToken(this.#wallet, invoice)
   }
 
+  /** Tokens that the bank signs without seeing to whom they are made out. See sealed.ts. */
+  * buySealed (payee: Uint8Array, amount: number, options: { till?: Uint8Array } = {}): Saga<KeptSealed[], WalletEffect> {
+    return yield * buySealed(this.#wallet, payee, amount, options.till)
+  }
+
+  /** Every sealed token that was bought, and how it stands. */
+  * sealedTokens (): Saga<KeptSealed[]> {
+    return yield * sealedTokens()
+  }
+
+  /** For a till. See sealed-payments.ts. */
+  * presentSealed (invoice: SignedInvoice): Saga<SealedPayment> {
+    return yield * presentSealed(this.#wallet, invoice)
+  }
+
+  /** Over the mixnet, with sealed tokens that add up to it. See sealed-payments.ts. */
+  * payWithSealed (invoice: SignedInvoice): Saga<SignedPaid, WalletEffect> {
+    return yield * payWithSealed(this.#wallet, invoice)
+  }
+
   /** Over the mixnet. See payments.ts. @param options.waived pay, too, while the bank does not answer: see copies.ts */
   * payWithCoins (invoice: SignedInvoice, options: { waived?: boolean } = {}): Saga<Payment, WalletEffect> {
     return yield * payWithCoins(this.#wallet, invoice, options.waived === true)
@@ -174,7 +198,7 @@ export class WalletEngine {
     // A second round when the first one found that other coins than thought are left over.
     for (let [round, before] = [0, -1]; round < 2 && before < results.length; round++) {
       before = results.length
-      for (const saga of [beginReclaims(this.#wallet), beginCoinRefunds(this.#wallet), beginRefunds(this.#wallet, presented)]) {
+      for (const saga of [beginReclaims(this.#wallet), beginCoinRefunds(this.#wallet), beginRefunds(this.#wallet, presented), beginSealedRefunds(this.#wallet, presented)]) {
         const begun = yield * this.#attempt(null, saga)
         if (begun.error !== null) results.push(begun)
       }
@@ -184,6 +208,7 @@ export class WalletEngine {
         if (begun.record.kind === 'reclaim') results.push(yield * this.#attempt(begun, reclaimOne(this.#wallet, { ...begun, record: begun.record })))
         if (begun.record.kind === 'refund-coin') results.push(yield * this.#attempt(begun, refundCoinOne(this.#wallet, { ...begun, record: begun.record })))
         if (begun.record.kind === 'refund') results.push(yield * this.#attempt(begun, refundOne(this.#wallet, { ...begun, record: begun.record })))
+        if (begun.record.kind === 'sealed-refund') results.push(yield * this.#attempt(begun, sealedRefundOne(this.#wallet, { ...begun, record: begun.record })))
       }
     }
     const back = results.flatMap(({ entry }) => entry?.state === 'done' ? [{ value: entry.amount }] : [])
@@ -208,7 +233,7 @@ export class WalletEngine {
   * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'repay', 'exchange', 'receive', 'take-back', 'give', 'token', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'repay', 'exchange', 'receive', 'take-back', 'give', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
       else if (begun.record.kind === 'repay') results.push(yield * this.#attempt(begun, repayOne(this.#wallet, { ...begun, record: begun.record })))
@@ -220,6 +245,7 @@ export class WalletEngine {
       if (error !== null || entry?.state === 'done') results.push({ entry, error })
     }
     for (const invoice of yield * sentTokens()) results.push(yield * this.#attempt(null, payWithToken(this.#wallet, invoice)))
+    for (const invoice of yield * sentSealed()) results.push(yield * this.#attempt(null, payWithSealed(this.#wallet, invoice)))
     return [...results, ...(yield * this.#takeBack(presented)).results]
   }
 

@@ -7,11 +7,13 @@ import { doneOperations, openOperations, type Begun } from './operations.ts'
 import type { Wallet } from './parts.ts'
 import { isUsable, ownCoins } from './purse.ts'
 import { ageing } from './refresh.ts'
+import { sealedTokens } from './sealed.ts'
+import { sealedIn } from './sealed-outputs.ts'
 import { tokens } from './tokens.ts'
 
 export interface HistoryEntry {
   readonly sequence: number
-  readonly kind: 'withdraw' | 'exchange' | 'token' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back' | 'repay'
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back' | 'repay'
   /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund), `lost` (a coin of a bundle that
    * somebody else has had). */
   readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent' | 'lost'
@@ -34,6 +36,7 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
     case 'refund-coin':
       return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: record.promisedTo.length === 0 ? null : record.promisedTo }
     case 'refund':
+    case 'sealed-refund':
       return { sequence, kind: 'refund', state: record.state, amount: total(record.outputs), started, order: '', contract: null }
     case 'repay':
       return { sequence, kind: 'repay', state: record.state, amount: total(record.outputs), started, order: record.invoice.invoice.order, contract: null }
@@ -43,7 +46,7 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
       const { contract, state, paid, invoice, claim, coins } = record
       return {
         sequence, kind: claim.length === 0 ? contract.kind : coins[0].place === null ? 'receive' : 'take-back', state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
-        amount: contract.kind === 'exchange' ? total(contract.outputs) : contract.amount, started,
+        amount: contract.kind === 'exchange' ? total(contract.outputs) : total(sealedIn(record), contract.amount), started,
         order: invoice?.invoice.order ?? '', contract: contractId(suite, contract)
       }
     }
@@ -79,10 +82,12 @@ export function * balance (wallet: Wallet): Saga<Balance> {
   const coins = yield * ownCoins()
   const sumOf = (...states: string[]): number => total(coins.filter(({ state }) => states.includes(state)))
   const available = total(coins.filter(coin => isUsable(wallet, coin, time, time)))
-  const held = (yield * tokens()).filter(({ state }) => state === 'held' || state === 'refunding')
+  const isHeld = ({ state }: { state: string }): boolean => state === 'held' || state === 'refunding'
+  const sealed = (yield * sealedTokens()).filter(isHeld)
+  const held = (yield * tokens()).filter(isHeld)
   return {
     available, ageing: total((yield * ageing(wallet)).map(({ coin }) => coin)), given: sumOf('given'), promised: sumOf('promised'),
     leftOver: sumOf('left', 'reclaiming', 'refunding'), ended: sumOf('available') - available,
-    tokens: total(held.map(({ token }) => ({ value: token.token.amount })))
+    tokens: total([...held.map(({ token }) => ({ value: token.token.amount })), ...sealed])
   }
 }

@@ -15,6 +15,9 @@
  * | `invoice` ‖ H(invoice) | InvoiceUse | what pays this invoice; nothing else does unless that is void |
  * | `doubt` ‖ u64 sequence | 1 | this withdrawal was refused, and could still come true (account.ts) |
  * | `token` ‖ serial | HeldToken | a token that we bought |
+ * | `sealed-token` ‖ serial | HeldSealed | a sealed one |
+ * | `sealed-payment` ‖ H(invoice) | SealedPaying | sealed tokens that pay this invoice |
+ * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keys.ts |
  * | `restoring` | Restoring (restore-state.ts) | a restore is under way, or is over |
  * | `restore-asked` ‖ u32 generation ‖ u64 batch | u8 | the bank was asked for this batch, and has answered: 1 well, 2 with something that is no signature |
  * | `restore-found` ‖ coinId | Found | what a restore knows of a coin |
@@ -27,6 +30,8 @@ export const OPEN = utf8('open')
 export const DONE = utf8('done')
 export const COINS = utf8('coin')
 export const TOKENS = utf8('token')
+export const SEALED_TOKENS = utf8('sealed-token')
+export const SEALED_PAYMENTS = utf8('sealed-payment')
 export const DOUBTS = utf8('doubt')
 
 export const GENERATION = utf8('generation')
@@ -89,6 +94,14 @@ export function invoiceAt (invoice: Uint8Array): Uint8Array {
 
 export function tokenAt (serial: Uint8Array): Uint8Array {
   return concat(TOKENS, serial)
+}
+
+export function sealedTokenAt (serial: Uint8Array): Uint8Array {
+  return concat(SEALED_TOKENS, serial)
+}
+
+export function sealedPaymentAt (invoice: Uint8Array): Uint8Array {
+  return concat(SEALED_PAYMENTS, invoice)
 }
 
 export function askedAt (generation: number, batch: number): Uint8Array {

@@ -6,8 +6,9 @@ import type { Suite } from '../../crypto/suite.ts'
 import type { BankReply, BankRequest, MerchantReply, MerchantRequest } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import type { Registry } from '../registry.ts'
+import type { SealedKeyring } from '../sealed-keys.ts'
 
-export interface Wallet {
+export interface WalletOptions {
   readonly suite: Suite
   /** The 64-byte BIP-39 seed. */
   readonly seed: Uint8Array
@@ -18,6 +19,10 @@ export interface Wallet {
   /** What the directory says now. */
   readonly registry: () => Registry
   readonly meter: Meter
+}
+
+export interface Wallet extends WalletOptions {
+  readonly sealedKeys: SealedKeyring
 }
 
 /** The effect: ask the bank. Results in its reply (BankReply); throws a MixmintError when there is none. */

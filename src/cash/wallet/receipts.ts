@@ -2,6 +2,7 @@
 import type { Saga } from '../../kit/saga.ts'
 import type { Receipt } from '../receipt.ts'
 import { doneOperations, isContract, openOperations } from './operations.ts'
+import { sealedPayments } from './sealed-payments.ts'
 import { tokens } from './tokens.ts'
 
 /** One for each invoice that is paid, as far as this wallet knows. */
@@ -14,5 +15,6 @@ export function * receipts (): Saga<Receipt[]> {
     else if (paid !== null && record.state !== 'void') found.push({ by: 'payee', invoice, paid })
   }
   for (const { invoice, paid } of yield * tokens()) if (invoice !== null && paid !== null) found.push({ by: 'payee', invoice, paid })
+  for (const { invoice, paid } of yield * sealedPayments()) if (paid !== null) found.push({ by: 'payee', invoice, paid })
   return found
 }

@@ -1,6 +1,6 @@
 /** The values of the wallet's store (keys.ts says where each stands). */
 import { bool, bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, type Of } from '../../kit/codec.ts'
-import { Coin, CoinBundle, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Output, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
+import { Coin, CoinBundle, Contract, Input, MAX_INPUTS, MAX_OUTPUTS, MAX_SEALED, Output, Presentation, SealedToken, SignedInvoice, SignedOutcome, SignedPaid, SignedToken, Withdrawal } from '../formats.ts'
 
 const hash = bytes(32)
 const millis = uint()
@@ -39,6 +39,22 @@ export const HeldToken = record({
 })
 export type HeldToken = Of<typeof HeldToken>
 
+/** As HeldToken. `place`: where owner key, nonce and blinding derive from. `operation` bought it. `invoice`: H of what it pays, or empty. */
+export const HeldSealed = record({
+  token: SealedToken, place: Place, operation: sequence, state: oneOf('held', 'presented', 'sent', 'spent', 'refunding', 'refunded'), invoice: maybeBytes(32)
+})
+export type HeldSealed = Of<typeof HeldSealed>
+
+/** An order that sealed tokens pay: presented at a till, or sent. */
+export const SealedPaying = record({
+  invoice: SignedInvoice, serials: list(hash, MAX_SEALED, 1), how: oneOf('presented', 'sent'), paid: nullable(SignedPaid)
+})
+export type SealedPaying = Of<typeof SealedPaying>
+
+/** What a contract of kind sealed does not tell the bank: the hash of the keys, payee and till of all its sealed tokens. */
+export const SealedFor = record({ keys: hash, payee: hash, till: maybeBytes(32) })
+export type SealedFor = Of<typeof SealedFor>
+
 /** What was begun, with all that it takes to say the very same again after a crash. */
 export const Operation = variants('kind', {
   withdraw: record({
@@ -51,6 +67,7 @@ export const Operation = variants('kind', {
   contract: record({
     started: millis, state: oneOf('open', 'settled', 'void', 'lost'), contract: Contract, places, coins: list(Promised, ROUNDS * MAX_INPUTS),
     invoice: nullable(SignedInvoice), paid: nullable(SignedPaid), outcome: nullable(SignedOutcome), claim: maybeBytes(32),
+    sealed: nullable(SealedFor),
     /** So many of the coins, from the first, are covered by copies that the bank keeps; `waived`: they may leave without. */
     filed: uint(ROUNDS * MAX_INPUTS), waived: bool
   }),
@@ -68,6 +85,9 @@ export const Operation = variants('kind', {
   refund: record({
     started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldToken, outputs: list(Output, MAX_OUTPUTS, 1), places
   }),
+  'sealed-refund': record({
+    started: millis, state: oneOf('open', 'done', 'spent', 'refused'), was: HeldSealed, outputs: list(Output, MAX_OUTPUTS, 1), places
+  }),
   /** What a payee gives back of an order that we paid, as coins. `signature` by a key that paid it. */
   repay: record({
     started: millis, state: oneOf('open', 'done', 'refused'), invoice: SignedInvoice, outputs: list(Output, MAX_OUTPUTS, 1), places, signature: bytes(64)
@@ -81,9 +101,10 @@ export type ContractOperation = Operation & { kind: 'contract' }
 export type ReclaimOperation = Operation & { kind: 'reclaim' }
 export type CoinRefundOperation = Operation & { kind: 'refund-coin' }
 export type RefundOperation = Operation & { kind: 'refund' }
+export type SealedRefundOperation = Operation & { kind: 'sealed-refund' }
 export type RepayOperation = Operation & { kind: 'repay' }
 export type GiveOperation = Operation & { kind: 'give' }
 
-/** Paid by the contract of an operation (`serial` empty), or by a token (`operation` 0). */
+/** Paid by the contract of an operation (`serial` empty), or by a token, of sealed ones the first (`operation` 0). */
 export const InvoiceUse = record({ operation: sequence, serial: maybeBytes(32) })
 export type InvoiceUse = Of<typeof InvoiceUse>

@@ -4,7 +4,7 @@ import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { batch, now, type Saga } from '../../kit/saga.ts'
 import type { Ed25519KeyPair } from '../../crypto/suite.ts'
 import { invoiceHash } from '../contract.ts'
-import { tokenOwnerKey } from '../derive.ts'
+import { sealedSecrets, tokenOwnerKey } from '../derive.ts'
 import type { SignedInvoice } from '../formats.ts'
 import type { MerchantReply } from '../messages.ts'
 import { repayMessage } from '../reclaim.ts'
@@ -14,6 +14,7 @@ import { askMerchant, badReply, type Wallet, type WalletEffect } from './parts.t
 import { useOf } from './payments.ts'
 import { keyOf, putIn } from './purse.ts'
 import type { RepayOperation } from './records.ts'
+import { sealedTokens } from './sealed.ts'
 import { split } from './selection.ts'
 import { tokens } from './tokens.ts'
 
@@ -50,6 +51,9 @@ function * payingKey (wallet: Wallet, invoice: Uint8Array, payer: Uint8Array): S
   if (by === null) throw new MixmintError('not-paid', 'caller', 'this wallet has not paid this order')
   const promised = contract?.record.coins.find(({ input }) => equal(input.spend.coin.publicKey, payer))
   if (promised !== undefined) return yield * keyOf(wallet, { coin: promised.input.spend.coin, place: promised.place })
+  for (const { token, place, invoice: pays } of yield * sealedTokens()) {
+    if (equal(pays, invoice) && equal(token.ownerKey, payer)) return sealedSecrets(wallet.suite, wallet.seed, { keyset: token.keys, value: token.value, ...place }).owner
+  }
   const held = (yield * tokens()).find(({ token: { token } }) => equal(token.serial, by.serial) && equal(token.ownerKey, payer))
   if (held === undefined) throw badReply('merchant')
   return tokenOwnerKey(wallet.suite, wallet.seed, held.nonce)

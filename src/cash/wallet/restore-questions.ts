@@ -13,13 +13,14 @@ import { MAX_RESTORED } from '../messages.ts'
 import { checkRecorded, enoughKeepers } from '../recorded.ts'
 import { checkSettlement } from '../settlement.ts'
 import { stored } from '../stored.ts'
-import { openCopy, type Copy } from './copies.ts'
+import { openCopy, valuesIn, type Copy } from './copies.ts'
 import { askedAt, coinAt, copiedAt, foundAt, spentAt } from './keys.ts'
 import { makeOutputs, outputAt, placeOf, placesOf, unblind, valuesOf, type Fresh } from './outputs.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { isAdrift, isLapsed } from './purse.ts'
 import type { Place } from './records.ts'
 import { Copied, Found } from './restore-state.ts'
+import { kept, makeSealed, recall } from './sealed-outputs.ts'
 
 type Pause = () => Saga<void>
 
@@ -97,8 +98,10 @@ export function * lookAt (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<vo
   const ops: Op[] = []
   let contract: Uint8Array | null = null
   if (copy !== null) {
-    contract = contractId(suite, rebuilt(wallet, copy))
-    ops.push({ op: 'swap', key: copiedAt(contract), was: null, value: encode(Copied, { coin: id, box: reply.copy, outcome: null, token: null }) })
+    // On disk before the copy counts as read: nothing of it can be derived without.
+    if (copy.sealed !== null) yield * recall(wallet, copy.sealed.to.keys, pause)
+    contract = contractId(suite, yield * rebuilt(wallet, copy))
+    ops.push({ op: 'swap', key: copiedAt(contract), was: null, value: encode(Copied, { coin: id, box: reply.copy, outcome: null, token: null, sealed: [] }) })
   }
   const { recorded } = reply
   if (recorded !== null) checkRecorded(suite, wallet.registry(), coin, recorded)
@@ -117,7 +120,7 @@ function * keepFuller (wallet: Wallet, contract: Uint8Array, coin: Uint8Array, b
   const was = yield * get(copiedAt(contract))
   if (was === null) throw new MixmintError('internal', 'us', 'a copy clashed that is not there')
   const before = stored(Copied, was)
-  const next: Copied = { coin, box, outcome: before.outcome, token: before.token }
+  const next: Copied = { coin, box, outcome: before.outcome, token: before.token, sealed: before.sealed }
   const isFuller = readCopied(wallet, contract, next).copy.coins.length > readCopied(wallet, contract, before).copy.coins.length
   yield * batch([...isFuller ? [{ op: 'put' as const, key: copiedAt(contract), value: encode(Copied, next) }] : [], ...ops])
 }
@@ -135,10 +138,17 @@ export function readCopied ({ suite, seed }: Wallet, id: Uint8Array, copied: Cop
   return { ...copied, id, copy }
 }
 
-/** The contract as it was signed, its outputs derived anew. @throws unknown-keyset, unknown-denomination (peer) */
-export function rebuilt (wallet: Wallet, { contract, keyset, generation, batch, values }: Copy): Contract {
-  if (values.length === 0) return contract
-  return { ...contract, outputs: makeOutputs(wallet, wallet.registry().keyset(keyset), values, placesOf(generation, batch, values)) }
+/** The contract as it was signed, its outputs derived anew. @throws unknown-keyset, unknown-denomination, unknown-sealed-keys (peer) */
+export function * rebuilt (wallet: Wallet, copy: Copy): Saga<Contract> {
+  const { contract, keyset, generation, batch, values, sealed } = copy
+  const places = placesOf(generation, batch, valuesIn(copy))
+  return {
+    ...contract,
+    outputs: [
+      ...values.length === 0 ? [] : makeOutputs(wallet, wallet.registry().keyset(keyset), values, places),
+      ...sealed === null ? [] : makeSealed(wallet, yield * kept(wallet, sealed.to.keys), sealed.values, places.slice(values.length), sealed.to)
+    ]
+  }
 }
 
 /** The bank's word on a contract. If it was settled with all its coins, these are spent. */
@@ -147,12 +157,12 @@ export function * askContract (wallet: Wallet, id: Uint8Array, pause: Pause): Sa
   const { copy, coin, box, outcome } = readCopied(wallet, id, stored(Copied, value ?? new Uint8Array(0)))
   if (outcome !== null) return
   yield * pause()
-  const contract = rebuilt(wallet, copy)
+  const contract = yield * rebuilt(wallet, copy)
   const reply = yield * askBank('apart', { op: 'outcome', contract })
   if (reply.is !== 'outcome') throw badReply('bank')
   const { state } = checkSettlement(wallet.suite, contract, reply, id)
   // If a fuller copy has come meanwhile, this is asked once more.
-  const ops: Op[] = [{ op: 'swap', key: copiedAt(id), was: value, value: encode(Copied, { coin, box, outcome: reply.outcome, token: reply.token }) }]
+  const ops: Op[] = [{ op: 'swap', key: copiedAt(id), was: value, value: encode(Copied, { coin, box, outcome: reply.outcome, token: reply.token, sealed: copy.sealed === null ? [] : reply.signatures.slice(copy.values.length) }) }]
   if (state === 'settled' && copy.coins.every(({ active }) => active)) {
     for (const name of coinsOf(wallet, copy)) {
       const was = yield * get(foundAt(name.id))

@@ -1,7 +1,7 @@
 /** How far a restore has come, on disk after each answer, so that it goes on where it was after a crash (restore.ts). */
 import { bool, bytes, list, nullable, oneOf, record, uint, type Of } from '../../kit/codec.ts'
 import { get, type Saga } from '../../kit/saga.ts'
-import { Coin, SignedOutcome, SignedToken } from '../formats.ts'
+import { Coin, MAX_SEALED, SignedOutcome, SignedToken } from '../formats.ts'
 import { stored } from '../stored.ts'
 import { RESTORING } from './keys.ts'
 import { Place } from './records.ts'
@@ -19,8 +19,13 @@ export type Restoring = Of<typeof Restoring>
 export const Found = record({ coin: Coin, place: Place, state: oneOf('found', 'free', 'spent', 'recorded') })
 export type Found = Of<typeof Found>
 
-/** A copy, still encrypted, under the coin that it was filed under; and the bank's word on its contract, once that was heard. */
-export const Copied = record({ coin: bytes(32), box: bytes({ max: 1 << 17 }), outcome: nullable(SignedOutcome), token: nullable(SignedToken) })
+/**
+ * A copy, still encrypted, under the coin that it was filed under; and the bank's word on its contract, once that was heard: `sealed` are
+ * the signatures of its sealed tokens, if it was settled.
+ */
+export const Copied = record({
+  coin: bytes(32), box: bytes({ max: 1 << 17 }), outcome: nullable(SignedOutcome), token: nullable(SignedToken), sealed: list(bytes(256), MAX_SEALED)
+})
 export type Copied = Of<typeof Copied>
 
 /** Null: there never was a restore here. */

@@ -13,6 +13,7 @@ import type { Millis, Rng } from '../../kit/ports.ts'
 import { exponential, shuffle } from '../../kit/samplers.ts'
 import { batch, gather, random, scanAll, wait, type Saga } from '../../kit/saga.ts'
 import { stored } from '../stored.ts'
+import { valuesIn } from './copies.ts'
 import { announcedGenerations, announceGeneration, drawGeneration } from './generations.ts'
 import { ASKED, askedAt, COPIED, FOUND, RESTORING } from './keys.ts'
 import { batchOf, GAP } from './outputs.ts'
@@ -112,7 +113,7 @@ function * tasksOf (wallet: Wallet, { generations, generation: fresh }: Restorin
   }
   for (const { place } of coins) trace(place.generation, batchOf(place))
   for (const { copy } of copies) {
-    if (copy.values.length > 0) trace(copy.generation, copy.batch)
+    if (valuesIn(copy).length > 0) trace(copy.generation, copy.batch)
     for (const { generation, counter } of copy.coins) trace(generation, batchOf({ generation, counter }))
   }
   const tasks: Task[] = []

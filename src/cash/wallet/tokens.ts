@@ -102,7 +102,8 @@ export function * payWithToken (wallet: Wallet, signed: SignedInvoice): Saga<Sig
   checkInvoice(wallet, signed)
   const { by } = yield * useOf(invoiceHash(wallet.suite, signed.invoice))
   const serial = by === null ? yield * fitting(signed, yield * now()) : by.serial
-  if (serial.length === 0) throw invoiceInUse()
+  // Also by sealed tokens, of which one stands there.
+  if (serial.length === 0 || (yield * get(tokenAt(serial))) === null) throw invoiceInUse()
   const presented = yield * signOver(wallet, serial, signed, 'sent')
   return presented.paid ?? (yield * send(wallet, presented))
 }
@@ -135,7 +136,7 @@ function * send (wallet: Wallet, presented: Presented): Saga<SignedPaid, WalletE
 }
 
 /** The payee finds fault with this presentation, and not that it took the token before. */
-function isRefusal (error: unknown): boolean {
+export function isRefusal (error: unknown): boolean {
   return error instanceof MixmintError && !(error instanceof Unanswered) && error.fault === 'caller' && !error.retry &&
     error.code !== 'token-already-accepted' && error.code !== 'operation-busy'
 }

@@ -1,0 +1,154 @@
+/**
+ * The bank's keys of sealed tokens on disk: one file a day (cash/sealed-keys.ts). The private halves are removed when nothing is
+ * signed with them any more; the public ones stay, for tokens may be turned in until they are refunded.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fromHex, toHex } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
+import { MixmintError } from '@mixmint/core/kit/errors'
+import type { Millis } from '@mixmint/core/kit/ports'
+import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
+import { SignedSealedKeys, type SealedDay } from '@mixmint/core/cash/formats'
+import { dayOf } from '@mixmint/core/cash/keyset'
+import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
+import { checked } from './bank-keys.ts'
+import type { KeyShelf } from './key-shelf.ts'
+import type { Passphrase } from './passphrase.ts'
+import { generateRsa } from './rsa-keys.ts'
+import { createSecret, readSecret, removeSecret } from './secrets.ts'
+import type { Signer, SigningKey } from './signing-pool.ts'
+
+const DAY = 86_400_000
+/** From the end of their day on, tokens are valid, can be turned in, and are refunded: as with open tokens, and alike for all. */
+const VALID: Millis = DAY
+const DEPOSIT: Millis = 7 * DAY
+const REFUND: Millis = 8 * DAY
+
+interface Held extends KnownSealedKeys {
+  /** By value; null when the day's tokens are no longer issued. */
+  readonly privateKeys: ReadonlyMap<number, SigningKey> | null
+}
+
+/** A day's keys as the bank's processes share them. */
+interface Shared { readonly signed: string, readonly keys: readonly string[] }
+
+interface Place {
+  readonly network: string
+  readonly unit: string
+  readonly dir: string
+  /** Where several processes of one bank agree on the keys of a day. */
+  readonly shelf: KeyShelf | null
+  /** Locks the private halves. */
+  readonly passphrase: Passphrase | null
+}
+
+export class BankSealedKeys {
+  readonly #suite: Suite
+  readonly #signer: Signer
+  readonly #network: string
+  readonly #unit: string
+  readonly #shelf: KeyShelf | null
+  readonly #dir: string
+  readonly #identity: Ed25519KeyPair
+  readonly #passphrase: Passphrase | null
+  readonly #held = new Map<string, Held>()
+
+  /** @throws key-file-open, key-file-broken, and those of readSecret (operator) */
+  constructor (suite: Suite, signer: Signer, identity: Ed25519KeyPair, { network, unit, dir, shelf, passphrase }: Place) {
+    this.#suite = suite
+    this.#signer = signer
+    this.#network = network
+    this.#unit = unit
+    this.#shelf = shelf
+    this.#dir = dir
+    this.#identity = identity
+    this.#passphrase = passphrase
+    for (const name of readdirSync(dir).filter(name => /^sealed-[0-9]+-[0-9a-f]+\.json$/.test(name)).sort()) this.#read(join(dir, name))
+  }
+
+  find (id: Uint8Array): KnownSealedKeys | undefined {
+    return this.#held.get(toHex(id))
+  }
+
+  /** As the directory lists them: those whose tokens are, or will be, valid; a day longer, for an authority's clock may be behind. */
+  days (now: Millis): SealedDay[] {
+    return [...this.#held.values()].filter(({ keys }) => keys.unit === this.#unit && now < keys.notAfter + DAY).map(sealedDayOf)
+  }
+
+  has (day: number): boolean {
+    return [...this.#held.values()].some(({ keys }) => keys.unit === this.#unit && keys.day === day)
+  }
+
+  /** The first day from today on, of so many, that has no keys; null if all have. */
+  missing (now: Millis, days: number): number | null {
+    const today = dayOf(now)
+    for (let day = today; day <= today + days; day++) if (!this.has(day)) return day
+    return null
+  }
+
+  /**
+   * Make keys for the values 1, 2, 4 … of a day, on disk before anybody hears of them.
+   * @param pause awaited before each of them, for generating one takes a core for a tenth of a second; without: all at once
+   */
+  async make (day: number, denominations: number, pause?: () => Promise<void>): Promise<void> {
+    let before: Promise<unknown> = Promise.resolve()
+    const generated = await Promise.all(Array.from({ length: denominations }, async (_, i) => {
+      const turn = pause === undefined ? generateRsa() : before.then(pause).then(generateRsa)
+      before = turn
+      return { value: 2 ** i, ...await turn }
+    }))
+    // Bought in the last minute of its day, a token is valid as long as any other.
+    const end = (day + 1) * DAY
+    const signed = signSealedKeys(this.#suite, this.#identity, {
+      network: this.#network, bank: this.#identity.publicKey, unit: this.#unit, day, denominations: generated.map(({ value, n }) => ({ value, key: n })),
+      notBefore: day * DAY, notAfter: end + VALID, depositUntil: end + DEPOSIT, refundAfter: end + REFUND
+    })
+    const mine: Shared = { signed: toHex(encode(SignedSealedKeys, signed)), keys: generated.map(({ pkcs8 }) => toHex(pkcs8)) }
+    const chosen = this.#shelf === null ? mine : JSON.parse(await this.#shelf.claim(`sealed/${this.#unit}/${day}`, JSON.stringify(mine))) as Shared
+    const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, decode(SignedSealedKeys, fromHex(chosen.signed)))
+    const file = join(this.#dir, `sealed-${day}-${toHex(known.id).slice(0, 16)}.json`)
+    createSecret(keysFile(file), `${JSON.stringify(chosen.keys)}\n`, this.#passphrase)
+    createSecret(file, `${JSON.stringify({ signed: chosen.signed })}\n`)
+    this.#read(file)
+  }
+
+  /** Forget the private halves that sign nothing any more. */
+  retire (now: Millis): void {
+    for (const [name, held] of this.#held) {
+      if (held.privateKeys === null || now < held.keys.notAfter) continue
+      removeSecret(keysFile(join(this.#dir, `sealed-${held.keys.day}-${name.slice(0, 16)}.json`)))
+      this.#held.set(name, { ...held, privateKeys: null })
+    }
+  }
+
+  /** @returns null where the set is not of sealed tokens. @throws unknown-denomination, token-expired, bad-output (peer), and those of Signer */
+  async blindSign (id: Uint8Array, value: number, blinded: Uint8Array): Promise<Uint8Array | null> {
+    const held = this.#held.get(toHex(id))
+    if (held === undefined) return null
+    if (held.privateKeys === null) throw new MixmintError('token-expired', 'peer', 'sealed tokens of that day are no longer issued')
+    const key = held.privateKeys.get(value)
+    if (key === undefined) throw new MixmintError('unknown-denomination', 'peer', `that day has no sealed tokens of ${value}`)
+    const signature = await this.#signer.sign(key, blinded)
+    if (signature === null) throw new MixmintError('bad-output', 'peer', 'a blinded message is not below its key\'s modulus')
+    return signature
+  }
+
+  #read (file: string): void {
+    try {
+      const { signed: hex } = JSON.parse(readSecret(file) ?? '') as { signed: string }
+      const known = verifySealedKeys(this.#suite, this.#network, this.#identity.publicKey, decode(SignedSealedKeys, fromHex(hex)))
+      const secrets = readSecret(keysFile(file), this.#passphrase)
+      const pkcs8 = secrets === null ? null : (JSON.parse(secrets) as string[]).map(fromHex)
+      const privateKeys = pkcs8 === null ? null : new Map(known.keys.denominations.map(({ value }, i) => [value, checked(this.#suite, this.#signer, pkcs8[i])]))
+      this.#held.set(toHex(known.id), { ...known, privateKeys })
+    } catch (error) {
+      if (error instanceof MixmintError && error.fault === 'operator') throw error
+      throw new MixmintError('key-file-broken', 'operator', `${file} does not hold keys of sealed tokens of this bank: restore it from a backup`, { cause: error })
+    }
+  }
+}
+
+function keysFile (file: string): string {
+  return file.replace(/\.json$/, '.keys')
+}

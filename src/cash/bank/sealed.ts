@@ -1,0 +1,111 @@
+/** Sealed tokens at the bank: which it signs, when they are turned in, and when they go back (DESIGN §6). */
+import { equal } from '../../kit/bytes.ts'
+import { encode } from '../../kit/codec.ts'
+import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
+import type { Saga } from '../../kit/saga.ts'
+import { sealedOutputs, total } from '../contract.ts'
+import type { Contract, SealedPresentation, SealedToken } from '../formats.ts'
+import type { BankReply, BankRequest } from '../messages.ts'
+import { refundMessage } from '../reclaim.ts'
+import type { Registry } from '../registry.ts'
+import type { KnownSealedKeys } from '../sealed-keys.ts'
+import { sealedSerial, verifySealed, verifySealedPresentation } from '../sealed.ts'
+import { turnIn, wasDeposited, type Good } from './deposit.ts'
+import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
+import { depositAt, refundedAt } from './keys.ts'
+import { mustBeKnown } from './loss.ts'
+import { putOff } from './outages.ts'
+import type { Bank, BankEffect } from './parts.ts'
+import { Deposited } from './records.ts'
+
+/** The keys of the sealed tokens that a contract buys; of one that buys none, no keys. */
+export function sealedKeysOf (bank: Bank, contract: Contract): KnownSealedKeys[] {
+  return sealedOutputs(contract, bank.sealedKeys).flatMap(({ keyset }) => bank.sealedKeys(keyset) ?? [])
+}
+
+/** What the sealed tokens that a contract buys are worth. */
+export function sealedAmount (bank: Bank, contract: Contract): number {
+  return total(sealedOutputs(contract, bank.sealedKeys))
+}
+
+/**
+ * Their keys stand in the directory, their day has begun, and what they sign could still be used. (A wallet begins with the
+ * keys of its day; what it began is not refused because the day has ended meanwhile.)
+ * @throws unknown-sealed-keys, token-not-yet-valid, token-expired (peer)
+ */
+export function checkSealedKeys (bank: Bank, registry: Registry, sealed: readonly KnownSealedKeys[], now: Millis): void {
+  for (const { id, keys } of sealed) {
+    if (!equal(registry.sealedDay(bank.bank.publicKey, bank.unit, keys.day).keys, id)) throw unknownKeys()
+    if (now + registry.parameters.clockSkew < keys.notBefore) throw new MixmintError('token-not-yet-valid', 'peer', 'the day of these sealed tokens has not begun')
+    if (now >= keys.notAfter) throw new MixmintError('token-expired', 'peer', 'the tokens would no longer be valid')
+  }
+}
+
+function unknownKeys (): MixmintError {
+  return new MixmintError('unknown-sealed-keys', 'peer', 'the bank has no such keys for sealed tokens')
+}
+
+/**
+ * As deposit, for sealed tokens. Refused with unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token,
+ * bad-presentation, token-refunded, closed-after-loss.
+ */
+export function * sealedDeposit (bank: Bank, { presentations }: BankRequest & { op: 'sealed-deposit' }): Saga<BankReply> {
+  return yield * turnIn(bank, presentations.map(presentation => {
+    const serial = sealedSerial(bank.suite, presentation.token)
+    return { serial, examine: examine(bank, serial, presentation) }
+  }))
+}
+
+function * examine (bank: Bank, serial: Uint8Array, presentation: SealedPresentation): Saga<Good | null> {
+  const { token } = presentation
+  const { keys: { day } } = check(bank, token)
+  if (yield * wasDeposited(serial, serial)) return null
+  yield * mustBeKnown(bank, { day })
+  verifySealedPresentation(bank.suite, serial, presentation)
+  return { serial, payee: token.payee, amount: token.value, hash: serial }
+}
+
+/** Has the bank signed it? @throws unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token (peer) */
+function check (bank: Bank, token: SealedToken): KnownSealedKeys {
+  const known = bank.sealedKeys(token.keys)
+  if (known === undefined) throw unknownKeys()
+  if (known.keys.unit !== bank.unit) throw new MixmintError('wrong-unit', 'peer', 'this is in another unit')
+  verifySealed(bank.suite, known, token)
+  return known
+}
+
+/**
+ * As refund, by the token's serial.
+ * @throws token-spent, refund-too-early (retry), unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token,
+ *   bad-owner-signature, output-used, closed-after-loss, and those of checkFresh (peer)
+ */
+export function * sealedRefund (bank: Bank, { token, outputs, signature }: BankRequest & { op: 'sealed-refund' }): Saga<BankReply, BankEffect> {
+  const { suite } = bank
+  const serial = sealedSerial(suite, token)
+  const message = refundMessage(suite, serial, outputs)
+  const claim: Claim = {
+    goneAt: depositAt(serial), answerAt: refundedAt(serial), request: suite.sha256(message),
+    gone: () => new MixmintError('token-spent', 'peer', 'the token was turned in, or refunded to other coins, before')
+  }
+  const before = yield * givenBack(claim)
+  if (before !== null) return before
+
+  const { keys: { day, notBefore, refundAfter } } = check(bank, token)
+  yield * mustBeKnown(bank, { of: outputs, day })
+  if (!suite.ed25519Verify(token.ownerKey, message, signature)) throw new MixmintError('bad-owner-signature', 'peer', 'the request is not signed by the token\'s owner')
+  const time = yield * bank.clock.now()
+  if (time < (yield * putOff(notBefore, refundAfter, time))) {
+    throw new MixmintError('refund-too-early', 'peer', 'its payee may still turn this token in: ask again after its refundAfter, or later if the bank was down', { retry: true })
+  }
+  const hashes = checkFresh(bank, bank.registry(), outputs, token.value, time)
+  return yield * giveBack(claim, outputs, hashes, {
+    clash: 'deposit', value: encode(Deposited, { token: serial, time }), ids: { outputs: serial, journal: serial }, time,
+    entry: { kind: 'refund', amount: token.value, redeemed: [] }
+  })
+}
+
+/** Public: whoever asks may have them. */
+export function * sealedKeys (bank: Bank, { hashes }: BankRequest & { op: 'sealed-keys' }): Saga<BankReply> {
+  return { is: 'sealed-keys', keys: hashes.flatMap(hash => bank.sealedKeys(hash)?.signed ?? []) }
+}
