@@ -3,11 +3,13 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { drive } from '@mixmint/core/kit/saga'
 import { BEAT, putOff } from '@mixmint/core/cash/bank/outages'
+import type { Bank } from '@mixmint/core/cash/bank/parts'
 import { signKeyset } from '@mixmint/core/cash/keyset'
 import { refundMessage } from '@mixmint/core/cash/reclaim'
+import { SteadyClock } from '@mixmint/core/cash/steady-clock'
 import { tokenHash } from '@mixmint/core/cash/token'
 import { BankDesk, OWNER } from '../doubles/bank-desk.ts'
-import { DAY, HOUR, never, START, suite } from '../doubles/economy.ts'
+import { DAY, HOUR, NETWORK, never, START, suite, UNIT } from '../doubles/economy.ts'
 
 let desk: BankDesk
 beforeEach(async () => {
@@ -26,7 +28,10 @@ async function works (up: number, down: number): Promise<void> {
   await beat()
 }
 
-const ends = async (from: number, until: number, now: number): Promise<number> => await drive(putOff(from, until, now), desk.economy.ports(desk.store), never)
+const parts = (): Bank => ({
+  suite, network: NETWORK, bank: desk.economy.bank, unit: UNIT, registry: () => desk.registry, dayKey: day => desk.dayKey(day), meter: desk.economy.meter, clock: new SteadyClock(desk.economy.meter)
+})
+const ends = async (from: number, until: number, now: number): Promise<number> => await drive(putOff(parts(), from, until, now), desk.economy.ports(desk.store), never)
 
 test('a date is put off by just the time that the bank was down for since another, further outages on the way included', async () => {
   await fc.assert(fc.asyncProperty(
@@ -81,10 +86,22 @@ describe('put off is', () => {
     clock.set(contract.settleBy + parameters.voidGrace / 2)
     await works(0, 5 * HOUR)
     expect(await desk.ask(request)).toMatchObject({ code: 'void-too-early', retry: true })
-    clock.set(contract.settleBy + parameters.voidGrace + 5 * HOUR + parameters.voidGrace / 2 - 1)
+    await desk.workUntil(contract.settleBy + parameters.voidGrace + 5 * HOUR + parameters.voidGrace / 2 - 1)
     expect(await desk.codeOf(request)).toBe('void-too-early')
     clock.advance(1)
     expect(await desk.codeOf(request)).toBe('outcome')
+  })
+
+  test('the void that waited in line while the machine stood still, before the next beat', async () => {
+    const [coin] = await desk.coins(8)
+    const contract = desk.pay(8)
+    const [input] = await desk.certified(contract, [coin])
+    const { clock, parameters } = desk.economy
+    clock.set(contract.settleBy)
+    await beat()
+    clock.advance(parameters.voidGrace + HOUR)
+    expect(await desk.codeOf({ ...desk.voiding(contract, coin), input })).toBe('void-too-early')
+    expect(await desk.codeOf({ ...desk.settle(contract, [coin]), inputs: [input] })).toBe('settlement')
   })
 
   test('the end of certificates: who holds one has its time with a bank that is at work', async () => {
@@ -100,7 +117,7 @@ describe('put off is', () => {
     expect(await desk.codeOf({ ...desk.settle(contracts[0], [coin]), inputs: [inputs[0]] })).toBe('settlement')
     expect(await desk.codeOf(desk.refundingCoin(other, desk.outputs(8)))).toBe('refund-too-early')
     const end = keyset.redeemUntil + (keyset.redeemUntil + DAY - keyset.spendUntil)
-    clock.set(end - 1)
+    await desk.workUntil(end - 1)
     expect(await desk.codeOf({ ...desk.voiding(contracts[1], other), input: inputs[1] })).toBe('outcome')
     clock.set(end)
     expect(await desk.codeOf({ ...desk.reclaiming(contracts[1], other, desk.outputs(8)), input: inputs[1] })).toBe('keyset-ended')
@@ -116,7 +133,7 @@ describe('put off is', () => {
     clock.set(keyset.spendUntil)
     await beat()
     await works(HOUR, 30 * DAY)
-    clock.set(keyset.refundUntil + 30 * DAY - 1)
+    await desk.workUntil(keyset.refundUntil + 30 * DAY - 1)
     expect(await desk.codeOf(desk.refundingCoin(coin, desk.outputs(8)))).toBe('keyset-not-issuing')
     expect(await desk.run(desk.engine.refundable([signedKeyset, other]))).toEqual([signedKeyset, other])
     clock.advance(1)
@@ -133,7 +150,7 @@ describe('put off is', () => {
     await beat()
     await works(0, 2 * DAY)
     const late = token.token.refundAfter + 2 * DAY + HOUR
-    clock.set(late - 1)
+    await desk.workUntil(late - 1)
     expect(await desk.codeOf(request)).toBe('refund-too-early')
     clock.set(late)
     expect(await desk.codeOf(request)).toBe('signatures')

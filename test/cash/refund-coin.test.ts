@@ -354,7 +354,7 @@ describe('a wallet', () => {
     await ann.run(ann.engine.recover())
     expect((await ann.run(ann.engine.pending())).length).toBe(5)
     expect(await ann.run(ann.engine.balance())).toMatchObject({ available: 0, leftOver: 31 })
-    desk.economy.clock.set(redeemUntil + 40 * DAY)
+    await desk.workUntil(redeemUntil + 40 * DAY)
     await ann.run(ann.engine.recover())
     expect(await ann.available()).toBe(31)
   })

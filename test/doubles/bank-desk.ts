@@ -8,7 +8,9 @@ import type { Store } from '@mixmint/core/kit/ports'
 import { drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import type { Ed25519KeyPair } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
+import { ALIVE } from '@mixmint/core/cash/bank/keys'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
+import { Alive } from '@mixmint/core/cash/bank/records'
 import { settleMessage, withdrawMessage } from '@mixmint/core/cash/bank-requests'
 import { certify } from '@mixmint/core/cash/certify'
 import { coinId } from '@mixmint/core/cash/coin'
@@ -100,6 +102,12 @@ export class BankDesk {
     const reply = await this.ask(request)
     if (reply.is !== 'short') throw new Error(`short wanted, the reply is ${reply.is === 'refused' ? reply.code : reply.is}`)
     return reply.inputs.map(({ state, code }) => state === 'refused' ? code : state)
+  }
+
+  /** The clock goes on to then, and the bank was at work all the while: as if it had said so again and again. */
+  async workUntil (time: number): Promise<void> {
+    this.economy.clock.set(time)
+    await this.store.batch([{ op: 'put', key: ALIVE, value: encode(Alive, { time }) }])
   }
 
   async credit (amount: number, account = this.economy.account, reference = `${amount} ${this.economy.rng.bytes(4).join()}`): Promise<number> {

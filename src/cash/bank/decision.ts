@@ -54,7 +54,7 @@ export function * voidContract (bank: Bank, { contract, input, signature }: Bank
   yield * mustBeKnown(bank, { inputs: [input], undecided: contract })
   const registry = bank.registry()
   const time = yield * bank.clock.now()
-  if (time < (yield * putOff(contract.settleBy, contract.settleBy + registry.parameters.voidGrace, time))) {
+  if (time < (yield * putOff(bank, contract.settleBy, contract.settleBy + registry.parameters.voidGrace, time))) {
     throw new MixmintError('void-too-early', 'peer', 'the payee may still settle this contract: ask again when settleBy and the grace are past, in which the time does not count when the bank was down', { retry: true })
   }
   yield * checkInput(bank, registry, id, input, time)

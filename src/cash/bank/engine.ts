@@ -60,7 +60,7 @@ export class BankEngine {
   * refundable (keysets: readonly SignedKeyset[]): Saga<SignedKeyset[]> {
     const now = yield * this.#bank.clock.now()
     const left: SignedKeyset[] = []
-    for (const signed of keysets) if (now < (yield * refundEnd(signed.keyset, now))) left.push(signed)
+    for (const signed of keysets) if (now < (yield * refundEnd(this.#bank, signed.keyset, now))) left.push(signed)
     return left
   }
 

@@ -31,7 +31,7 @@ export function checkCoinOurs (bank: Bank, registry: Registry, coin: Coin): Know
  */
 export function * checkInput (bank: Bank, registry: Registry, contract: Uint8Array, input: Input, now: number): Saga<KnownKeyset> {
   const known = checkCoinOurs(bank, registry, input.spend.coin)
-  if (now >= (yield * redeemEnd(known.keyset, now))) throw new MixmintError('keyset-ended', 'peer', 'certificates for coins of this keyset no longer count; ask for a refund')
+  if (now >= (yield * redeemEnd(bank, known.keyset, now))) throw new MixmintError('keyset-ended', 'peer', 'certificates for coins of this keyset no longer count; ask for a refund')
   verifyOpening(bank.suite, contract, input)
   return known
 }

@@ -29,9 +29,12 @@ export function * beat (bank: Bank): Saga<void> {
   yield * batch(ops)
 }
 
-/** The date `until`, put off by what the bank was down for since `from`, as far as it is known now. */
-export function * putOff (from: Millis, until: Millis, now: Millis): Saga<Millis> {
+/** The date `until`, put off by what the bank was down for since `from` until now. */
+export function * putOff (bank: Bank, from: Millis, until: Millis, now: Millis): Saga<Millis> {
   if (now < until) return until
+  const alive = yield * get(ALIVE)
+  // A request may be answered after a standstill before the next beat is. If that beat comes first, it has written the same outage.
+  if (alive !== null && now - stored(Alive, alive).time > SILENCE) yield * beat(bank)
   let end = until
   let after = concat(OUTAGES, u64(from))
   for (;;) {
@@ -49,11 +52,11 @@ export function * putOff (from: Millis, until: Millis, now: Millis): Saga<Millis
 }
 
 /** Until when certificates for coins of a keyset count. */
-export function * redeemEnd ({ spendUntil, redeemUntil }: Keyset, now: Millis): Saga<Millis> {
-  return yield * putOff(spendUntil, redeemUntil, now)
+export function * redeemEnd (bank: Bank, { spendUntil, redeemUntil }: Keyset, now: Millis): Saga<Millis> {
+  return yield * putOff(bank, spendUntil, redeemUntil, now)
 }
 
 /** Until when its coins are refunded without one. */
-export function * refundEnd ({ spendUntil, refundUntil }: Keyset, now: Millis): Saga<Millis> {
-  return yield * putOff(spendUntil, refundUntil, now)
+export function * refundEnd (bank: Bank, { spendUntil, refundUntil }: Keyset, now: Millis): Saga<Millis> {
+  return yield * putOff(bank, spendUntil, refundUntil, now)
 }

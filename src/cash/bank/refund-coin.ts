@@ -35,10 +35,10 @@ export function * refundCoin (bank: Bank, { coin, promisedTo, outputs, signature
   const known = checkCoinOurs(bank, registry, coin)
   const { keyset } = known
   const time = yield * bank.clock.now()
-  if (time < (yield * redeemEnd(keyset, time))) {
+  if (time < (yield * redeemEnd(bank, keyset, time))) {
     throw new MixmintError('refund-too-early', 'peer', 'certificates for coins of this keyset still count: ask again after its redeemUntil', { retry: true })
   }
-  if (time >= (yield * refundEnd(keyset, time))) {
+  if (time >= (yield * refundEnd(bank, keyset, time))) {
     throw new MixmintError('refund-too-late', 'peer', 'the time for refunds of coins of this keyset is over')
   }
   if (!suite.ed25519Verify(coin.publicKey, message, signature)) {

@@ -39,7 +39,7 @@ export function * refund (bank: Bank, { token: { token }, outputs, signature }: 
   if (issued === null || !equal(stored(IssuedToken, issued).token, hash)) throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')
   if (!suite.ed25519Verify(token.ownerKey, message, signature)) throw new MixmintError('bad-owner-signature', 'peer', 'the request is not signed by the token\'s owner')
   const time = yield * bank.clock.now()
-  if (time < (yield * putOff(token.notBefore, token.refundAfter, time))) {
+  if (time < (yield * putOff(bank, token.notBefore, token.refundAfter, time))) {
     throw new MixmintError('refund-too-early', 'peer', 'its payee may still turn this token in: ask again after its refundAfter, or later if the bank was down', { retry: true })
   }
   const hashes = checkFresh(bank, bank.registry(), outputs, token.amount, time)
