@@ -8,9 +8,9 @@ import { invoiceHash, signInvoice } from '../contract.ts'
 import { SignedInvoice, type Invoice, type Paid, type SignedPaid } from '../formats.ts'
 import { stored } from '../stored.ts'
 import { signPaid } from '../token.ts'
-import { endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, settledAt, soldAt } from './keys.ts'
+import { creditedAt, endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, settledAt, soldAt } from './keys.ts'
 import type { Merchant } from './parts.ts'
-import { OpenOrder, PaidOrder } from './records.ts'
+import { OpenOrder, PaidOrder, Settled } from './records.ts'
 
 /** @throws unknown-item (peer) */
 export function * order (merchant: Merchant, item: string): Saga<SignedInvoice> {
@@ -130,7 +130,20 @@ export function * lineOf (invoice: Uint8Array): Saga<OrderLine> {
   const state = yield * standing(invoice)
   if (state.is === 'open') return { order, amount, settleBy, invoice, paid: null, time: 0, settled: false }
   const { signed: { paid: { how, time } }, by } = state
-  return { order, amount, settleBy, invoice, paid: how, time, settled: how === 'token' || (yield * get(settledAt(by))) !== null }
+  return { order, amount, settleBy, invoice, paid: how, time, settled: how === 'token' || (yield * isSettled(by)) }
+}
+
+/** Did the bank decide this contract for us? What is decided otherwise is void. @param contract D */
+function * isSettled (contract: Uint8Array): Saga<boolean> {
+  const value = yield * get(settledAt(contract))
+  return value !== null && stored(Settled, value).settlement.outcome.outcome.state === 'settled'
+}
+
+/** Has the money of a paid order come: are its coins settled, is its token credited? @throws unknown-invoice (peer) */
+export function * hasCome (invoice: Uint8Array): Saga<boolean> {
+  const state = yield * standing(invoice)
+  if (state.is === 'open') return false
+  return state.signed.paid.how === 'token' ? (yield * get(creditedAt(state.by))) !== null : yield * isSettled(state.by)
 }
 
 /** The latest orders, by number. @param last at most so many */
