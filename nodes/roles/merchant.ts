@@ -55,8 +55,11 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
       return encode(MerchantReply, await run(engine.handle(request)))
     }
   })
+  // One pass at a time: while the bank is away each takes longer than the time between two.
+  let pass: Promise<{ settled: number, pending: number }> | null = null
+  const settle = async (): Promise<{ settled: number, pending: number }> => await (pass ??= run(engine.settlePending()).finally(() => { pass = null }))
   const settling = setInterval(() => {
-    run(engine.settlePending()).catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
+    settle().catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
   }, SETTLE_EVERY)
   // One at a time: whoever asks meanwhile finds less to do.
   let depositing: Promise<unknown> = Promise.resolve()
@@ -123,7 +126,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         })
         return { ...sums, results }
       },
-      settle: async () => await run(engine.settlePending()),
+      settle: async () => await settle(),
       repay: async input => {
         const { order } = await run(engine.repay(whole(input, 'number'), input.amount === undefined ? undefined : whole(input, 'amount')))
         return { order }
