@@ -59,9 +59,12 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     run(engine.fetchSealedKeys()).catch((error: unknown) => { log.warn('the keys of sealed tokens wait for the bank', { code: asMixmintError(error).code }) })
   }
   fetchKeys()
+  // One pass at a time: while the bank is away each takes longer than the time between two.
+  let pass: Promise<{ settled: number, pending: number }> | null = null
+  const settle = async (): Promise<{ settled: number, pending: number }> => await (pass ??= run(engine.settlePending()).finally(() => { pass = null }))
   const settling = setInterval(() => {
     fetchKeys()
-    run(engine.settlePending()).catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
+    settle().catch((error: unknown) => { log.warn('payments wait for the bank', { code: asMixmintError(error).code }) })
   }, SETTLE_EVERY)
   // One at a time: whoever asks meanwhile finds less to do.
   let depositing: Promise<unknown> = Promise.resolve()
@@ -132,7 +135,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         })
         return { ...sums, results }
       },
-      settle: async () => await run(engine.settlePending()),
+      settle: async () => await settle(),
       repay: async input => {
         const { order } = await run(engine.repay(whole(input, 'number'), input.amount === undefined ? undefined : whole(input, 'amount')))
         return { order }

@@ -35,6 +35,8 @@ export interface Collector {
   readonly registry: Registry
   readonly meter: Meter
   readonly isDistrusted?: (voteKey: Uint8Array) => boolean
+  /** Of a coin that finds no certificate hear every keeper: for who takes such coins all the same, and must not miss a conflict. */
+  readonly hearAll?: boolean
 }
 
 export interface Collected {
@@ -83,7 +85,7 @@ function * refuse (input: Input, coin: Uint8Array, code: string): Saga<One, AskC
 }
 
 function * certifyOne (collector: Collector, input: Input, coin: Uint8Array): Saga<One, AskCenter> {
-  const { suite, registry, isDistrusted = () => false } = collector
+  const { suite, registry, isDistrusted = () => false, hearAll = false } = collector
   const { spend } = input
   let known: KnownKeyset
   try {
@@ -107,7 +109,7 @@ function * certifyOne (collector: Collector, input: Input, coin: Uint8Array): Sa
       const votes = count(results, 'vote')
       const hopeless = votes + results.filter(result => result.state === 'running').length < wanted
       // Of a coin spent twice all are heard: who votes for the second spend may have voted for the first.
-      return votes >= wanted || (hopeless && count(results, 'conflict') === 0)
+      return votes >= wanted || (hopeless && !hearAll && count(results, 'conflict') === 0)
     })
   }
 

@@ -10,6 +10,6 @@ export function stored<T> (codec: Codec<T>, value: Uint8Array): T {
   try {
     return decode(codec, value, LONGEST)
   } catch (error) {
-    throw new MixmintError('store-damaged', 'operator', 'a record in the store does not parse: stop this program and restore its store from a copy', { cause: error })
+    throw new MixmintError('store-damaged', 'operator', 'a record in the store does not parse: stop this program, keep its store as it is, and have somebody look at the record; an older copy in its place would forget what was paid, and pay twice', { cause: error })
   }
 }

@@ -119,6 +119,15 @@ describe('unavailable', () => {
     expect(answers(economy, 'silent')).toBe(2)
   })
 
+  test('and the rest is waited for where all are to be heard: one of them may know of another spend', async () => {
+    const { economy, keepers, input, second } = setUp()
+    await economy.run(certify({ suite, registry: economy.registry, meter: economy.meter }, [second]))
+    keepers[0].down = keepers[1].down = true
+    const collector = { suite, registry: economy.registry, meter: economy.meter }
+    expect((await economy.run(certify(collector, [input]))).states[0].state).toBe('unavailable')
+    expect((await economy.run(certify({ ...collector, hearAll: true }, [input]))).states[0].state).toBe('conflict')
+  })
+
   test('when centers have a fault of their own: that says nothing about the coin', async () => {
     const { economy, keepers, input, collect } = setUp()
     keepers[0].answer = keepers[1].answer = () => ({ ...REFUSED, code: 'store-full', fault: 'operator' })

@@ -1,8 +1,15 @@
 /** Coins taken on trust: within limits, completed by themselves when keepers return, and told when they were lost. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { encode } from '@mixmint/core/kit/codec'
+import { retire } from '@mixmint/core/cash/center-proof'
+import { contractId } from '@mixmint/core/cash/contract'
+import { Input } from '@mixmint/core/cash/formats'
+import { contestAt } from '@mixmint/core/cash/merchant/keys'
 import type { MerchantRequest } from '@mixmint/core/cash/messages'
-import { HOUR, MONEY } from '../doubles/economy.ts'
-import { copyOf, Town, type Person, type Shop } from '../doubles/town.ts'
+import { Registry } from '@mixmint/core/cash/registry'
+import { signSpend } from '@mixmint/core/cash/spend'
+import { HOUR, MONEY, NETWORK, suite, type OwnedCoin } from '../doubles/economy.ts'
+import { copyOf, hashOf, Town, type Person, type Shop } from '../doubles/town.ts'
 
 const LIMITS = { perOrder: 20, total: 30, perKeyset: 25 }
 
@@ -130,6 +137,43 @@ test('spent elsewhere meanwhile: written off once its time is over, with why, an
   await town.desk.expectBalanced()
 })
 
+/** One coin of 8, signed over to an invoice of this shop. */
+async function coinFor (owned: OwnedCoin, at: Shop): Promise<MerchantRequest & { op: 'pay' }> {
+  const signed = await at.invoice(8)
+  const { settleBy } = signed.invoice
+  const contract = town.desk.economy.contract({ kind: 'pay', payee: at.key.publicKey, amount: 8, invoice: hashOf(signed), settleBy })
+  return { op: 'pay', contract, inputs: [signSpend(suite, owned.key, owned.coin, contractId(suite, contract))] }
+}
+
+test('spent elsewhere, and two of its keepers are down: the others are heard, and it is not taken on trust', async () => {
+  const [coin] = await town.desk.coins(8)
+  const elsewhere = town.shop('elsewhere')
+  expect(await elsewhere.replyTo(await coinFor(coin, elsewhere))).toBe('paid')
+  for (const center of town.desk.economy.keepersOf(coin).slice(0, 2)) center.down = true
+  expect(await shop.replyTo(await coinFor(coin, shop))).toBe('short')
+  expect((await risks()).atRisk).toBe(0)
+  expect((await shop.run(shop.engine.proofs())).length).toBe(1)
+})
+
+test('votes of a center whose key was revoked meanwhile count for settling, as they do at the bank', async () => {
+  const { centers, listing, parameters, keepersOf, clock } = town.desk.economy
+  const [coin] = await town.desk.coins(8)
+  const [revoked, away, late] = keepersOf(coin)
+  away.down = late.down = true
+  town.bankDown = true
+  expect(await shop.replyTo(await coinFor(coin, shop))).toBe('paid')
+  expect((await risks()).atRisk).toBe(8)
+
+  town.desk.registry = new Registry(suite, NETWORK, parameters, [{
+    ...listing, revocations: [{ voteKey: revoked.voteKey.publicKey, from: clock.now(), why: { is: 'retired', retirement: retire(suite, NETWORK, revoked.voteKey) } }]
+  }])
+  // Its vote is here already, and cannot be had again.
+  for (const center of centers) center.down = center === away || center === revoked
+  town.bankDown = false
+  expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 1, pending: 0 })
+  expect((await risks()).atRisk).toBe(0)
+})
+
 test('voided by its payer before the shop came to settle: a loss, too', async () => {
   keepers(false)
   await pay(9)
@@ -150,6 +194,22 @@ test('two tills on one store do not put more at risk than the limit for both', a
   await Promise.all([shop.run(shop.engine.acceptCoins(payments[0].contract, payments[0].inputs)), second.run(second.engine.acceptCoins(payments[1].contract, payments[1].inputs))])
   expect((await risks()).atRisk).toBeLessThanOrEqual(LIMITS.perKeyset)
   expect((await risks()).atRisk).toBeGreaterThan(0)
+})
+
+test('settled first, and then contested, so many in a pass', async () => {
+  const [coin] = await town.desk.coins(8)
+  const request = await coinFor(coin, shop)
+  town.bankDown = true
+  expect(await shop.replyTo(request)).toBe('paid')
+  await shop.store.batch(Array.from({ length: 70 }, (_, i) => ({ op: 'put', key: contestAt(suite.sha256(Uint8Array.of(i))), value: encode(Input, request.inputs[0]) })))
+  town.bankDown = false
+  const ops: string[] = []
+  const askBank = town.askBank.bind(town)
+  town.askBank = async request => { ops.push(request.op); return await askBank(request) }
+  expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 1, pending: 0 })
+  expect(ops).toEqual(['settle', ...Array.from({ length: 64 }, () => 'contest')])
+  await shop.run(shop.engine.settlePending())
+  expect(ops.length).toBe(1 + 70)
 })
 
 /** What a wallet would bring. */

@@ -29,7 +29,7 @@ async function works (up: number, down: number): Promise<void> {
 }
 
 const parts = (): Bank => ({
-  suite, network: NETWORK, bank: desk.economy.bank, unit: UNIT, registry: () => desk.registry, dayKey: day => desk.dayKey(day), meter: desk.economy.meter, clock: new SteadyClock(desk.economy.meter)
+  suite, network: NETWORK, bank: desk.economy.bank, unit: UNIT, registry: () => desk.registry, dayKey: day => desk.dayKey(day), sealedKeys: () => undefined, meter: desk.economy.meter, clock: new SteadyClock(desk.economy.meter)
 })
 const ends = async (from: number, until: number, now: number): Promise<number> => await drive(putOff(parts(), from, until, now), desk.economy.ports(desk.store), never)
 

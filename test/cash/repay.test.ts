@@ -4,7 +4,7 @@ import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { repayMessage } from '@mixmint/core/cash/reclaim'
 import { signKeyset } from '@mixmint/core/cash/keyset'
 import { Registry } from '@mixmint/core/cash/registry'
-import { DAY, keyNamed, MONEY, NETWORK, suite } from '../doubles/economy.ts'
+import { DAY, HOUR, keyNamed, MONEY, NETWORK, suite } from '../doubles/economy.ts'
 import { hashOf, Town, type Person, type Shop } from '../doubles/town.ts'
 
 let town: Town
@@ -140,4 +140,25 @@ test('what is not paid, not settled, not there, or too much is not given back', 
   town.bankDown = false
   await shop.run(shop.engine.settlePending())
   for (const amount of [0, 10, 1.5]) expect(await shop.codeOf(shop.engine.repay(1, amount))).toBe('bad-argument')
+})
+
+test('what the bank declared void is not settled, and not given back', async () => {
+  town.bankDown = true
+  await ann.run(ann.engine.payWithCoins(invoice, { waived: true }))
+  town.bankDown = false
+  town.desk.economy.clock.advance(MONEY.settleMaximum + MONEY.voidGrace + HOUR)
+  await ann.run(ann.engine.recover())
+  await shop.run(shop.engine.settlePending())
+  expect(await shop.run(shop.engine.takings())).toMatchObject({ pending: 0, refused: 9 })
+  expect(await shop.run(shop.engine.orders())).toMatchObject([{ paid: 'coins', settled: false }])
+  expect(await shop.codeOf(shop.engine.repay(1))).toBe('not-settled')
+})
+
+test('a token is given back once it is credited, and not where the bank refused it', async () => {
+  await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+  await ann.run(ann.engine.payWithToken(invoice))
+  expect(await shop.run(shop.engine.orders())).toMatchObject([{ paid: 'token', settled: true }])
+  expect(await shop.codeOf(shop.engine.repay(1))).toBe('not-settled')
+  await shop.run(shop.engine.deposit())
+  expect(await shop.codeOf(shop.engine.repay(1))).toBe('fine')
 })

@@ -95,7 +95,7 @@ export function * sealedRefund (bank: Bank, { token, outputs, signature }: BankR
   yield * mustBeKnown(bank, { of: outputs, day })
   if (!suite.ed25519Verify(token.ownerKey, message, signature)) throw new MixmintError('bad-owner-signature', 'peer', 'the request is not signed by the token\'s owner')
   const time = yield * bank.clock.now()
-  if (time < (yield * putOff(notBefore, refundAfter, time))) {
+  if (time < (yield * putOff(bank, notBefore, refundAfter, time))) {
     throw new MixmintError('refund-too-early', 'peer', 'its payee may still turn this token in: ask again after its refundAfter, or later if the bank was down', { retry: true })
   }
   const hashes = checkFresh(bank, bank.registry(), outputs, token.value, time)

@@ -21,7 +21,7 @@ import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './o
 import type { Merchant, MerchantEffect } from './parts.ts'
 import { Unsettled, type OpenOrder } from './records.ts'
 import { settleShortly } from './settle.ts'
-import { onTrust, taking } from './trust.ts'
+import { mayTrust, onTrust, taking } from './trust.ts'
 
 /** What came of coins. `repeat`: the very same payment was taken before, so that nobody delivers twice. */
 export interface Taken {
@@ -44,7 +44,7 @@ export function * pay (merchant: Merchant, contract: Contract, inputs: readonly 
   checkTerms(merchant, contract, order.record, yield * merchant.clock.now())
   checkInputs(merchant, contract, id, inputs)
   const { suite, meter } = merchant
-  const collected = yield * certify({ suite, registry: merchant.registry(), meter, isDistrusted: yield * distrusted(merchant) }, yield * withVotes(merchant, contract.invoice, id, inputs))
+  const collected = yield * certify({ suite, registry: merchant.registry(), meter, isDistrusted: yield * distrusted(merchant), hearAll: mayTrust(merchant, contract) }, yield * withVotes(merchant, contract.invoice, id, inputs))
   yield * keepFaults(merchant, collected.faults)
   const isCertified = collected.states.every(({ state }) => state === 'certified')
   if (!isCertified) yield * remember(merchant, contract.invoice, id, collected)

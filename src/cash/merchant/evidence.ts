@@ -6,7 +6,7 @@ import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { isMixmintError } from '../../kit/errors.ts'
 import type { Op } from '../../kit/ports.ts'
-import { batch, scanAll, type Saga } from '../../kit/saga.ts'
+import { batch, scan, scanAll, type Saga } from '../../kit/saga.ts'
 import { centerProofFile } from '../center-proof.ts'
 import { coinId } from '../coin.ts'
 import { CenterFault, CenterProofFile, DoubleSpendProofFile, Input, type Spend } from '../formats.ts'
@@ -15,6 +15,9 @@ import { verifyDoubleSpend } from '../spend.ts'
 import { stored } from '../stored.ts'
 import { contestAt, CONTESTS, LIARS, liarAt, proofAt, UNACCUSED, unaccusedAt } from './keys.ts'
 import type { AskBank, Merchant } from './parts.ts'
+
+/** Anybody who spends coins twice makes contests: so many are told in one pass, and the others in later ones. */
+const CONTESTS_AT_ONCE = 64
 
 /** The vote keys that nobody need count here: those revoked in the directory, and those that we can convict ourselves. */
 export function * distrusted (merchant: Merchant): Saga<(voteKey: Uint8Array) => boolean> {
@@ -67,7 +70,7 @@ export function * keepDoubleSpend (merchant: Merchant, first: Spend, second: Inp
 /** Tell the bank what convicts centers, or may do so beside what it has. What it refuses for good is not said again. */
 export function * accuse (): Saga<void, AskBank> {
   const accusations = (yield * scanAll(UNACCUSED)).map(({ key, value }) => ({ key, request: { op: 'accuse' as const, fault: stored(CenterFault, value) } }))
-  const contests = (yield * scanAll(CONTESTS)).map(({ key, value }) => ({ key, request: { op: 'contest' as const, input: stored(Input, value) } }))
+  const contests = (yield * scan({ prefix: CONTESTS, limit: CONTESTS_AT_ONCE })).map(({ key, value }) => ({ key, request: { op: 'contest' as const, input: stored(Input, value) } }))
   for (const { key, request } of [...accusations, ...contests]) {
     let reply: BankReply
     try {

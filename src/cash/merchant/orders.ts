@@ -3,14 +3,14 @@ import { equal, u64 } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
-import { batch, get, random, scan, type Saga } from '../../kit/saga.ts'
+import { batch, get, random, scan, scanAll, type Saga } from '../../kit/saga.ts'
 import { invoiceHash, signInvoice } from '../contract.ts'
 import { SignedInvoice, type Invoice, type Paid, type SignedPaid } from '../formats.ts'
 import { stored } from '../stored.ts'
 import { signPaid } from '../token.ts'
-import { endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, settledAt, soldAt } from './keys.ts'
+import { creditedAt, endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, SEALED_DUE, SEALED_REJECTED, serialAt, settledAt, soldAt } from './keys.ts'
 import type { Merchant } from './parts.ts'
-import { OpenOrder, PaidOrder } from './records.ts'
+import { OpenOrder, PaidOrder, Settled } from './records.ts'
 
 /** @throws unknown-item (peer) */
 export function * order (merchant: Merchant, item: string): Saga<SignedInvoice> {
@@ -130,7 +130,30 @@ export function * lineOf (invoice: Uint8Array): Saga<OrderLine> {
   const state = yield * standing(invoice)
   if (state.is === 'open') return { order, amount, settleBy, invoice, paid: null, time: 0, settled: false }
   const { signed: { paid: { how, time } }, by } = state
-  return { order, amount, settleBy, invoice, paid: how, time, settled: how !== 'coins' || (yield * get(settledAt(by))) !== null }
+  return { order, amount, settleBy, invoice, paid: how, time, settled: how !== 'coins' || (yield * isSettled(by)) }
+}
+
+/** Did the bank decide this contract for us? What is decided otherwise is void. @param contract D */
+function * isSettled (contract: Uint8Array): Saga<boolean> {
+  const value = yield * get(settledAt(contract))
+  return value !== null && stored(Settled, value).settlement.outcome.outcome.state === 'settled'
+}
+
+/** Has the money of a paid order come: are its coins settled, its tokens credited? @throws unknown-invoice (peer) */
+export function * hasCome (invoice: Uint8Array): Saga<boolean> {
+  const state = yield * standing(invoice)
+  if (state.is === 'open') return false
+  switch (state.signed.paid.how) {
+    case 'coins': return yield * isSettled(state.by)
+    case 'token': return (yield * get(creditedAt(state.by))) !== null
+    case 'sealed': {
+      // What was accepted is due, refused, or credited.
+      for (const { key } of [...yield * scanAll(SEALED_DUE), ...yield * scanAll(SEALED_REJECTED)]) {
+        if (equal((yield * get(serialAt(key.slice(-32)))) ?? invoice, invoice)) return false
+      }
+      return true
+    }
+  }
 }
 
 /** The latest orders, by number. @param last at most so many */

@@ -15,7 +15,7 @@ import { repayMessage } from '../reclaim.ts'
 import { errorOf } from '../refusal.ts'
 import { stored } from '../stored.ts'
 import { repayAt } from './keys.ts'
-import { lineOf, orderNumbered, standing, type OrderLine } from './orders.ts'
+import { hasCome, lineOf, orderNumbered, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Merchant } from './parts.ts'
 import { Repay } from './records.ts'
 
@@ -28,7 +28,7 @@ export function * promiseRepay (number: number, amount?: number): Saga<OrderLine
   const invoice = yield * orderNumbered(number)
   const line = yield * lineOf(invoice)
   if (line.paid === null) throw new MixmintError('not-paid', 'caller', 'nobody has paid this order')
-  if (!line.settled) throw new MixmintError('not-settled', 'caller', 'the bank has not settled this payment yet: what is not here cannot be given back', { retry: true })
+  if (!(yield * hasCome(invoice))) throw new MixmintError('not-settled', 'caller', 'the bank has not settled this payment, or credited its token, yet: what is not here cannot be given back', { retry: true })
   const sum = amount ?? line.amount
   if (!Number.isSafeInteger(sum) || sum < 1 || sum > line.amount) throw new MixmintError('bad-argument', 'caller', `an amount from 1 to ${line.amount} is wanted`)
   const result = yield * batch([{ op: 'insert', key: repayAt(invoice), value: encode(Repay, { amount: sum, withdrawal: null, signatures: [] }) }])

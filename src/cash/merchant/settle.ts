@@ -11,7 +11,7 @@ import { checkSettlement } from '../settlement.ts'
 import { stored } from '../stored.ts'
 import { certify } from '../certify.ts'
 import type { InputState } from '../messages.ts'
-import { accuse, distrusted, keepDoubleSpend, keepFaults } from './evidence.ts'
+import { accuse, keepDoubleSpend, keepFaults } from './evidence.ts'
 import { lostAt, settledAt, UNSETTLED, unsettledAt } from './keys.ts'
 import type { Merchant, MerchantEffect } from './parts.ts'
 import { Lost, Settled, Unsettled } from './records.ts'
@@ -93,11 +93,14 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, Merchan
   }
 }
 
-/** Ask the keepers for what was taken on trust, and keep their votes: certified, it can be settled however late it is. */
+/**
+ * Ask the keepers for what was taken on trust, and keep their votes: certified, it can be settled however late it is. The votes of
+ * all, as at the bank: with those of revoked keys it settles what would else be lost.
+ */
 function * completed (merchant: Merchant, id: Uint8Array, was: Uint8Array): Saga<Uint8Array, MerchantEffect> {
   const unsettled = stored(Unsettled, was)
   const { suite, meter } = merchant
-  const { inputs, states, faults } = yield * certify({ suite, registry: merchant.registry(), meter, isDistrusted: yield * distrusted(merchant) }, unsettled.inputs)
+  const { inputs, states, faults } = yield * certify({ suite, registry: merchant.registry(), meter, hearAll: true }, unsettled.inputs)
   yield * keepFaults(merchant, faults)
   const value = encode(Unsettled, { ...unsettled, inputs })
   if (!equal(value, was) && !(yield * batch([{ op: 'swap', key: unsettledAt(id), was, value }])).done) {
@@ -134,7 +137,6 @@ function * writeOff (merchant: Merchant, id: Uint8Array, was: Uint8Array, states
  * @returns how many were decided, and how many still wait
  */
 export function * settlePending (merchant: Merchant): Saga<{ settled: number, pending: number }, MerchantEffect> {
-  yield * accuse()
   const sums = { settled: 0, pending: 0 }
   let after: Uint8Array | undefined
   for (;;) {
@@ -144,6 +146,9 @@ export function * settlePending (merchant: Merchant): Saga<{ settled: number, pe
       sums[settlement === null ? 'pending' : 'settled'] += 1
       after = key
     }
-    if (page.length < 16) return sums
+    if (page.length < 16) break
   }
+  // What is owed to us goes before what convicts others.
+  yield * accuse()
+  return sums
 }

@@ -22,7 +22,7 @@ import { Exposure, Lost, Rejected, Risk, Settled } from './records.ts'
  */
 export function * onTrust (merchant: Merchant, id: Uint8Array, { amount }: Contract, inputs: readonly Input[], states: readonly InputState[]): Saga<Op[] | null> {
   const { trust } = merchant
-  if (trust === undefined || amount > trust.perOrder) return null
+  if (trust === undefined || !mayTrust(merchant, { amount })) return null
   if (states.some(({ state }) => state !== 'certified' && state !== 'unavailable')) return null
   for (const { coin } of states) {
     const taken = yield * get(takenAt(coin))
@@ -37,6 +37,11 @@ export function * onTrust (merchant: Merchant, id: Uint8Array, { amount }: Contr
     { op: 'insert', key: riskAt(id), value: encode(Risk, { amount, keysets }) },
     ...states.map(({ coin }): Op => ({ op: 'insert', key: takenAt(coin), value: id }))
   ]
+}
+
+/** Is this a sum that the merchant takes on trust at all? */
+export function mayTrust ({ trust }: Merchant, { amount }: Pick<Contract, 'amount'>): boolean {
+  return trust !== undefined && amount <= trust.perOrder
 }
 
 /** The steps that remember which coins have paid, so that none of them is taken on trust again. */
