@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fromHex, toHex, u32 } from '@mixmint/core/kit/bytes'
+import { equal, fromHex, toHex, u32 } from '@mixmint/core/kit/bytes'
 import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
@@ -100,11 +100,19 @@ export class BankKeys {
 
   /**
    * Every keyset that has not reached refundUntil, in the order in which they issue.
-   * @param kept rings whose keysets are listed for longer, ids in hexadecimal
+   * @param kept those that are listed for longer, ids in hexadecimal
    */
   keysets (now: Millis, kept: ReadonlySet<string> = new Set()): SignedKeyset[] {
-    const isListed = ({ keyset }: SignedKeyset): boolean => now < keyset.refundUntil + LISTED_ON || kept.has(toHex(keyset.ringId))
-    return this.#keysets.map(({ signed }) => signed).filter(isListed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
+    return this.#keysets
+      .filter(({ id, signed: { keyset } }) => now < keyset.refundUntil + LISTED_ON || kept.has(toHex(id)))
+      .map(({ signed }) => signed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
+  }
+
+  /** The last keyset that a ring judges, its id in hexadecimal. */
+  newestOf (ring: Uint8Array): string | undefined {
+    const judged = this.#keysets.filter(({ signed: { keyset } }) => equal(keyset.ringId, ring))
+    const newest = judged.sort((a, b) => b.signed.keyset.issueFrom - a.signed.keyset.issueFrom).at(0)
+    return newest === undefined ? undefined : toHex(newest.id)
   }
 
   /** The rings that these name. */

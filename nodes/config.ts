@@ -81,6 +81,9 @@ export interface NodeConfig {
 }
 
 const MOST_DAYS = 3650
+/** Keysets of a bank that stand in the directory at a time, of at most 64, and their keys, of 280 bytes each: half of the 256 KiB. */
+const MOST_LIVE = 48
+const MOST_KEYS = 468
 
 /** Below what service managers wait before they kill (systemd: 90 s). */
 const DRAIN_LIMIT = 60_000
@@ -250,7 +253,10 @@ function periods (file: string, own: Record<string, unknown>): Periods {
   }
   const issue = days('keysetDays', 30)
   const each = issue / 86_400_000
-  return { issue, spend: days('spendDays', each), redeem: days('redeemDays', each), refund: days('refundDays', each), ahead: days('aheadDays', Math.ceil(each / 4)) }
+  const terms = { issue, spend: days('spendDays', each), redeem: days('redeemDays', each), refund: days('refundDays', each), ahead: days('aheadDays', Math.ceil(each / 4)) }
+  const live = Math.ceil((issue + terms.spend + terms.redeem + terms.refund + terms.ahead) / issue) + 1
+  if (live > MOST_LIVE || live * uint(file, own, 'denominations', 20) > MOST_KEYS) throw bad(file, `bank.keysetDays: with these periods ${live} keysets stand in the directory at a time, and do not fit into what it takes of a bank: longer keysetDays, shorter other periods, or fewer denominations are wanted`)
+  return terms
 }
 
 function tables (file: string, value: unknown, shape: Shape, name: string): Array<Record<string, unknown>> {

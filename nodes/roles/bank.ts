@@ -64,7 +64,7 @@ export async function startBank (daemon: Daemon): Promise<Role> {
     registry: () => service.participant.registry(), dayKey: day => keys.dayKey(day), sealedKeys: id => sealed.find(id)
   })
   if (config.restoredAt > 0) await run(engine.declareLoss(config.restoredAt))
-  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime())) }
+  const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime()), config.restoredAt) }
   await mark()
   const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
   // What was missed until now, it was down.

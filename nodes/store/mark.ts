@@ -21,8 +21,13 @@ export function checkMark (dir: string, known: Millis, restoredAt: Millis): void
   throw new MixmintError('store-older', 'operator', `the store knows nothing after ${iso(known)}, but it did until ${iso(mark)}: it was restored from a copy, or is another; bring the right one, or, if its data is lost, say so: restoredAt = "${iso(Math.max(mark, Date.now()))}" (docs/bank.md)`)
 }
 
-/** Replaced whole, and on disk. */
-export function writeMark (dir: string, known: Millis): void {
+/**
+ * Replaced whole, and on disk.
+ * @param restoredAt as checkMark has it; without that it is never taken back
+ * @throws those of checkMark
+ */
+export function writeMark (dir: string, known: Millis, restoredAt: Millis = 0): void {
+  checkMark(dir, known, restoredAt)
   const file = join(dir, FILE)
   const temporary = `${file}.new`
   const fd = openSync(temporary, 'w', 0o600)

@@ -3,6 +3,7 @@
  * the machine's clock. The bank's promises of grace and the closing of keysets rest on it (DESIGN §5.6).
  */
 import { u64, utf8 } from '../kit/bytes.ts'
+import { MixmintError } from '../kit/errors.ts'
 import type { Meter, Millis } from '../kit/ports.ts'
 import { batch, get, now, type Saga } from '../kit/saga.ts'
 
@@ -17,6 +18,8 @@ export class SteadyClock {
   #latest: Millis = 0
   /** What the store is known to hold: undefined before it was first read, null when it holds nothing. */
   #stored: Uint8Array | null | undefined
+  /** The store forgot what it knew: then no time is told any more. */
+  #isOlder = false
 
   constructor (meter: Meter) {
     this.#meter = meter
@@ -24,9 +27,11 @@ export class SteadyClock {
 
   /**
    * The later of the wall clock and every time this clock has told; what it tells is durable up to CLOCK_STEP.
+   * @throws store-older (operator), from when the store was found put back under it
    * Counts `clock_behind` whenever the wall clock is more than a step behind.
    */
   * now (): Saga<Millis> {
+    this.#mustBeSame()
     const wall = yield * now()
     if (this.#stored === undefined) this.#learn(yield * get(KEY))
     if (wall + CLOCK_STEP < this.#latest) this.#meter.count('clock_behind')
@@ -37,13 +42,18 @@ export class SteadyClock {
       const value = u64(told)
       const was = this.#stored ?? null
       const result = yield * batch([{ op: 'swap', key: KEY, was, value }])
+      if (!result.done && millis(result.found) < millis(was)) this.#isOlder = true
+      this.#mustBeSame()
       this.#learn(result.done ? value : result.found)
     }
     return told
   }
 
+  #mustBeSame (): void {
+    if (this.#isOlder) throw new MixmintError('store-older', 'operator', 'the store was put back to an earlier time while we worked: what it has forgotten might be done twice; stop, and start again with the right one')
+  }
+
   #learn (stored: Uint8Array | null): void {
-    // Also an earlier time: somebody may have put the store back under us, and what is written next must build on what is there.
     this.#stored = stored
     this.#latest = Math.max(this.#latest, millis(stored))
   }

@@ -86,9 +86,13 @@ test('the mark stays, rises, and is not set ahead', async () => {
 
 test('coins of keysets that issue after the loss move as ever', async () => {
   const desk = new BankDesk()
-  const coins = await desk.coins(8, 4)
-  await desk.run(desk.engine.declareLoss(desk.economy.signedKeyset.keyset.issueFrom - 1))
+  const coins = await desk.coins(8, 4, 2)
+  const { parameters: { clockSkew }, signedKeyset: { keyset } } = desk.economy
+  await desk.run(desk.engine.declareLoss(keyset.issueFrom - clockSkew))
   await desk.settled(desk.pay(8), [coins[0]])
   await desk.settled(desk.exchange(2, 2), [coins[1]])
   expect(await desk.balance(desk.economy.payee)).toBe(8)
+  // By another clock they may have been issued before it.
+  await desk.run(desk.engine.declareLoss(keyset.issueFrom - clockSkew + 1))
+  expect(await desk.codeOf(desk.settle(desk.pay(2), [coins[2]]))).toBe('closed-after-loss')
 })

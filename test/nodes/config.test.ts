@@ -112,6 +112,8 @@ describe('refused, and the message names', () => {
     ['a role that is none', 'role = "boss"\nlisten = "x"\n', /role: one of authority/],
     ['a missing key', 'role = "mix"\n', /listen: a text is wanted/],
     ['a number that is a text', 'role = "bank"\nlisten = "x"\n[bank]\ndenominations = "many"\n', /denominations: a whole number/],
+    ['more keysets at a time than a listing may have', 'role = "bank"\nlisten = "x"\n[bank]\ndenominations = 1\nkeysetDays = 1\nrefundDays = 60\n', /keysetDays: with these periods 65 keysets/],
+    ['more keys than a listing has room for', 'role = "bank"\nlisten = "x"\n[bank]\nkeysetDays = 1\nrefundDays = 30\n', /keysetDays: with these periods 35 keysets/],
     ['a key that is not hexadecimal', 'role = "merchant"\nlisten = "x"\n[merchant]\nbank = "nobody"\n', /merchant\.bank: a key of 64/],
     ['a gateway without an entry', 'role = "gateway"\nlisten = "x"\n', /entry: where wallets attach is wanted/],
     ['a mix with an entry', 'role = "mix"\nlisten = "x"\nentry = ["y"]\n', /entry: wallets do not come to a mix/],

@@ -21,6 +21,9 @@ test('a store is right when it knows as much as it did, or its operator says wha
     expect(() => { checkMark(dir, known, restoredAt) }).toThrow(expect.objectContaining({ code: 'store-older', fault: 'operator', message: expect.stringContaining('restoredAt') as string }))
   }
   checkMark(dir, NOW - 5000, NOW)
+  // Nor is it written back, lest the next start find nothing.
+  expect(() => { writeMark(dir, NOW - 1) }).toThrow(expect.objectContaining({ code: 'store-older' }))
+  expect(() => { checkMark(dir, NOW - 1, 0) }).toThrow(expect.objectContaining({ code: 'store-older' }))
 })
 
 test('a mark that cannot be read is told', () => {

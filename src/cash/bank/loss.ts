@@ -49,7 +49,8 @@ export function * mustBeKnown (bank: Bank, { inputs = [], of = [], undecided, da
   if (loss === 0) return
   const registry = bank.registry()
   const keysets = [...inputs.map(({ spend }) => spend.coin.keyset), ...of.map(({ keyset }) => keyset)]
-  const old = keysets.some(id => (registry.find(id)?.keyset.issueFrom ?? loss) < loss)
+  // Signed by the clocks of then.
+  const old = keysets.some(id => (registry.find(id)?.keyset.issueFrom ?? Infinity) < loss + registry.parameters.clockSkew)
   // It may have been settled before the loss; made later, it could be settled until so much later.
   const decided = undecided !== undefined && undecided.settleBy <= loss + registry.parameters.settleMaximum + registry.parameters.clockSkew
   if (old || decided || (day !== undefined && day <= dayOf(loss))) {
