@@ -60,7 +60,7 @@ export interface NodeConfig {
   readonly sealedDays: number
   /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
   readonly postgresFile: string
-  /** Data of before this time may be missing from the bank's store, Unix ms; 0: none is. */
+  /** Data of before this time may be missing from the store of the bank or merchant, Unix ms; 0: none is. */
   readonly restoredAt: number
   /** How long the bank's keysets issue, can then be spent, then redeemed, then refunded; how long before they are listed. */
   readonly keysets: Periods
@@ -97,7 +97,7 @@ const SHAPES: Record<Role, Shape> = {
   mix: { drainLimit: 'uint' },
   bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', signers: 'uint', postgres: 'text', restoredAt: 'text' },
   center: { postgres: 'text' },
-  merchant: { postgres: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables', invoiceMinutes: 'uint', depositMinutes: 'uint', settledAbove: 'uint', trust: 'tables' }
+  merchant: { postgres: 'text', restoredAt: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables', invoiceMinutes: 'uint', depositMinutes: 'uint', settledAbove: 'uint', trust: 'tables' }
 }
 
 function bad (file: string, why: string): MixmintError {

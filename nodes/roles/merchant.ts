@@ -11,12 +11,14 @@ import type { OrderLine } from '@mixmint/core/cash/merchant/orders'
 import type { Deposited, MerchantEffect } from '@mixmint/core/cash/merchant/parts'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
+import { knownTime } from '@mixmint/core/cash/steady-clock'
 import { armor, unarmor } from '../armor.ts'
 import type { Json, JsonObject } from '../control.ts'
 import { whole, word } from '../control-input.ts'
 import type { Daemon, Role } from './role.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
 import { Service } from '../service.ts'
+import { checkMark, writeMark } from '../store/mark.ts'
 import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
@@ -24,6 +26,8 @@ const MINUTE = 60_000
 const PRUNE_EVERY = 60 * MINUTE
 /** Payments that wait for the bank are tried again this often. */
 const SETTLE_EVERY = 15_000
+/** How often the folder takes down what the store knows, ms. */
+const MARK_EVERY = 10_000
 
 export async function startMerchant (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
@@ -31,6 +35,10 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
 
   const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
+  const known = async (): Promise<number> => await drive(knownTime(), { ...ports, store: money.store }, async () => {})
+  checkMark(config.dir, await known(), config.restoredAt)
+  const mark = async (): Promise<void> => { writeMark(config.dir, await known()) }
+  await mark()
   const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     const { participant } = service
     if (effect.do === 'ask-center') return await participant.askCenter(effect)
@@ -39,6 +47,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   const engine = new MerchantEngine({
     suite, key, till, bank: config.bank, unit: config.unit, network: config.network.network, catalogue: config.catalogue,
     registry: () => service.participant.registry(), meter: counters, trust: config.trust,
+    ...config.restoredAt === 0 ? {} : { restoredAt: config.restoredAt },
     ...config.invoiceMinutes === 0 ? {} : { invoiceLifetime: config.invoiceMinutes * MINUTE }
   })
   const service: Service = await Service.start({
@@ -73,7 +82,8 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     depositing = turn.catch(() => {})
     return await turn
   }
-  const timers = [settling, setInterval(() => {
+  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
+  const timers = [settling, marking, setInterval(() => {
     run(engine.prune()).catch((error: unknown) => { log.warn('orders that nobody paid are not forgotten', { code: asMixmintError(error).code }) })
   }, PRUNE_EVERY)]
   if (config.depositMinutes > 0) {

@@ -178,3 +178,12 @@ describe('durable before "paid"', () => {
     }
   })
 })
+
+test('a shop that was restored from a copy refuses tokens of before, which it may have accepted already', async () => {
+  const { clock, parameters } = town.desk.economy
+  const restored = town.shop('bakery', { till: TILL, restoredAt: clock.now() })
+  restored.store = shop.store
+  expect(await restored.codeOf(restored.engine.accept(presented(token())))).toBe('token-before-restore')
+  clock.advance(parameters.clockSkew + 1)
+  expect(await restored.codeOf(restored.engine.accept(presented(token())))).toBe('fine')
+})

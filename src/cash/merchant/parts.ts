@@ -1,5 +1,5 @@
 /** What the operations of the merchant share: its identity and its effects. */
-import type { Meter } from '../../kit/ports.ts'
+import type { Meter, Millis } from '../../kit/ports.ts'
 import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
 import type { AskCenter } from '../certify.ts'
 import type { BankRequest } from '../messages.ts'
@@ -20,6 +20,8 @@ export interface MerchantOptions {
   readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
   /** How long an invoice can be paid, ms; default as long as the network allows. */
   readonly invoiceLifetime?: number
+  /** The store may have forgotten what was accepted before this time, ms: tokens that could be among it are refused. Default: nothing. */
+  readonly restoredAt?: Millis
   /** What may be delivered for coins that find no certificate for the time being; default nothing. */
   readonly trust?: Trust
   /** What the last directory document said; it is enough for taking tokens without a network. */

@@ -22,7 +22,7 @@ export interface Accepted {
 /**
  * @throws bad-presentation, bad-token, wrong-network, wrong-bank, unknown-day-key, day-key-not-valid, wrong-payee, wrong-till, wrong-unit,
  *   wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
- *   token-already-accepted (peer)
+ *   token-already-accepted, token-before-restore (peer)
  */
 export function * acceptToken (merchant: Merchant, presentation: Presentation): Saga<Accepted> {
   const { suite } = merchant
@@ -42,6 +42,9 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
     const { amount, settleBy } = order.record
     checkToken(token, { payee: merchant.key.publicKey, till: merchant.till, amount, unit: merchant.unit }, time, registry.parameters.clockSkew)
     checkNotExpired(settleBy, time)
+    if (merchant.restoredAt !== undefined && token.notBefore <= merchant.restoredAt + registry.parameters.clockSkew) {
+      throw new MixmintError('token-before-restore', 'peer', 'the shop has lost its records of that time, and cannot tell whether this token has paid already: have it refunded, and buy another')
+    }
     if (time + registry.parameters.clockSkew >= token.depositUntil) throw new MixmintError('token-expired', 'peer', 'the token could not be turned in any more')
     const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial, token.ownerKey)
     const result = yield * batch([
