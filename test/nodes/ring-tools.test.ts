@@ -97,7 +97,7 @@ test('a listing carries what is revoked in its rings, with the ring that the pro
   expect(bankListing(both, [], START + 45 * DAY).rings.length).toBe(1)
 
   // By one keyset, however many it has judged.
-  const many = BankKeys.open(suite, NETWORK, join(dir, 'many'), ring)
+  const many = BankKeys.open(suite, NETWORK, join(dir, 'many'), ring, signer())
   for (const day of [0, 8, 18]) await many.prepare({ unit: 'cent', denominations: 1, periods, ring: () => ring }, START + day * DAY)
   await many.prepare({ unit: 'cent', denominations: 1, periods, ring: () => second }, START + 28 * DAY)
   expect(many.keysets(START + 65 * DAY).length).toBe(1)
