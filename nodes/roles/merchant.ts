@@ -37,7 +37,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
   const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
   const known = async (): Promise<number> => await drive(knownTime(), { ...ports, store: money.store }, async () => {})
   checkMark(config.dir, await known(), config.restoredAt)
-  const mark = async (): Promise<void> => { writeMark(config.dir, await known()) }
+  const mark = async (): Promise<void> => { writeMark(config.dir, await known(), config.restoredAt) }
   await mark()
   const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     const { participant } = service
