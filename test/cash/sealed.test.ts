@@ -275,7 +275,7 @@ describe('deposit and refund', () => {
   })
 
   test('after a loss coins of a new keyset buy no tokens of that day, which nobody could turn in, and those of the next', async () => {
-    town = new Town({ keyset: { issueFrom: START - HOUR } })
+    town = new Town({ keyset: { issueFrom: START - HOUR / 2 } })
     shop = town.shop()
     ann = await town.person('ann', 60)
     await town.desk.run(town.desk.engine.declareLoss(START - HOUR))

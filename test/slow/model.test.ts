@@ -12,7 +12,7 @@ it('nothing is lost and nothing doubled, whatever fails and whoever cheats', () 
     const told = live(history)
     happened += told.happened
     for (const code of told.outcomes.keys()) codes.add(code)
-  }), { numRuns: LONG ? 20_000 : 250, seed: 2 })
+  }), { numRuns: LONG ? 20_000 : 120, seed: 2 })
   // They are no histories in which nothing happens.
   expect(happened).toBeGreaterThan(200_000)
   for (const code of ['lost', 'double-spend', 'coins-unavailable', 'store-full', 'store-failed', 'insufficient-funds', 'no-token']) expect(codes).toContain(code)
