@@ -187,9 +187,10 @@ export function addWallet (program: Command): void {
     })
   wallet.command('offer').description('sign coins over to an invoice and write them to a file, to be handed over at a counter')
     .argument('<invoice>', 'the invoice\'s text, or a file that holds it').requiredOption('--out <file>', 'where to write it')
-    .action(async (text: string, { out }: { out: string }) => {
+    .option(...WITHOUT_COPY)
+    .action(async (text: string, { out, copy }: { out: string, copy: boolean }) => {
       await session(async open => {
-        const offer = await makeOffer(open, readInvoice(text))
+        const offer = await makeOffer(open, readInvoice(text), !copy)
         writeText(out, armor('coins', offer))
         return { json: { file: out, coins: offer.inputs.length }, human: `written to ${out}; \`mixmint wallet recover\` learns what became of it` }
       })
@@ -252,10 +253,10 @@ async function pay (open: WalletSession, signed: SignedInvoice, kind: PayWith, w
 }
 
 /** Begin to pay, with a file as the messenger: what the wallet would tell the merchant is the offer, and no answer comes. The bank keeps its copy first. */
-async function makeOffer (open: WalletSession, signed: SignedInvoice): Promise<Offer> {
+async function makeOffer (open: WalletSession, signed: SignedInvoice, waived: boolean): Promise<Offer> {
   let offer: Offer | null = null
   try {
-    await open.runWith(open.engine.payWithCoins(signed), async (effect, ask) => {
+    await open.runWith(open.engine.payWithCoins(signed, { waived }), async (effect, ask) => {
       if (effect.do === 'ask-bank' && effect.request.op === 'file') return await ask()
       if (effect.do === 'ask-merchant' && effect.request.op === 'pay') {
         const { contract, inputs } = effect.request

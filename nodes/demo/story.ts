@@ -151,7 +151,7 @@ class Story {
     await this.#openStall()
     const { invoice } = await control('stall', 'invoice', { order: 'a song, again', amount: SONG })
     const file = join(dir, 'coins-again.txt')
-    await command('wallet', '--dir', cheat, 'offer', String(invoice), '--out', file)
+    await command('wallet', '--dir', cheat, 'offer', String(invoice), '--out', file, '--no-copy')
     const refused = await control('stall', 'accept', { payment: readText(file) })
     this.#timeline.tell('cheat', 'offers the same coins, from a copy of the wallet, to another payee')
     this.#timeline.check('the other payee refuses: a double spend', refused.state === 'double-spend', { state: refused.state, coins: (refused.coins as JsonObject[]).map(coin => coin.state) })

@@ -59,7 +59,7 @@ export function * ensureFiled (wallet: Wallet, begun: Begun<ContractOperation>):
     const reply = yield * askBank('mixnet', { op: 'file', coin, box, signature: suite.ed25519Sign(key, fileMessage(suite, id, box)) })
     if (reply.is !== 'filed') throw badReply('bank')
   } catch (error) {
-    if (waived && error instanceof Unanswered) {
+    if (waived && (error instanceof Unanswered || isMixmintError(error, 'copy-exists'))) {
       wallet.meter.count('wallet_copy_waived')
       return begun
     }
