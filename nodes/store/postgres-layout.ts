@@ -4,6 +4,7 @@
  *
  *   mixmint_store (version)           one row; who writes to the store locks it, so that writers go one after the other
  *   mixmint_entries (key, value)      the store itself; keys in bytewise order
+ *   mixmint_writers (writer, number)  of each process that ever wrote: its last transaction, written by that itself
  */
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Client } from 'pg'
@@ -13,7 +14,8 @@ export const LAYOUT: ReadonlyArray<readonly string[]> = [
   [
     'CREATE TABLE mixmint_entries (key bytea PRIMARY KEY, value bytea NOT NULL)',
     // Ciphertexts, keys and signatures: trying to compress them is wasted.
-    'ALTER TABLE mixmint_entries ALTER COLUMN value SET STORAGE EXTERNAL'
+    'ALTER TABLE mixmint_entries ALTER COLUMN value SET STORAGE EXTERNAL',
+    'CREATE TABLE mixmint_writers (writer bytea PRIMARY KEY, number bigint NOT NULL)'
   ]
 ]
 

@@ -5,9 +5,10 @@
  * keys of its batches, judges them here, writes what changes, and commits: so writers of any number of processes go one
  * after the other, and every batch is judged on what is durable. The server shows a change only once its log is flushed.
  *
- * A server that goes away and comes back is waited for. Whether a commit that got no answer was made, the server itself
- * tells afterwards (pg_xact_status), so that nothing is done twice or not at all.
+ * A server that goes away and comes back is waited for. Each transaction writes its number under the name of its process, so
+ * that afterwards the tables tell whether a commit that got no answer was made: nothing is done twice or not at all.
  */
+import { randomBytes } from 'node:crypto'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Range, Store } from '@mixmint/core/kit/ports'
 import type { Client } from 'pg'
@@ -54,6 +55,9 @@ class PostgresStore implements Store {
   readonly #layout: ReadonlyArray<readonly string[]>
   readonly #writer: Link
   readonly #reader: Link
+  /** Names this store's transactions in the tables; nobody else has it. */
+  readonly #writerName = randomBytes(16)
+  #attempts = 0
   readonly #waiting: Waiting[] = []
   #reading: Reader[] = []
   /** Resolves when no batch waits any more; null when none does. */
@@ -179,7 +183,7 @@ class PostgresStore implements Store {
     const until = steadyNow() + this.#patience
     for (;;) {
       const client = await this.#writer.client(until)
-      const attempt = new Attempt(client, this.#layout.length)
+      const attempt = new Attempt(client, this.#layout.length, { writer: this.#writerName, number: ++this.#attempts })
       try {
         return await attempt.run(group)
       } catch (error) {
@@ -187,15 +191,14 @@ class PostgresStore implements Store {
         const failure = failureOf(error)
         if (failure === 'full') throw full(error)
         if (failure === 'failed') throw storeFailed(error)
-        const made = attempt.committing === null ? null : await this.#wasMade(attempt.committing.transaction, until)
-        if (attempt.committing !== null && made === true) return attempt.committing.results
+        if (attempt.results !== null && await this.#wasMade(this.#attempts, until)) return attempt.results
         if (steadyNow() >= until) throw unreachable()
       }
     }
   }
 
-  /** Was this transaction committed? @throws store-failed when that cannot be found out */
-  async #wasMade (transaction: string, until: number): Promise<boolean> {
+  /** Was our last transaction, of this number, committed? @throws store-failed when that cannot be found out */
+  async #wasMade (number: number, until: number): Promise<boolean> {
     const unknown = (): MixmintError => new MixmintError('store-failed', 'operator',
       'PostgreSQL went away while a change was committed: whether it was made is not known; when it is back, the same can be asked again', { retry: true })
     for (;;) {
@@ -209,11 +212,10 @@ class PostgresStore implements Store {
         // Its session may not have noticed yet that we are gone. It holds the lock until it has ended.
         const answers = await all([
           client.query('BEGIN'), client.query('SELECT FROM mixmint_store FOR UPDATE'),
-          client.query('SELECT pg_xact_status($1::xid8) AS status', [transaction]), client.query('COMMIT')
+          client.query('SELECT number::text AS number FROM mixmint_writers WHERE writer = $1', [this.#writerName]), client.query('COMMIT')
         ])
-        const { status } = answers[2].rows[0] as { status: string | null }
-        if (status === 'committed' || status === 'aborted') return status === 'committed'
-        throw unknown()
+        const [last] = answers[2].rows as Array<{ number: string }>
+        return last?.number === String(number)
       } catch (error) {
         this.#writer.drop(client)
         if (failureOf(error) !== 'away') throw isMixmintError(error) ? error : unknown()
@@ -227,12 +229,14 @@ class PostgresStore implements Store {
 class Attempt {
   readonly #client: Client
   readonly #version: number
+  readonly #name: { readonly writer: Buffer, readonly number: number }
   /** Once its commit has left: what the batches come to if it is made. */
-  committing: { readonly transaction: string, readonly results: BatchResult[] } | null = null
+  results: BatchResult[] | null = null
 
-  constructor (client: Client, version: number) {
+  constructor (client: Client, version: number, name: { readonly writer: Buffer, readonly number: number }) {
     this.#client = client
     this.#version = version
+    this.#name = name
   }
 
   async run (group: readonly Waiting[]): Promise<BatchResult[]> {
@@ -241,10 +245,10 @@ class Attempt {
     // The default level: each statement sees what was committed before it, and the second only runs with the lock.
     const [, lock, read] = await all([
       client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
-      client.query("SELECT version, pg_current_xact_id()::text AS transaction, current_setting('fsync') AS fsync FROM mixmint_store FOR UPDATE"),
+      client.query("SELECT version, current_setting('fsync') AS fsync FROM mixmint_store FOR UPDATE"),
       client.query(READ, [keys.map(key => Buffer.from(key))])
     ])
-    const { version, transaction, fsync } = lock.rows[0] as { version: number, transaction: string, fsync: string }
+    const { version, fsync } = lock.rows[0] as { version: number, fsync: string }
     if (version !== this.#version) throw tooNew()
     if (fsync === 'off') throw notDurable('fsync')
 
@@ -258,11 +262,11 @@ class Attempt {
       for (const [name, change] of judged.changes) changes.set(name, change)
       return judged.result
     })
-    await this.#write(changes, { transaction, results })
+    await this.#write(changes, results)
     return results
   }
 
-  async #write (changes: Changes, committing: { transaction: string, results: BatchResult[] }): Promise<void> {
+  async #write (changes: Changes, results: BatchResult[]): Promise<void> {
     const client = this.#client
     if (changes.size === 0) {
       await client.query('ROLLBACK')
@@ -270,8 +274,9 @@ class Attempt {
     }
     const kept = [...changes.values()].flatMap(({ key, value }) => value === null ? [] : [{ key, value }])
     const gone = [...changes.values()].filter(({ value }) => value === null)
-    this.committing = committing
+    this.results = results
     const answers = await all([
+      client.query(SIGN, [this.#name.writer, this.#name.number]),
       ...kept.length === 0 ? [] : [client.query(WRITE, [kept.map(({ key }) => Buffer.from(key)), kept.map(({ value }) => Buffer.from(value))])],
       ...gone.length === 0 ? [] : [client.query(REMOVE, [gone.map(({ key }) => Buffer.from(key))])],
       client.query('COMMIT')
@@ -284,6 +289,9 @@ class Attempt {
 const READ = 'SELECT key, value FROM mixmint_entries WHERE key = ANY($1::bytea[])'
 const WRITE = 'INSERT INTO mixmint_entries SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value'
 const REMOVE = 'DELETE FROM mixmint_entries WHERE key = ANY($1::bytea[])'
+
+/** Under our name in the tables: this transaction. */
+const SIGN = 'INSERT INTO mixmint_writers VALUES ($1, $2) ON CONFLICT (writer) DO UPDATE SET number = EXCLUDED.number'
 
 async function readKeys (client: Client, keys: readonly Uint8Array[]): Promise<Map<string, Uint8Array>> {
   return asMap((await client.query<Row>(READ, [keys.map(key => Buffer.from(key))])).rows)
