@@ -3,6 +3,7 @@
  * handler. What came which way is counted, not who asked.
  */
 import { mayReplyTo } from '@mixmint/mixnet/directory/topology'
+import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import type { MixnetHandler } from '@mixmint/mixnet/wire/responder'
 import { MixnetResponder } from '@mixmint/mixnet/wire/responder'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
@@ -24,6 +25,8 @@ export interface ServiceOptions extends Surroundings {
   readonly handle: (content: Uint8Array, via: Via) => Promise<Uint8Array>
   /** Not in the directory: reached by its operator only, while it asks others as any node does. */
   readonly unlisted?: boolean
+  /** After everything else has taken it up. */
+  readonly onDocument?: (view: DirectoryView) => void
 }
 
 /** How long a node may wait for its first document. */
@@ -55,7 +58,10 @@ export class Service {
       ...(options.unlisted === true
         ? {}
         : { listing: { role: 'service' as const, kind: options.kind, body: options.body, listen: options.listen, entry: options.entry, mixKeys: mixer.keys, onKeys: mixer.onKeys } }),
-      onDocument: mixer.onDocument
+      onDocument: view => {
+        mixer.onDocument(view)
+        options.onDocument?.(view)
+      }
     })
     const view = await participant.ready(PATIENCE)
     const answer = (via: Via): MixnetHandler => async content => {

@@ -1,5 +1,5 @@
 /** The daemon of a bank. */
-import { toHex } from '@mixmint/core/kit/bytes'
+import { equal, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
@@ -67,24 +67,38 @@ export async function startBank (daemon: Daemon): Promise<Role> {
   const mark = async (): Promise<void> => { writeMark(config.dir, await run(knownTime()), config.restoredAt) }
   await mark()
   const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
-  // What was missed until now, it was down.
-  await run(engine.beat())
-  const beats = setInterval(() => {
-    run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
-  }, BEAT)
-  // The first must be there, or there is nothing to list.
-  await prepare(ports.clock.now(), await run(engine.revocations()))
+  let beats: NodeJS.Timeout | undefined
+  /** Until somebody can reach it, it is down: one that starts again and again is not at work. */
+  let awake: Promise<void> | null = null
+  const wake = async (): Promise<void> => {
+    // What was missed until now, it was down.
+    await run(engine.beat())
+    beats = setInterval(() => {
+      run(engine.beat()).catch((error: unknown) => { log.error('the bank could not write that it is at work', { code: asMixmintError(error).code }) })
+    }, BEAT)
+  }
+  const tryToPrepare = async (now: Millis, revocations: readonly Revocation[]): Promise<void> => {
+    await prepare(now, revocations).catch((error: unknown) => {
+      // Without a first there is nothing to list; without a next the present ones are listed all the same.
+      if (keys.keysets(now).length === 0) throw error
+      log.error('the next keyset could not be made', { code: asMixmintError(error).code })
+    })
+  }
+  await tryToPrepare(ports.clock.now(), await run(engine.revocations()))
   // What is bought before the directory's next document is not of a day that this one does not list.
   for (const time of config.sealedDays === 0 ? [] : [ports.clock.now(), ports.clock.now() + SEALED_AT_ONCE]) {
     if (!sealed.has(dayOf(time))) await sealed.make(dayOf(time), config.denominations)
   }
   const service: Service = await Service.start({
     ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'bank', protocol: BANK_PROTOCOL,
+    onDocument: view => {
+      const own = view.services('bank').map(({ body }) => decode(BankListing, body)).find(({ bank }) => equal(bank, keys.identity.publicKey))
+      if (own !== undefined) run(engine.adopt(own)).catch((error: unknown) => { log.error('what our listing revokes could not be kept', { code: asMixmintError(error).code }) })
+    },
     body: async () => {
       const now = ports.clock.now()
       const revocations = await run(engine.revocations())
-      // Without a next keyset the present ones are listed all the same.
-      await prepare(now, revocations).catch((error: unknown) => { log.error('the next keyset could not be made', { code: asMixmintError(error).code }) })
+      await tryToPrepare(now, revocations)
       // All there ever were: of those, what can be refunded still because the bank was down stays listed, too.
       const refundable = await run(engine.refundable(keys.keysets(0)))
       const then = Math.min(now, ...refundable.map(({ keyset }) => keyset.refundUntil))
@@ -99,9 +113,11 @@ export async function startBank (daemon: Daemon): Promise<Role> {
         return encode(BankReply, refusal(error))
       }
       counters.count('bank_operations', { op: request.op, via })
+      await (awake ??= wake())
       return encode(BankReply, await run(engine.handle(request)))
     }
   })
+  await (awake ??= wake())
   let stopping = false
   let working: Promise<void> | null = null
   /** Keys of sealed tokens for the days ahead, one by one so that requests hardly notice. */

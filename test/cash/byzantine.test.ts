@@ -14,6 +14,7 @@ import type { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { Registry } from '@mixmint/core/cash/registry'
 import { signVote, verifyDoubleSpend } from '@mixmint/core/cash/spend'
 import { codeOf } from '../doubles/code.ts'
+import { MemoryStore } from '../doubles/memory-store.ts'
 import { createEconomy, keyNamed, NETWORK, START, suite, type Economy, type TestCenter } from '../doubles/economy.ts'
 import { copyOf, Person, Town, type Shop } from '../doubles/town.ts'
 
@@ -118,6 +119,19 @@ describe('a center that votes twice', () => {
     await rival.run(rival.engine.settlePending())
     const revocations = await town.desk.run(town.desk.engine.revocations())
     expect(revocations.map(({ voteKey }) => toHex(voteKey))).toEqual([toHex(liar.voteKey.publicKey)])
+
+    // A bank that has forgotten it takes it from its listing, as it stands there; one that convicted the key again later, too.
+    const listing = publish(revocations)
+    const { desk } = town
+    const { store } = desk
+    desk.store = new MemoryStore()
+    await desk.run(desk.engine.adopt(listing))
+    expect(await desk.run(desk.engine.revocations())).toEqual(revocations)
+    await desk.run(desk.engine.adopt({ ...listing, revocations: [{ ...revocations[0], from: revocations[0].from - 1 }] }))
+    await desk.run(desk.engine.adopt(listing))
+    expect((await desk.run(desk.engine.revocations()))[0].from).toBe(revocations[0].from - 1)
+    desk.store = store
+    desk.registry = economy.registry
 
     // What was certified with its vote before is settled all the same.
     let coin = economy.mint(8)

@@ -78,7 +78,7 @@ describe.each(['coins', 'a token', 'sealed tokens'])('paid with %s', how => {
     await town.expectBooks([ann])
   })
 
-  test('coins of that kind are not made any more: fresh ones are asked for, and not before that is certain', async () => {
+  test.each([false, true])('coins of that kind are not made any more (and the bank has lost its data: %s): fresh ones are asked for, and not before that is certain', async isLost => {
     const { clock, listing, signedKeyset, bank, parameters } = town.desk.economy
     const { issueUntil } = signedKeyset.keyset
     const next = signKeyset(suite, bank, { ...signedKeyset.keyset, issueFrom: issueUntil, issueUntil: issueUntil + 30 * DAY, spendUntil: issueUntil + 60 * DAY, redeemUntil: issueUntil + 90 * DAY, refundUntil: issueUntil + 120 * DAY })
@@ -88,9 +88,11 @@ describe.each(['coins', 'a token', 'sealed tokens'])('paid with %s', how => {
     // Not asked for in time: the bank hears of it when it is over.
     town.askBank = async request => { if (request.op === 'withdraw') clock.set(issueUntil + MONEY.clockSkew); return await askBank(request) }
     expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('keyset-not-issuing')
-    town.askBank = askBank
+    const closed = { is: 'refused', code: 'closed-after-loss', fault: 'peer', retry: false, message: '' } as const
+    town.askBank = async request => isLost && request.op === 'withdraw' ? closed : await askBank(request)
     clock.set(issueUntil + MONEY.margin + 2 * MONEY.clockSkew)
     expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('repay-fresh')
+    town.askBank = askBank
     expect(await ann.run(ann.engine.collectRepay(invoice))).toMatchObject({ state: 'done' })
     expect((await shop.run(shop.engine.takings())).repaid).toBe(9)
     expect(await ann.worth()).toBe(60)

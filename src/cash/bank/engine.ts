@@ -5,12 +5,12 @@
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
-import type { CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
+import type { BankListing, CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { signStatement } from '../statement.ts'
 import { SteadyClock } from '../steady-clock.ts'
-import { accuse, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
+import { accuse, adopt, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
 import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
@@ -110,6 +110,11 @@ export class BankEngine {
   /** For the operator: a center gave up a vote key of its own. */
   * takeRetirement (retirement: Retirement): Saga<void> {
     yield * takeRetirement(this.#bank, retirement)
+  }
+
+  /** Our own listing, as the directory has it: what it revokes, we revoke. See accusations.ts. */
+  * adopt (listing: BankListing): Saga<void> {
+    yield * adopt(this.#bank, listing)
   }
 
   /** For the directory: the vote keys that are revoked, and why. */

@@ -92,9 +92,9 @@ function * answer (merchant: Merchant, invoice: Uint8Array, was: Uint8Array, rec
   const reply: BankReply = yield { do: 'ask-bank', request: { op: 'withdraw', withdrawal, signature: suite.ed25519Sign(key, withdrawMessage(withdrawalId(suite, withdrawal))) } }
   if (reply.is === 'refused') {
     if (reply.code === 'insufficient-funds') throw new MixmintError('repay-unfunded', 'operator', 'our account does not hold what we give back: turn in what was accepted', { retry: true })
-    // The bank has not made it, and never will: other outputs may take its place. Not at once, for it may be making it for another
-    // run of the same, which began in time.
-    if (reply.code !== 'keyset-not-issuing' || !(yield * haveEnded(merchant, outputs, merchant.registry().parameters.margin))) throw errorOf(reply)
+    // The bank has not made it, and never will (or has lost what it knew of it, and those coins are worth nothing): other outputs may take
+    // its place. Not at once, for it may be making it for another run of the same, which began in time.
+    if (!['keyset-not-issuing', 'closed-after-loss'].includes(reply.code) || !(yield * haveEnded(merchant, outputs, merchant.registry().parameters.margin))) throw errorOf(reply)
     const isFree = (yield * batch([{ op: 'swap', key: repayAt(invoice), was, value: encode(Repay, { ...record, withdrawal: null }) }])).done
     throw isFree ? freshWanted() : errorOf(reply)
   }
