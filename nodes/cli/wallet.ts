@@ -17,7 +17,7 @@ import { textIn, writeText } from './texts.ts'
 interface Result { readonly human: string, readonly json: Json }
 type PayWith = 'token' | 'sealed' | 'coins'
 
-const WITHOUT_COPY = ['--no-copy', 'pay with coins even while the bank does not answer, and so keeps no copy: if this machine is lost too, that payment can neither be completed nor taken back'] as const
+const WITHOUT_COPY = ['--no-copy', 'pay with coins even while the bank does not answer, or keeps a copy of another payment with them: if this machine is lost too, that payment can neither be completed nor taken back'] as const
 
 export function addWallet (program: Command): void {
   const wallet = withNet(program.command('wallet'), 'wallet').description('your coins and tokens: withdraw, buy, pay, and see what became of it')

@@ -223,7 +223,7 @@ test('coins that came to nothing, however many, hold up no wallet that has other
 
 test('two machines of the same words never derive alike, and the second to promise a coin is stopped before it signs', async () => {
   await town.person('ann', MONEY)
-  const [b, c] = [await restored(), await restored()]
+  const [b, c, d] = [await restored(), await restored(), await restored()]
   await town.desk.run(town.desk.engine.credit(b.engine.account, 20, 'more'))
   await b.run(b.engine.withdraw(10))
   await c.run(c.engine.withdraw(10))
@@ -231,6 +231,10 @@ test('two machines of the same words never derive alike, and the second to promi
   const before = c.sent.length
   expect(await c.codeOf(c.engine.payWithCoins(await shop.invoice(8)))).toBe('double-spend')
   expect(c.sent.slice(before)).toEqual(['mixnet file'])
+  // Whoever insists leaves it to the centers, who show the first spend.
+  town.honest = false
+  expect(await d.codeOf(d.engine.payWithCoins(await shop.invoice(8), { waived: true }))).toBe('double-spend')
+  expect(d.sent).toContain('merchant pay')
   // Both generations are found by a third: all that is unspent, once.
   const third = await restored()
   expect(await third.worth()).toBe(MONEY + 20 - 8)

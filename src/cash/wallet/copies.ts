@@ -42,8 +42,8 @@ const LENGTH = 4
 
 /**
  * See that a copy covers every coin of this contract, and results in the operation.
- * @throws double-spend (caller): another wallet of these words has promised the coin; that the bank did not answer (retry),
- *   unless the copy was waived: then it is tried again before anything else is sent
+ * @throws double-spend (caller): another wallet of these words has promised the coin; that the bank did not answer (retry).
+ *   Not where the copy was waived: then it is tried again before anything else is sent, and of two contracts the centers choose
  */
 export function * ensureFiled (wallet: Wallet, begun: Begun<ContractOperation>): Saga<Begun<ContractOperation>, WalletEffect> {
   const { suite, seed } = wallet
