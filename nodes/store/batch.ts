@@ -23,7 +23,7 @@ export function checkKey (key: Uint8Array): void {
 }
 
 /** @returns the bytes of its keys and values @throws bad-argument (caller) */
-export function checkBatch (ops: readonly Op[]): number {
+function checkBatch (ops: readonly Op[]): number {
   let bytes = 0
   for (const op of ops) {
     checkKey(op.key)
@@ -42,6 +42,39 @@ export function copyOp (op: Op): Op {
     case 'put': return { op: op.op, key, value: op.value.slice() }
     case 'swap': return { op: 'swap', key, was: op.was?.slice() ?? null, value: op.value?.slice() ?? null }
     case 'delete': return { op: 'delete', key }
+  }
+}
+
+/** Batches that wait for a transaction. */
+export class Queue {
+  readonly waiting: Waiting[] = []
+  readonly #work: () => Promise<void>
+  /** Resolves when nothing waits any more; null when nothing does. */
+  #working: Promise<void> | null = null
+
+  /** @param work carries out some of those that wait, at least one; never rejects. Called again while any wait */
+  constructor (work: () => Promise<void>) {
+    this.#work = work
+  }
+
+  /** @throws those of checkBatch, and what `work` rejects it with */
+  async add (ops: readonly Op[]): Promise<BatchResult> {
+    const bytes = checkBatch(ops)
+    if (ops.length === 0) return { done: true }
+    return await new Promise<BatchResult>((resolve, reject) => {
+      this.waiting.push({ ops: ops.map(copyOp), bytes, resolve, reject })
+      this.#working ??= this.#drain()
+    })
+  }
+
+  /** Resolves when none waits. */
+  async ended (): Promise<void> {
+    await this.#working
+  }
+
+  async #drain (): Promise<void> {
+    while (this.waiting.length > 0) await this.#work()
+    this.#working = null
   }
 }
 

@@ -10,7 +10,7 @@ import { compare, equal } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
 import { open, type RootDatabase } from 'lmdb'
-import { checkBatch, checkKey, copyOp, judge, takeGroup, type Waiting } from './batch.ts'
+import { checkKey, judge, Queue, takeGroup, type Waiting } from './batch.ts'
 
 /** Errors of LMDB and of the system (errno on Linux) that mean: no room. */
 const MAP_FULL = -30792
@@ -53,9 +53,7 @@ function syncFolders (dir: string, made: string | undefined): void {
 class LmdbStore implements Store {
   readonly #dir: string
   readonly #db: RootDatabase<Buffer, Uint8Array>
-  readonly #waiting: Waiting[] = []
-  /** Resolves when nothing waits any more; null when nothing does. */
-  #working: Promise<void> | null = null
+  readonly #queue = new Queue(async () => { await this.#commitGroup() })
   #closed: Promise<void> | null = null
   #failed: MixmintError | null = null
 
@@ -89,17 +87,12 @@ class LmdbStore implements Store {
 
   async batch (ops: readonly Op[]): Promise<BatchResult> {
     this.#check()
-    const bytes = checkBatch(ops)
-    if (ops.length === 0) return { done: true }
-    return await new Promise<BatchResult>((resolve, reject) => {
-      this.#waiting.push({ ops: ops.map(copyOp), bytes, resolve, reject })
-      this.#working ??= this.#work()
-    })
+    return await this.#queue.add(ops)
   }
 
   async close (): Promise<void> {
     this.#closed ??= (async () => {
-      await this.#working
+      await this.#queue.ended()
       await this.#db.close()
     })()
     await this.#closed
@@ -121,11 +114,6 @@ class LmdbStore implements Store {
     return found === undefined ? null : new Uint8Array(found)
   }
 
-  async #work (): Promise<void> {
-    while (this.#waiting.length > 0) await this.#commitGroup()
-    this.#working = null
-  }
-
   /** One transaction for all that wait. Rejecting any of them for its conditions leaves the others as they are. */
   async #commitGroup (): Promise<void> {
     let group: Waiting[] = []
@@ -134,11 +122,11 @@ class LmdbStore implements Store {
       if (this.#failed !== null) throw this.#failed
       // A child transaction, because only that is undone when something in it throws.
       await this.#db.childTransaction(() => {
-        group = takeGroup(this.#waiting)
+        group = takeGroup(this.#queue.waiting)
         results = group.map(({ ops }) => this.#apply(ops))
       })
     } catch (cause) {
-      if (group.length === 0) group = takeGroup(this.#waiting)
+      if (group.length === 0) group = takeGroup(this.#queue.waiting)
       const error = await this.#failure(cause, group)
       for (const { reject } of group) reject(error)
       return

@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Range, Store } from '@mixmint/core/kit/ports'
 import type { Client } from 'pg'
-import { checkBatch, checkKey, copyOp, judge, nameOf, takeGroup, type Changes, type Waiting } from './batch.ts'
+import { checkKey, judge, nameOf, Queue, takeGroup, type Changes, type Waiting } from './batch.ts'
 import { LAYOUT, migrate, tooNew } from './postgres-layout.ts'
 import { all, failureOf, Link, notDurable, steadyNow, storeFailed, unreachable } from './postgres-link.ts'
 
@@ -58,10 +58,8 @@ class PostgresStore implements Store {
   /** Names this store's transactions in the tables; nobody else has it. */
   readonly #writerName = randomBytes(16)
   #attempts = 0
-  readonly #waiting: Waiting[] = []
+  readonly #queue = new Queue(async () => { await this.#work() })
   #reading: Reader[] = []
-  /** Resolves when no batch waits any more; null when none does. */
-  #working: Promise<void> | null = null
   #reads = 0
   #readsEnded: (() => void) | null = null
   #closed: Promise<void> | null = null
@@ -109,17 +107,12 @@ class PostgresStore implements Store {
 
   async batch (ops: Parameters<Store['batch']>[0]): Promise<BatchResult> {
     this.#check()
-    const bytes = checkBatch(ops)
-    if (ops.length === 0) return { done: true }
-    return await new Promise<BatchResult>((resolve, reject) => {
-      this.#waiting.push({ ops: ops.map(copyOp), bytes, resolve, reject })
-      this.#working ??= this.#work()
-    })
+    return await this.#queue.add(ops)
   }
 
   async close (): Promise<void> {
     this.#closed ??= (async () => {
-      await this.#working
+      await this.#queue.ended()
       if (this.#reads > 0) await new Promise<void>(resolve => { this.#readsEnded = resolve })
       await Promise.all([this.#writer.close(), this.#reader.close()])
     })()
@@ -164,18 +157,15 @@ class PostgresStore implements Store {
   }
 
   async #work (): Promise<void> {
-    // Whatever is asked in this turn of the event loop shares the first transaction.
+    // Whatever is asked in this turn of the event loop shares a transaction.
     await new Promise(resolve => { setImmediate(resolve) })
-    while (this.#waiting.length > 0) {
-      const group = takeGroup(this.#waiting)
-      try {
-        const results = await this.#commit(group)
-        group.forEach(({ resolve }, i) => { resolve(results[i]) })
-      } catch (error) {
-        for (const { reject } of group) reject(error)
-      }
+    const group = takeGroup(this.#queue.waiting)
+    try {
+      const results = await this.#commit(group)
+      group.forEach(({ resolve }, i) => { resolve(results[i]) })
+    } catch (error) {
+      for (const { reject } of group) reject(error)
     }
-    this.#working = null
   }
 
   /** One transaction for the group, tried until it is made or the server stays away. */

@@ -6,6 +6,7 @@
 import { compare, equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
+import { copyOp } from '../../nodes/store/batch.ts'
 
 export class MemoryStore implements Store {
   #entries = new Map<string, Uint8Array>()
@@ -32,7 +33,7 @@ export class MemoryStore implements Store {
   }
 
   async batch (ops: readonly Op[]): Promise<BatchResult> {
-    const copies = ops.map(copy)
+    const copies = ops.map(copyOp)
     await this.#check(ops.map(op => op.key), ops.map(op => op.op === 'delete' ? null : op.value))
     return await new Promise<BatchResult>((resolve, reject) => {
       if (this.#buffer.length === 0) queueMicrotask(() => { if (!this.#held) this.#sync() })
@@ -124,15 +125,5 @@ export class MemoryStore implements Store {
     if (this.#state === 'closed') throw new MixmintError('store-closed', 'caller', 'the store has been closed; open it again')
     if (keys.some(key => key.length < 1 || key.length > 255)) throw new MixmintError('bad-argument', 'caller', 'a key of 1 to 255 bytes wanted')
     if (values.some(value => value !== null && value.length > 1 << 20)) throw new MixmintError('bad-argument', 'caller', 'a value of at most 1 MiB wanted')
-  }
-}
-
-function copy (op: Op): Op {
-  const key = op.key.slice()
-  switch (op.op) {
-    case 'insert':
-    case 'put': return { op: op.op, key, value: op.value.slice() }
-    case 'swap': return { op: 'swap', key, was: op.was?.slice() ?? null, value: op.value?.slice() ?? null }
-    case 'delete': return { op: 'delete', key }
   }
 }
