@@ -1,6 +1,7 @@
 /** Sealed tokens: from the coins that buy them to the account of their payee, or back. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { compare, equal, toHex } from '@mixmint/core/kit/bytes'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import type { Contract, Output, SealedPayment, SealedToken, SignedInvoice } from '@mixmint/core/cash/formats'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
@@ -120,6 +121,14 @@ describe('a purchase', () => {
     const sums = await Promise.all([shop, second].map(async one => await one.run(one.engine.deposit())))
     expect(sums[0].credited + sums[1].credited).toBe(1)
     expect(await town.accountOf(shop)).toBe(8)
+  })
+
+  test('of a day that a till has lost its records of is refused there', async () => {
+    await buy(5)
+    const restored = town.shop('bakery', { restoredAt: town.desk.economy.clock.now() })
+    await restored.run(restored.engine.fetchSealedKeys())
+    const payment = await ann.run(ann.engine.presentSealed(await restored.invoice(5)))
+    expect(await restored.codeOf(restored.engine.acceptSealed(payment))).toBe('token-before-restore')
   })
 
   test('keeps to the dates of its keys, give or take the clocks, whatever its buyer says', async () => {
@@ -300,6 +309,31 @@ describe('deposit and refund', () => {
     await ann.run(ann.engine.recover(true))
     expect(await ann.available()).toBe(60)
     expect((await entries()).slice(-3).sort()).toEqual(['refund done 1', 'refund done 2', 'refund done 4'])
+    await town.expectBooks([ann])
+  })
+
+  test('what was sent to a shop that never answers comes back when it is asked for; its order then goes on with none of them', async () => {
+    await buy(5)
+    const invoice = await shop.invoice(5)
+    shop.down = true
+    expect(await ann.codeOf(ann.engine.payWithSealed(invoice))).toBe('overdue')
+    town.desk.economy.clock.set(town.desk.economy.sealed(0).keys.refundAfter + town.desk.economy.parameters.clockSkew)
+    await ann.run(ann.engine.recover())
+    expect(await states()).toEqual(['sent 1', 'sent 4'])
+    ann.bend = (reply, request) => {
+      if (request.op === 'sealed-refund') throw new MixmintError('overdue', 'peer', 'lost on its way', { retry: true })
+      return reply
+    }
+    await ann.run(ann.engine.recover(true))
+    expect(await states()).toEqual(['refunding 1', 'refunding 4'])
+    shop.down = false
+    expect(await ann.codeOf(ann.engine.payWithSealed(invoice))).toBe('token-used')
+    ann.bend = reply => reply
+    await ann.run(ann.engine.recover())
+    expect(await ann.available()).toBe(60)
+    expect(await states()).toEqual(['refunded 1', 'refunded 4'])
+    expect(await ann.codeOf(ann.engine.payWithSealed(invoice))).toBe('token-used')
+    expect((await ann.run(ann.engine.recover())).filter(({ error }) => error !== null)).toEqual([])
     await town.expectBooks([ann])
   })
 

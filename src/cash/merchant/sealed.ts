@@ -18,7 +18,7 @@ import { sealedDueAt, serialAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
 import type { AskBank, Merchant } from './parts.ts'
 import { SealedDue } from './records.ts'
-import { alreadyAccepted, type Accepted } from './tokens.ts'
+import { alreadyAccepted, checkRemembered, type Accepted } from './tokens.ts'
 
 interface Shown {
   readonly presentation: SealedPresentation
@@ -49,7 +49,7 @@ export function * acceptSealed (merchant: Merchant, payment: SealedPayment): Sag
  * All of the tokens are taken, or none.
  * @throws unknown-sealed-keys, unknown-denomination, bad-token, bad-presentation, duplicate-token, wrong-payee, wrong-till,
  *   wrong-unit, wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
- *   token-already-accepted (peer)
+ *   token-already-accepted, token-before-restore (peer)
  */
 function * acceptKnown (merchant: Merchant, { invoice, presentations }: SealedPayment): Saga<Accepted> {
   const { suite } = merchant
@@ -71,7 +71,10 @@ function * acceptKnown (merchant: Merchant, { invoice, presentations }: SealedPa
     }
     const { amount, settleBy } = order.record
     const want = { payee: merchant.key.publicKey, till: merchant.till, unit: merchant.unit }
-    for (const { presentation: { token }, known } of shown) checkSealed(token, known, want, time, clockSkew)
+    for (const { presentation: { token }, known } of shown) {
+      checkSealed(token, known, want, time, clockSkew)
+      checkRemembered(merchant, known.keys.notBefore)
+    }
     if (total(presentations.map(({ token }) => token)) !== amount) throw new MixmintError('wrong-amount', 'peer', 'the tokens do not add up to the amount of this order')
     checkNotExpired(settleBy, time)
     const { signed, ops } = closing(merchant, order, { invoice, how: 'sealed', time }, by, presentations[0].token.ownerKey)

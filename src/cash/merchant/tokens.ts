@@ -5,6 +5,7 @@
 import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
+import type { Millis } from '../../kit/ports.ts'
 import { batch, get, type Saga } from '../../kit/saga.ts'
 import { Presentation, type DayKey, type SignedPaid, type Token } from '../formats.ts'
 import { dayOf } from '../keyset.ts'
@@ -17,6 +18,13 @@ export interface Accepted {
   readonly signed: SignedPaid
   /** This very payment was accepted before: do not deliver again. */
   readonly repeat: boolean
+}
+
+/** Can we tell whether a token of that time has paid here? @throws token-before-restore (peer) */
+export function checkRemembered ({ restoredAt, registry }: Merchant, notBefore: Millis): void {
+  if (restoredAt !== undefined && notBefore <= restoredAt + registry().parameters.clockSkew) {
+    throw new MixmintError('token-before-restore', 'peer', 'the shop has lost its records of that time, and cannot tell whether this token has paid already: have it refunded, and buy another')
+  }
 }
 
 /**
@@ -42,9 +50,7 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
     const { amount, settleBy } = order.record
     checkToken(token, { payee: merchant.key.publicKey, till: merchant.till, amount, unit: merchant.unit }, time, registry.parameters.clockSkew)
     checkNotExpired(settleBy, time)
-    if (merchant.restoredAt !== undefined && token.notBefore <= merchant.restoredAt + registry.parameters.clockSkew) {
-      throw new MixmintError('token-before-restore', 'peer', 'the shop has lost its records of that time, and cannot tell whether this token has paid already: have it refunded, and buy another')
-    }
+    checkRemembered(merchant, token.notBefore)
     if (time + registry.parameters.clockSkew >= token.depositUntil) throw new MixmintError('token-expired', 'peer', 'the token could not be turned in any more')
     const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial, token.ownerKey)
     const result = yield * batch([

@@ -11,9 +11,9 @@ import { total } from '../contract.ts'
 import type { Contract, Input } from '../formats.ts'
 import type { InputState } from '../messages.ts'
 import { stored } from '../stored.ts'
-import { EXPOSURE, LOST, REJECTED, riskAt, SETTLED, takenAt } from './keys.ts'
+import { EXPOSURE, LOST, REJECTED, riskAt, SEALED_REJECTED, SETTLED, takenAt } from './keys.ts'
 import type { Merchant } from './parts.ts'
-import { Exposure, Lost, Rejected, Risk, Settled } from './records.ts'
+import { Exposure, Lost, Rejected, Risk, SealedRejected, Settled } from './records.ts'
 
 /**
  * The steps by which this contract is taken on trust; null where the merchant does not want that, where a coin is bad or spent and
@@ -83,7 +83,7 @@ function distinct (keysets: readonly Uint8Array[]): Uint8Array[] {
 
 /** Delivered, and never paid for. */
 export interface Loss {
-  readonly how: 'token' | 'coins'
+  readonly how: 'token' | 'sealed' | 'coins'
   readonly amount: number
   /** Why: the bank's code for a token, `void`, `double-spend`, `coin-spent`. */
   readonly code: string
@@ -97,6 +97,10 @@ export function * losses (): Saga<Loss[]> {
   for (const { value } of yield * scanAll(REJECTED)) {
     const { presentation, code, time } = stored(Rejected, value)
     found.push({ how: 'token', amount: presentation.token.token.amount, code, time })
+  }
+  for (const { value } of yield * scanAll(SEALED_REJECTED)) {
+    const { due: { presentation: { token } }, code, time } = stored(SealedRejected, value)
+    found.push({ how: 'sealed', amount: token.value, code, time })
   }
   for (const { value } of yield * scanAll(SETTLED)) {
     const { amount, settlement: { outcome: { outcome: { state, time } } } } = stored(Settled, value)

@@ -27,7 +27,7 @@ export function * beginRefunds (wallet: Wallet, presented: boolean): Saga<void> 
   const time = yield * now()
   const { clockSkew } = wallet.registry().parameters
   for (const held of yield * tokens()) {
-    const isOurs = held.state === 'held' || (presented && held.state === 'presented')
+    const isOurs = held.state === 'held' || (presented && (held.state === 'presented' || held.state === 'sent'))
     if (isOurs && time - clockSkew >= held.token.token.refundAfter) yield * beginRefund(wallet, held)
   }
 }

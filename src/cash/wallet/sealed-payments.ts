@@ -39,7 +39,7 @@ export function * presentSealed (wallet: Wallet, signed: SignedInvoice): Saga<Se
 
 /**
  * Pay an invoice with sealed tokens that add up to it, over the mixnet. The same invoice again goes on with the same tokens.
- * @throws no-token, invoice-in-use (caller); bad-receipt, the payee's refusal (then the tokens are free again)
+ * @throws no-token, invoice-in-use, token-used (caller); bad-receipt, the payee's refusal (then the tokens are free again)
  */
 export function * payWithSealed (wallet: Wallet, signed: SignedInvoice): Saga<SignedPaid, WalletEffect> {
   const begun = yield * paying(wallet, signed, 'sent')
@@ -68,6 +68,7 @@ function * paying (wallet: Wallet, signed: SignedInvoice, how: SealedPaying['how
     const record = stored(SealedPaying, bytes)
     const all = yield * sealedTokens()
     const tokens = record.serials.map(serial => found(all, serial))
+    if (record.paid === null && tokens.some(isAskedBack)) throw new MixmintError('token-used', 'caller', 'tokens that were to pay this order were asked back from the bank: order again')
     return { record, bytes, tokens, payment: { invoice, presentations: tokens.map(token => shown(wallet, token, invoice)) } }
   }
   const { was, by } = yield * useOf(invoice)
@@ -81,6 +82,10 @@ function * paying (wallet: Wallet, signed: SignedInvoice, how: SealedPaying['how
   ])
   if (!result.done) throw result.at === 1 ? invoiceInUse() : busy()
   return yield * paying(wallet, signed, how)
+}
+
+function isAskedBack ({ state }: KeptSealed): boolean {
+  return state === 'refunding' || state === 'refunded'
 }
 
 /** In the record of an invoice's use the first of its tokens stands for all. */
@@ -129,14 +134,15 @@ function * release ({ record, bytes, tokens, payment: { invoice } }: Paying): Sa
   yield * batch([
     { op: 'swap', key: sealedPaymentAt(invoice), was: bytes, value: null },
     { op: 'swap', key: invoiceAt(invoice), was: encode(InvoiceUse, useBy(record)), value: null },
-    ...tokens.map(token => changeSealed(token, { ...heldOf(token), state: 'held', invoice: new Uint8Array(0) }))
+    ...tokens.filter(({ state }) => state === record.how).map(token => changeSealed(token, { ...heldOf(token), state: 'held', invoice: new Uint8Array(0) }))
   ])
 }
 
 /** Payments that were sent and have no receipt yet, to be sent again. */
 export function * sentSealed (): Saga<SignedInvoice[]> {
+  const all = yield * sealedTokens()
   return (yield * sealedPayments())
-    .filter(({ how, paid }) => how === 'sent' && paid === null).map(({ invoice }) => invoice)
+    .filter(({ how, paid, serials }) => how === 'sent' && paid === null && !serials.some(serial => isAskedBack(found(all, serial)))).map(({ invoice }) => invoice)
 }
 
 /** Every order that sealed tokens pay. */

@@ -24,7 +24,7 @@ export function * beginSealedRefunds (wallet: Wallet, presented: boolean): Saga<
   const time = yield * now()
   const { clockSkew } = wallet.registry().parameters
   for (const { token, place, operation, state, invoice } of yield * sealedTokens()) {
-    if (state !== 'held' && !(presented && state === 'presented')) continue
+    if (state !== 'held' && !(presented && (state === 'presented' || state === 'sent'))) continue
     const { keys: { refundAfter } } = yield * kept(wallet, token.keys)
     if (time - clockSkew >= refundAfter) yield * beginRefund(wallet, { token, place, operation, state, invoice })
   }
