@@ -203,6 +203,22 @@ test('what was signed over to something of which there is no copy is refunded in
   await town.expectBooks([again])
 })
 
+test('a copy of a purchase of sealed tokens whose keys the bank has lost holds up nothing else', async () => {
+  const ann = await town.person('ann', MONEY)
+  await shop.run(shop.engine.fetchSealedKeys())
+  await ann.run(ann.engine.exchange([8, 8, 8, 4, 2, 1]))
+  await ann.runUntil(ann.engine.buySealed(shop.key.publicKey, 8), 30, 'after')
+  const again = await town.person('ann')
+  again.bend = (reply, request) => request.op === 'sealed-keys' ? { is: 'sealed-keys', keys: [] } : reply
+  const { restored: found } = await again.run(again.engine.restore(AT_ONCE))
+  expect(again.sent).toContain('apart sealed-keys')
+  expect(found).toMatchObject({ available: MONEY - 8, tokens: 0 })
+  // With the keys, the next one has it all.
+  again.bend = reply => reply
+  expect((await again.run(again.engine.restore(AT_ONCE))).restored.tokens).toBe(8)
+  expect(await again.available()).toBe(MONEY - 8)
+})
+
 test('coins that came to nothing, however many, hold up no wallet that has others', async () => {
   const ann = await town.person('ann', GAP + 2)
   const bob = await town.person('bob', MONEY)

@@ -95,11 +95,11 @@ export function * lookAt (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<vo
   const reply = yield * askBank('apart', { op: 'look', coin, signature: suite.ed25519Sign(key, lookMessage(id)) })
   if (reply.is !== 'looked') throw badReply('bank')
   const copy = reply.copy.length === 0 ? null : openCopy(suite, copyKey(suite, seed, id), reply.copy)
+  // On disk before the copy counts as read: nothing of it can be derived without.
+  const isLegible = copy === null || copy.sealed === null || (yield * hasRecalled(wallet, copy.sealed.to.keys, pause))
   const ops: Op[] = []
   let contract: Uint8Array | null = null
-  if (copy !== null) {
-    // On disk before the copy counts as read: nothing of it can be derived without.
-    if (copy.sealed !== null) yield * recall(wallet, copy.sealed.to.keys, pause)
+  if (copy !== null && isLegible) {
     contract = contractId(suite, yield * rebuilt(wallet, copy))
     ops.push({ op: 'swap', key: copiedAt(contract), was: null, value: encode(Copied, { coin: id, box: reply.copy, outcome: null, token: null, sealed: [] }) })
   }
@@ -107,13 +107,26 @@ export function * lookAt (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<vo
   if (recorded !== null) checkRecorded(suite, wallet.registry(), coin, recorded)
   // When certificates for it count no more, no keeper has a say.
   const isSettled = reply.spent || recorded !== null || reply.heard >= enoughKeepers(wallet.registry(), coin) || isLapsed(wallet, coin, yield * now())
-  const state = reply.spent ? 'spent' : recorded !== null ? 'recorded' : isSettled ? 'free' : 'found'
+  // Of a coin that is promised to we do not know what, another spend could be a second one.
+  const state = reply.spent ? 'spent' : recorded !== null || !isLegible ? 'recorded' : isSettled ? 'free' : 'found'
   ops.push({ op: 'put', key: foundAt(id), value: encode(Found, { coin, place, state }) })
   // A copy that a later one of the same contract replaces: the one with more coins is kept.
   const result = yield * batch(ops)
   if (!result.done && contract !== null) yield * keepFuller(wallet, contract, id, reply.copy, ops.slice(1))
   if (contract !== null) yield * askContract(wallet, contract, pause)
-  if (!isSettled) throw new MixmintError('keepers-silent', 'peer', 'too few keepers say how a coin stands', { retry: true })
+  if (!isSettled && isLegible) throw new MixmintError('keepers-silent', 'peer', 'too few keepers say how a coin stands', { retry: true })
+}
+
+/** False where the bank has these keys no more: a copy that needs them holds up nothing else. */
+function * hasRecalled (wallet: Wallet, keys: Uint8Array, pause: Pause): Saga<boolean, WalletEffect> {
+  try {
+    yield * recall(wallet, keys, pause)
+    return true
+  } catch (error) {
+    if (!isMixmintError(error, 'unknown-sealed-keys')) throw error
+    wallet.meter.count('wallet_restore_illegible')
+    return false
+  }
 }
 
 function * keepFuller (wallet: Wallet, contract: Uint8Array, coin: Uint8Array, box: Uint8Array, ops: readonly Op[]): Saga<void> {

@@ -14,7 +14,7 @@ export type Restoring = Of<typeof Restoring>
 
 /**
  * A coin whose signature the bank has given again: `found`, not looked at yet; `free`, as far as the bank and n − f keepers know;
- * `spent`, redeemed at the bank; `recorded`, a keeper has a spend of it.
+ * `spent`, redeemed at the bank; `recorded`, a keeper has a spend of it, or a copy says that there may be one.
  */
 export const Found = record({ coin: Coin, place: Place, state: oneOf('found', 'free', 'spent', 'recorded') })
 export type Found = Of<typeof Found>
