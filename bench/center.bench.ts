@@ -26,7 +26,7 @@ const COUNT = 256
 const HOUR = 3_600_000
 
 /** A network whose coins are all kept by center 0, and enough spends of it for every round. */
-function setUp (suite: Suite): { engine: CenterEngine, spends: Spend[], rsa: RsaPrivateKey, registry: Registry } {
+export function setUp (suite: Suite): { engine: CenterEngine, spends: Spend[], rsa: RsaPrivateKey, registry: Registry } {
   const rsa = suite.rsaImportPrivate(new Uint8Array(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'der' })))
   const key = (name: string) => suite.ed25519KeyPair(suite.sha256(utf8(name)))
   const [bank, now] = [key('bank'), systemClock.now()]

@@ -1,4 +1,7 @@
-/** `npm run bench [-- AREA] [--json FILE]`: a table of rows on standard output, and the rows in a file if asked. */
+/**
+ * `npm run bench [-- AREA] [--json FILE]`: a table of rows on standard output, and the rows in a file if asked.
+ * `npm run bench -- costs --costs FILE`: what operations cost on this machine, for `mixmint lab plan`.
+ */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Row } from './harness.ts'
@@ -12,7 +15,9 @@ const AREAS: Readonly<Record<string, () => Promise<Row[]>>> = {
   center: async () => await (await import('./center.bench.ts')).centerRows(),
   bank: async () => await (await import('./bank.bench.ts')).bankRows(),
   merchant: async () => await (await import('./merchant.bench.ts')).merchantRows(),
-  cash: async () => await (await import('./cash.bench.ts')).cashRows()
+  cash: async () => await (await import('./cash.bench.ts')).cashRows(),
+  lab: async () => (await import('./lab.bench.ts')).labRows(),
+  costs: async () => await (await import('./costs.bench.ts')).costsRows()
 }
 
 const HEAD = ['name', 'ratio', 'value', 'unit', 'goal', 'met']
@@ -32,9 +37,9 @@ function print (rows: readonly Row[]): void {
 async function main (): Promise<number> {
   let given
   try {
-    given = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } })
+    given = parseArgs({ allowPositionals: true, options: { json: { type: 'string' }, costs: { type: 'string' } } })
   } catch (error) {
-    console.error(`${(error as Error).message}\nusage: npm run bench [-- AREA] [--json FILE]`)
+    console.error(`${(error as Error).message}\nusage: npm run bench [-- AREA] [--json FILE] [--costs FILE]`)
     return 2
   }
   const wanted = given.positionals.length === 0 ? Object.keys(AREAS) : given.positionals
@@ -52,6 +57,14 @@ async function main (): Promise<number> {
   }
   const goals = rows.filter(row => row.met !== null)
   if (goals.length > 0) console.log(`${goals.filter(row => row.met === true).length} of ${goals.length} goals met`)
+  if (given.values.costs !== undefined) {
+    const costs = (await import('./costs.bench.ts')).lastCosts()
+    if (costs === null) {
+      console.error('--costs: the area costs is wanted')
+      return 2
+    }
+    writeFileSync(given.values.costs, `${JSON.stringify(costs, null, 2)}\n`)
+  }
   if (given.values.json !== undefined) writeFileSync(given.values.json, `${JSON.stringify(rows, null, 2)}\n`)
   return 0
 }

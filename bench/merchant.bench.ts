@@ -35,7 +35,7 @@ export function newMerchant (suite: Suite): MerchantEngine {
   const day = { network: NAMES.network, bank: bank.publicKey, day: dayOf(now), key: keyNamed(suite, 'day').publicKey, validFrom: dayOf(now) * DAY, validUntil: (dayOf(now) + 1) * DAY }
   const registry = new Registry(suite, NAMES.network, parameters, [{ bank: bank.publicKey, keysets: [], rings: [], dayKeys: [signDayKey(suite, bank, day)], sealedDays: [], revocations: [] }])
   return new MerchantEngine({
-    suite, key: keyNamed(suite, 'merchant'), till: NONE, bank: bank.publicKey, ...NAMES, catalogue: [], registry: () => registry, meter: { count: () => {} }
+    suite, key: keyNamed(suite, 'merchant'), till: { name: NONE, alone: true }, bank: bank.publicKey, ...NAMES, catalogue: () => [], registry: () => registry, meter: { count: () => {} }
   })
 }
 

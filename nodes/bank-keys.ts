@@ -5,22 +5,22 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { equal, fromHex, toHex, u32 } from '@mixmint/core/kit/bytes'
-import { decode, encode, tagged } from '@mixmint/core/kit/codec'
+import { decode, encode, record, tagged, type Of } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Ed25519KeyPair, Suite } from '@mixmint/core/crypto/suite'
-import { SignedKeyset, type Keyset, type Ring, type SignedDayKey } from '@mixmint/core/cash/formats'
-import { dayOf, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
+import { Ring, SignedKeyset, type BankListing, type Keyset, type SignedDayKey } from '@mixmint/core/cash/formats'
+import { DAY, dayOf, signDayKey, signKeyset, verifyKeyset } from '@mixmint/core/cash/keyset'
 import { ringId, RingMap } from '@mixmint/core/cash/ring'
 import { nextKeyset, type Periods } from '@mixmint/core/cash/schedule'
 import type { KeyShelf } from './key-shelf.ts'
+import { LostKeys } from './lost-keys.ts'
 import type { Passphrase } from './passphrase.ts'
 import { parseRing, readRing, ringText } from './ring-file.ts'
 import { generateRsa } from './rsa-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from './secrets.ts'
 import type { Signer, SigningKey } from './signing-pool.ts'
 
-const DAY = 86_400_000
 /** Day keys stand in the directory this many days ahead. */
 const DAYS_AHEAD = 7
 /** And so many days back: until a token of that day has been used, or refunded. */
@@ -31,9 +31,12 @@ const LISTED_ON: Millis = DAY
 interface HeldKeyset {
   readonly id: Uint8Array
   readonly signed: SignedKeyset
-  /** By value. */
-  readonly keys: ReadonlyMap<number, SigningKey>
+  /** By value; null where the directory lists it for us and its file was lost. */
+  readonly keys: ReadonlyMap<number, SigningKey> | null
 }
+
+/** A keyset as the directory lists it. */
+const Listed = record({ signed: SignedKeyset, ring: Ring })
 
 /** What keysets the bank makes. */
 export interface KeysetTerms {
@@ -51,15 +54,17 @@ export class BankKeys {
   readonly #signer: Signer
   readonly #network: string
   readonly #dir: string
-  readonly #keysets: HeldKeyset[]
+  #keysets: HeldKeyset[]
   /** By id in hexadecimal. */
   readonly #rings: Map<string, Ring>
   /** One at a time: two keysets for one time would be a proof against us. */
   #making: Promise<void> = Promise.resolve()
   #shelf: KeyShelf | null = null
   readonly #passphrase: Passphrase | null
-  /** Slots that are known to hold the keysets held here. */
-  readonly #onShelf = new Set<string>()
+  /** By unit, what the slots hold that are known to be taken: ids in hexadecimal. */
+  readonly #slots = new Map<string, string[]>()
+  /** What is listed for us and not held. */
+  readonly #lost: LostKeys<Of<typeof Listed>>
 
   private constructor (suite: Suite, signer: Signer, network: string, dir: string, identity: Ed25519KeyPair, keysets: HeldKeyset[], rings: Map<string, Ring>, passphrase: Passphrase | null) {
     this.#suite = suite
@@ -70,6 +75,8 @@ export class BankKeys {
     this.#keysets = keysets
     this.#rings = rings
     this.#passphrase = passphrase
+    this.#lost = new LostKeys(dir, 'keyset', Listed)
+    for (const { signed, ring } of this.#lost.read()) this.#followOne(signed, ring)
   }
 
   /**
@@ -108,6 +115,11 @@ export class BankKeys {
       .map(({ signed }) => signed).sort((a, b) => a.keyset.issueFrom - b.keyset.issueFrom)
   }
 
+  /** Those that are listed and cannot sign: their files were lost. Ids in hexadecimal. */
+  lost (now: Millis): string[] {
+    return this.#keysets.filter(({ signed: { keyset }, keys }) => keys === null && now < keyset.issueUntil).map(({ id }) => toHex(id))
+  }
+
   /** The last keyset that a ring judges, its id in hexadecimal. */
   newestOf (ring: Uint8Array): string | undefined {
     const judged = this.#keysets.filter(({ signed: { keyset } }) => equal(keyset.ringId, ring))
@@ -123,11 +135,13 @@ export class BankKeys {
 
   /**
    * Make what keysets are due (cash/schedule.ts), with keys of 2048 bits, and write each to disk before anybody hears of it.
+   * @param listed our own listings in the directory: what stands there and is not held is lost, stays listed, and nothing is made for its time
    * @throws bad-ring (peer), or whatever `ring` throws: there is no ring for them
    */
-  async prepare (terms: KeysetTerms, now: Millis): Promise<void> {
+  async prepare (terms: KeysetTerms, now: Millis, listed: readonly BankListing[] = []): Promise<void> {
     const made = this.#making.then(async () => {
       await this.#learn(terms.unit)
+      for (const listing of listed) this.#follow(listing)
       for (let left = MOST_AT_ONCE; left > 0 && await this.#makeNext(terms, now); left--);
     })
     this.#making = made.catch(() => {})
@@ -154,43 +168,96 @@ export class BankKeys {
   /** @returns the keyset that comes next to those held: this one, or another process's */
   async #claim (unit: string, made: Shared): Promise<Shared> {
     if (this.#shelf === null) return made
-    return JSON.parse(await this.#shelf.claim(this.#nextSlot(unit), JSON.stringify(made))) as Shared
+    const there = JSON.parse(await this.#shelf.claim(this.#nextSlot(unit), JSON.stringify(made))) as Shared
+    this.#slotsOf(unit).push(toHex(this.#signedIn(there).id))
+    return there
   }
 
-  /** Keysets that other processes have made, and to the shelf those that it does not hold yet. */
+  /**
+   * Keysets that other processes have made, and to the shelf those that it does not hold yet. One that was put back from a backup may come
+   * after later ones: the number of a slot says nothing of when its keyset issues.
+   * @throws keysets-differ (operator)
+   */
   async #learn (unit: string): Promise<void> {
     if (this.#shelf === null) return
-    const known = this.#keysets.filter(({ signed: { keyset } }) => keyset.unit === unit).sort((a, b) => a.signed.keyset.issueFrom - b.signed.keyset.issueFrom)
-    for (const [i, { id, signed: { keyset } }] of known.entries()) {
-      const slot = slotOf(unit, i)
-      if (this.#onShelf.has(slot)) continue
-      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: readSecret(this.#fileOf(id), this.#passphrase) ?? '' }
-      const there = JSON.parse(await this.#shelf.claim(slot, JSON.stringify(mine))) as Shared
-      if (there.keyset.trim() !== mine.keyset.trim()) {
-        throw new MixmintError('keysets-differ', 'operator', `the keyset ${toHex(id).slice(0, 16)} in ${this.#dir} is not the one that the bank's other processes have: start this process with bank.key alone`)
-      }
-      this.#onShelf.add(slot)
+    for (let next = await this.#shelf.read(this.#nextSlot(unit)); next !== null; next = await this.#shelf.read(this.#nextSlot(unit))) {
+      const there = JSON.parse(next) as Shared
+      this.#mustAgree(unit, there)
+      this.#slotsOf(unit).push(toHex(this.#signedIn(there).id))
+      this.#keep(there)
     }
-    for (let next = await this.#shelf.read(this.#nextSlot(unit)); next !== null; next = await this.#shelf.read(this.#nextSlot(unit))) this.#keep(JSON.parse(next) as Shared)
+    for (const { id, signed: { keyset } } of this.#heldOf(unit).sort((a, b) => a.signed.keyset.issueFrom - b.signed.keyset.issueFrom)) {
+      const mine: Shared = { ring: ringText(this.#rings.get(toHex(keyset.ringId)) as Ring), keyset: (readSecret(this.#fileOf(id), this.#passphrase) ?? '').trim() }
+      while (!this.#slotsOf(unit).includes(toHex(id))) {
+        const there = await this.#claim(unit, mine)
+        this.#mustAgree(unit, there)
+        this.#keep(there)
+      }
+    }
   }
 
+  /** Two keysets for one time would be a proof against us. */
+  #mustAgree (unit: string, there: Shared): void {
+    const { id, signed: { keyset } } = this.#signedIn(there)
+    const other = this.#heldOf(unit).find(held => !equal(held.id, id) && held.signed.keyset.issueFrom < keyset.issueUntil && keyset.issueFrom < held.signed.keyset.issueUntil)
+    if (other === undefined) return
+    throw new MixmintError('keysets-differ', 'operator', `the keyset ${toHex(other.id).slice(0, 16)} in ${this.#dir} is not the one that the bank's other processes have: start this process with bank.key alone`)
+  }
+
+  #signedIn ({ keyset }: Shared): { id: Uint8Array, signed: SignedKeyset } {
+    return signedIn(this.#suite, this.#network, this.identity.publicKey, keyset)
+  }
+
+  #slotsOf (unit: string): string[] {
+    const slots = this.#slots.get(unit) ?? []
+    this.#slots.set(unit, slots)
+    return slots
+  }
+
+  /** The first that is not known to be taken. */
   #nextSlot (unit: string): string {
-    return slotOf(unit, this.#keysets.filter(({ signed: { keyset } }) => keyset.unit === unit).length)
+    return slotOf(unit, this.#slotsOf(unit).length)
+  }
+
+  #heldOf (unit: string): HeldKeyset[] {
+    return this.#keysets.filter(({ signed: { keyset }, keys }) => keyset.unit === unit && keys !== null)
+  }
+
+  /** @throws bad-keyset (peer), where a listing under our name is not ours */
+  #follow ({ keysets, rings }: BankListing): void {
+    for (const ring of rings) this.#rings.set(toHex(ringId(this.#suite, ring)), ring)
+    for (const signed of keysets) {
+      const ring = this.#rings.get(toHex(signed.keyset.ringId))
+      if (ring === undefined) throw new MixmintError('bad-keyset', 'peer', 'a keyset names a ring that is not listed')
+      const id = this.#followOne(signed, ring)
+      if (this.#keysets.some(held => equal(held.id, id) && held.keys === null)) this.#lost.keep(id, { signed, ring })
+    }
+  }
+
+  /** @returns its id */
+  #followOne (signed: SignedKeyset, ring: Ring): Uint8Array {
+    const id = verifyKeyset(this.#suite, this.#network, this.identity.publicKey, signed)
+    this.#rings.set(toHex(ringId(this.#suite, ring)), ring)
+    if (!this.#keysets.some(held => equal(held.id, id))) this.#keysets.push({ id, signed, keys: null })
+    return id
   }
 
   #fileOf (id: Uint8Array): string {
     return join(this.#dir, `keyset-${toHex(id).slice(0, 16)}.json`)
   }
 
-  /** In files, and in memory. */
-  #keep ({ ring: text, keyset }: Shared): void {
+  /** In files, and in memory, if it is not there. */
+  #keep (made: Shared): void {
+    const { ring: text, keyset } = made
+    const { id: name } = this.#signedIn(made)
+    if (this.#keysets.some(({ id, keys }) => keys !== null && equal(id, name))) return
     const ring = parseRing(text, 'the store of the money')
     const judgedBy = toHex(ringId(this.#suite, ring))
     const read = parseKeyset(this.#suite, this.#signer, this.#network, this.identity.publicKey, keyset)
     createSecret(join(this.#dir, `ring-${judgedBy.slice(0, 16)}.json`), text)
     createSecret(this.#fileOf(read.id), `${keyset}\n`, this.#passphrase)
     this.#rings.set(judgedBy, ring)
-    this.#keysets.push(read)
+    this.#keysets = [...this.#keysets.filter(({ id }) => !equal(id, read.id)), read]
   }
 
   /** The blind signature of one output. @throws unknown-keyset, unknown-denomination, bad-output (peer), and those of Signer */
@@ -198,6 +265,7 @@ export class BankKeys {
     const name = toHex(keyset)
     const found = this.#keysets.find(k => toHex(k.id) === name)
     if (found === undefined) throw new MixmintError('unknown-keyset', 'peer', 'this bank holds no such keyset')
+    if (found.keys === null) throw new MixmintError('keyset-lost', 'operator', 'the bank has lost the keys of this keyset: put its file back from a backup')
     const key = found.keys.get(value)
     if (key === undefined) throw new MixmintError('unknown-denomination', 'peer', `the keyset has no coins of ${value}`)
     const signature = await this.#signer.sign(key, blinded)
@@ -251,7 +319,12 @@ function readKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8A
 }
 
 function parseKeyset (suite: Suite, signer: Signer, network: string, bank: Uint8Array, text: string): HeldKeyset {
-  const { signed: hex, keys } = JSON.parse(text) as { signed: string, keys: string[] }
-  const signed = decode(SignedKeyset, fromHex(hex))
-  return held(suite, signer, verifyKeyset(suite, network, bank, signed), signed, keys.map(fromHex))
+  const { id, signed } = signedIn(suite, network, bank, text)
+  return held(suite, signer, id, signed, (JSON.parse(text) as { keys: string[] }).keys.map(fromHex))
+}
+
+/** What everybody may know of a keyset's file. */
+function signedIn (suite: Suite, network: string, bank: Uint8Array, text: string): { id: Uint8Array, signed: SignedKeyset } {
+  const signed = decode(SignedKeyset, fromHex((JSON.parse(text) as { signed: string }).signed))
+  return { id: verifyKeyset(suite, network, bank, signed), signed }
 }

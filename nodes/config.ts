@@ -1,23 +1,23 @@
 /**
- * Configuration of one node: `config.toml` in its folder, and the network's `network.toml` beside or above it. Strict: an
- * unknown or misspelt key is an error that names the nearest right one, so that no setting is ever silently ignored.
+ * Configuration of one node: `config.toml` in its folder, what flags and variables override (config-sources.ts), and the
+ * network's file that it names. Strict: an unknown or misspelt key is an error that names the nearest right one, so that no
+ * setting is ever silently ignored.
  */
-import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { parse as parseToml } from 'smol-toml'
 import { fromHex } from '@mixmint/core/kit/bytes'
-import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
+import { isMixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
+import { DAYS_LISTED } from '@mixmint/core/cash/listing-policy'
 import type { Periods } from '@mixmint/core/cash/schedule'
-import { ALL_WALLETS } from '@mixmint/mixnet/abuse/rate-limit'
 import { isInOffice, type Term } from '@mixmint/mixnet/directory/document'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
+import { bad, isTable, readSources, readToml, type Given } from './config-sources.ts'
+import { nearest } from './nearest.ts'
 import { networkParameters, PARAMETER_NAMES } from './parameters.ts'
+import { SETTINGS, settingsOf, type Kind, type Role } from './settings.ts'
 
-const ROLES = ['authority', 'gateway', 'mix', 'bank', 'center', 'merchant'] as const
-export type Role = typeof ROLES[number]
 const PROFILES = ['default', 'demo'] as const
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** Who signs the directory, and where it is found. Public; everyone on the network has the same. */
 export interface NetworkConfig {
@@ -39,8 +39,15 @@ export interface NodeConfig {
   readonly network: NetworkConfig
   /** Where the network's nodes come in; at an authority, everybody. */
   readonly listen: string
+  /** What the directory is told instead; empty: where it listens. */
+  readonly announce: readonly string[]
   /** Where wallets come in: multiaddrs of TCP, or of WebSocket (…/ws). */
   readonly entry: readonly string[]
+  /** Where metrics and health are asked; null: nowhere. */
+  readonly metrics: MetricsConfig | null
+  readonly announceEntry: readonly string[]
+  /** A level of pino. */
+  readonly log: string
   /** Settings of the role, under a table of its name. */
   readonly parameters: Parameters
   readonly admit: readonly Admission[]
@@ -60,7 +67,7 @@ export interface NodeConfig {
   readonly sealedDays: number
   /** A secret file with the connection string of the money's PostgreSQL; '' where the money is in the folder's own store. */
   readonly postgresFile: string
-  /** Data of before this time may be missing from the store of the bank or merchant, Unix ms; 0: none is. */
+  /** Data of before this time may be missing from the store of the bank, center or merchant, Unix ms; 0: none is. */
   readonly restoredAt: number
   /** How long the bank's keysets issue, can then be spent, then redeemed, then refunded; how long before they are listed. */
   readonly keysets: Periods
@@ -80,29 +87,16 @@ export interface NodeConfig {
   readonly trust: { readonly perOrder: number, readonly total: number, readonly perKeyset: number } | undefined
 }
 
+/** `every`: metrics are taken anew at multiples of this, ms. `hosts`: names of this machine besides those of loopback. */
+export interface MetricsConfig { readonly host: string, readonly port: number, readonly hosts: readonly string[], readonly every: Millis }
+
+const METRICS_EVERY = 30
 const MOST_DAYS = 3650
 /** Keysets of a bank that stand in the directory at a time, of at most 64, and their keys, of 280 bytes each: half of the 256 KiB. */
 const MOST_LIVE = 48
 const MOST_KEYS = 468
 
-/** Below what service managers wait before they kill (systemd: 90 s). */
-const DRAIN_LIMIT = 60_000
-
-type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'table' | 'tables'
 type Shape = Record<string, Kind>
-
-const SHAPES: Record<Role, Shape> = {
-  authority: { profile: 'text', parameters: 'table', bootstrapWait: 'uint', signsFrom: 'uint', admit: 'tables' },
-  gateway: { drainLimit: 'uint', walletPackets: 'uint' },
-  mix: { drainLimit: 'uint' },
-  bank: { unit: 'text', denominations: 'uint', ring: 'text', keysetDays: 'uint', spendDays: 'uint', redeemDays: 'uint', refundDays: 'uint', aheadDays: 'uint', sealedDays: 'uint', signers: 'uint', postgres: 'text', restoredAt: 'text' },
-  center: { postgres: 'text' },
-  merchant: { postgres: 'text', restoredAt: 'text', name: 'text', unit: 'text', bank: 'text', till: 'text', unlisted: 'flag', catalogue: 'tables', invoiceMinutes: 'uint', depositMinutes: 'uint', settledAbove: 'uint', trust: 'tables' }
-}
-
-function bad (file: string, why: string): MixmintError {
-  return new MixmintError('bad-config', 'operator', `${file}: ${why}`)
-}
 
 /** @throws no-such-network, when there is no readable file, bad-config (operator) */
 export function readNetwork (file: string): NetworkConfig {
@@ -123,79 +117,84 @@ export function readNetwork (file: string): NetworkConfig {
   return { network: text(file, raw, 'network'), authorities: read }
 }
 
-/** @throws no-such-node, no-such-network, bad-config (operator) */
-export function readNode (dir: string): NodeConfig {
-  const file = join(dir, 'config.toml')
-  const raw = readToml(file, 'no-such-node')
-  const role = ROLES.find(r => r === raw.role)
-  if (role === undefined) throw bad(file, `role: one of ${ROLES.join(', ')} wanted`)
-  check(file, raw, { role: 'text', network: 'text', listen: 'text', entry: 'texts', [role]: 'tables' })
-  const entry = texts(file, raw, 'entry')
-  if (role === 'gateway' && entry.length === 0) throw bad(file, 'entry: where wallets attach is wanted, such as ["/ip4/0.0.0.0/tcp/4002", "/ip4/0.0.0.0/tcp/4003/ws"]')
-  if ((role === 'mix' || role === 'authority') && entry.length > 0) throw bad(file, `entry: wallets do not come to ${role === 'mix' ? 'a mix' : 'an authority by another way'}`)
-  const own = (raw[role] ?? {}) as Record<string, unknown>
-  check(file, own, SHAPES[role], role)
-  const walletPackets = uint(file, own, 'walletPackets', ALL_WALLETS)
-  if (walletPackets === 0) throw bad(file, 'gateway.walletPackets: at least 1 a second wanted')
-  const bank = role === 'merchant' ? key(file, 'merchant.bank', text(file, own, 'bank')) : new Uint8Array(0)
+/** Where a node's configuration finds its network's. @throws no-such-node, bad-config (operator) */
+export function networkFile (dir: string, given?: Given): string {
+  const { raw, where } = readSources(join(dir, 'config.toml'), given)
+  return resolve(dir, text(where, raw, 'network'))
+}
+
+/**
+ * @param given what overrides the file
+ * @throws no-such-node, no-such-network, bad-config (operator), bad-argument (caller)
+ */
+export function readNode (dir: string, given?: Given): NodeConfig {
+  return readNodeFile(join(dir, 'config.toml'), given)
+}
+
+/** As readNode, of a file by whatever name; paths in it are seen from its folder. */
+export function readNodeFile (path: string, given?: Given): NodeConfig {
+  const { role, raw, where } = readSources(path, given)
+  const dir = dirname(path)
+  const shape = (top: boolean): Shape => Object.fromEntries(settingsOf(role).filter(setting => setting.top === top).map(({ name, kind }) => [name, kind]))
+  if ((role === 'mix' || role === 'authority') && raw.entry !== undefined) throw bad(where, `entry: wallets do not come to ${role === 'mix' ? 'a mix' : 'an authority by another way'}`)
+  check(where, raw, { ...shape(true), [role]: 'table' })
+  const entry = texts(where, raw, 'entry')
+  if (role === 'gateway' && entry.length === 0) throw bad(where, 'entry: where wallets attach is wanted, such as ["/ip4/0.0.0.0/tcp/4002", "/ip4/0.0.0.0/tcp/4003/ws"]')
+  // What other roles have has its default here.
+  const own = { ...DEFAULTS, ...raw[role] as Record<string, unknown> }
+  check(where, raw[role] as Record<string, unknown>, shape(false), role)
+  const walletPackets = uint(where, own, 'walletPackets')
+  if (walletPackets === 0) throw bad(where, 'gateway.walletPackets: at least 1 a second wanted')
+  const log = text(where, raw, 'log')
+  if (!LOG_LEVELS.includes(log)) throw bad(where, `log: one of ${LOG_LEVELS.join(', ')} wanted`)
   return {
     dir: resolve(dir),
     role,
-    network: readNetwork(resolve(dir, text(file, raw, 'network', '../network.toml'))),
-    listen: text(file, raw, 'listen'),
+    network: readNetwork(resolve(dir, text(where, raw, 'network'))),
+    listen: text(where, raw, 'listen'),
+    announce: texts(where, raw, 'announce'),
     entry,
-    parameters: parameters(file, own),
-    admit: tables(file, own.admit, { peer: 'text', role: 'text', kind: 'text', layer: 'uint' }, 'admit').map(a => {
+    announceEntry: texts(where, raw, 'announceEntry'),
+    log,
+    metrics: metrics(where, raw.metrics),
+    parameters: parameters(where, own),
+    admit: tables(where, own.admit, { peer: 'text', role: 'text', kind: 'text', layer: 'uint' }, 'admit').map(a => {
       const as = (['gateway', 'mix', 'service'] as const).find(r => r === a.role)
-      if (as === undefined) throw bad(file, 'admit.role: one of gateway, mix, service wanted')
-      return { peer: text(file, a, 'peer'), role: as, kind: text(file, a, 'kind', ''), layer: a.layer === undefined ? undefined : uint(file, a, 'layer', 0) }
+      if (as === undefined) throw bad(where, 'admit.role: one of gateway, mix, service wanted')
+      return { peer: text(where, a, 'peer'), role: as, kind: text(where, a, 'kind', ''), layer: a.layer === undefined ? undefined : uint(where, a, 'layer') }
     }),
-    bootstrapWait: uint(file, own, 'bootstrapWait', 60_000),
-    signsFrom: uint(file, own, 'signsFrom', 0),
-    drainLimit: uint(file, own, 'drainLimit', DRAIN_LIMIT),
+    bootstrapWait: uint(where, own, 'bootstrapWait'),
+    signsFrom: uint(where, own, 'signsFrom'),
+    drainLimit: uint(where, own, 'drainLimit'),
     walletPackets,
-    unit: text(file, own, 'unit', 'cent'),
-    denominations: uint(file, own, 'denominations', 20),
-    ringFile: resolve(dir, text(file, own, 'ring', 'ring.json')),
-    signers: Math.max(1, uint(file, own, 'signers', availableParallelism() - 1)),
-    sealedDays: uint(file, own, 'sealedDays', 7),
-    postgresFile: own.postgres === undefined ? '' : resolve(dir, text(file, own, 'postgres')),
-    restoredAt: own.restoredAt === undefined ? 0 : date(file, own, 'restoredAt'),
-    keysets: periods(file, own),
-    bank,
-    name: text(file, own, 'name', ''),
-    till: text(file, own, 'till', ''),
-    unlisted: flag(file, own, 'unlisted'),
-    invoiceMinutes: uint(file, own, 'invoiceMinutes', 0),
-    depositMinutes: uint(file, own, 'depositMinutes', 60),
-    settledAbove: uint(file, own, 'settledAbove', Number.MAX_SAFE_INTEGER),
-    trust: trust(file, own.trust),
-    catalogue: tables(file, own.catalogue, { item: 'text', price: 'uint' }, 'catalogue')
-      .map(c => ({ item: text(file, c, 'item'), price: uint(file, c, 'price', 0) }))
+    unit: text(where, own, 'unit'),
+    denominations: uint(where, own, 'denominations'),
+    ringFile: resolve(dir, text(where, own, 'ring')),
+    signers: Math.max(1, uint(where, own, 'signers')),
+    sealedDays: sealedDays(where, own),
+    postgresFile: own.postgres === undefined ? '' : resolve(dir, text(where, own, 'postgres')),
+    restoredAt: own.restoredAt === undefined ? 0 : date(where, own, 'restoredAt'),
+    keysets: periods(where, own),
+    bank: role === 'merchant' ? key(where, 'merchant.bank', text(where, own, 'bank')) : new Uint8Array(0),
+    name: text(where, own, 'name'),
+    till: text(where, own, 'till'),
+    unlisted: flag(where, own, 'unlisted'),
+    invoiceMinutes: uint(where, own, 'invoiceMinutes'),
+    depositMinutes: uint(where, own, 'depositMinutes'),
+    settledAbove: uint(where, own, 'settledAbove', Number.MAX_SAFE_INTEGER),
+    trust: trust(where, own.trust),
+    catalogue: tables(where, own.catalogue, { item: 'text', price: 'uint' }, 'catalogue')
+      .map(c => ({ item: text(where, c, 'item'), price: uint(where, c, 'price') }))
   }
 }
 
-function readToml (file: string, absent: string): Record<string, unknown> {
-  let source: string
-  try {
-    source = readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new MixmintError(absent, 'operator', `cannot read ${file}: give the right folder, or make one with \`mixmint up --dir ${dirname(file)}\``, { cause: error })
-  }
-  try {
-    return parseToml(source) as Record<string, unknown>
-  } catch (error) {
-    throw bad(file, `not TOML: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
-  }
-}
+const DEFAULTS: Readonly<Record<string, unknown>> = Object.fromEntries(SETTINGS.filter(setting => !setting.top && setting.default !== undefined).map(setting => [setting.name, setting.default]))
 
 function check (file: string, table: Record<string, unknown>, shape: Shape, under = ''): void {
   const names = Object.keys(shape)
   for (const name of Object.keys(table)) {
     if (names.includes(name)) continue
-    const nearest = names.map(n => ({ n, far: distance(n, name) })).sort((a, b) => a.far - b.far)[0]
-    const hint = nearest !== undefined && nearest.far <= 3 ? `; did you mean ${nearest.n}?` : names.length > 0 ? `; known: ${names.join(', ')}` : ''
-    throw bad(file, `unknown key ${under === '' ? '' : `${under}.`}${name}${hint}`)
+    throw bad(file, `unknown key ${under === '' ? '' : `${under}.`}${name}${nearest(name, names)}`)
   }
 }
 
@@ -212,7 +211,7 @@ function texts (file: string, table: Record<string, unknown>, name: string): str
 }
 
 function flag (file: string, table: Record<string, unknown>, name: string): boolean {
-  const value = table[name] ?? false
+  const value = table[name]
   if (typeof value !== 'boolean') throw bad(file, `${name}: true or false wanted`)
   return value
 }
@@ -223,7 +222,7 @@ function date (file: string, table: Record<string, unknown>, name: string): numb
   return value
 }
 
-function uint (file: string, table: Record<string, unknown>, name: string, otherwise: number): number {
+function uint (file: string, table: Record<string, unknown>, name: string, otherwise?: number): number {
   const value = table[name] ?? otherwise
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw bad(file, `${name}: a whole number from 0 on is wanted`)
   return value
@@ -231,66 +230,77 @@ function uint (file: string, table: Record<string, unknown>, name: string, other
 
 /** @param own the table of an authority; other roles have none, and take the parameters from the directory */
 function parameters (file: string, own: Record<string, unknown>): Parameters {
-  const profile = PROFILES.find(name => name === text(file, own, 'profile', 'default'))
+  const profile = PROFILES.find(name => name === text(file, own, 'profile'))
   if (profile === undefined) throw bad(file, `authority.profile: one of ${PROFILES.join(', ')} wanted`)
   const changed = own.parameters ?? {}
-  if (typeof changed !== 'object' || Array.isArray(changed)) throw bad(file, 'a table [authority.parameters] is wanted')
-  check(file, changed as Record<string, unknown>, Object.fromEntries(PARAMETER_NAMES.map(name => [name, 'uint'])), 'authority.parameters')
+  if (!isTable(changed)) throw bad(file, 'a table [authority.parameters] is wanted')
+  check(file, changed, Object.fromEntries(PARAMETER_NAMES.map(name => [name, 'uint'])), 'authority.parameters')
   try {
-    return networkParameters(profile, changed as Record<string, unknown>)
+    return networkParameters(profile, changed)
   } catch (error) {
     if (isMixmintError(error, 'bad-parameters')) throw bad(file, `authority.parameters: ${error.message}`)
     throw error
   }
 }
 
+/** @throws bad-config: authorities take no listing of days that are far away */
+function sealedDays (file: string, own: Record<string, unknown>): number {
+  const days = uint(file, own, 'sealedDays')
+  if (days > DAYS_LISTED - 2) throw bad(file, `bank.sealedDays: at most ${DAYS_LISTED - 2} wanted`)
+  return days
+}
+
 /** @param own the table of a bank */
 function periods (file: string, own: Record<string, unknown>): Periods {
-  const days = (name: string, otherwise: number): Millis => {
+  const days = (name: string, otherwise?: number): Millis => {
     const value = uint(file, own, name, otherwise)
     if (value < 1 || value > MOST_DAYS) throw bad(file, `bank.${name}: 1 to ${MOST_DAYS} days are wanted`)
     return value * 86_400_000
   }
-  const issue = days('keysetDays', 30)
+  const issue = days('keysetDays')
   const each = issue / 86_400_000
   const terms = { issue, spend: days('spendDays', each), redeem: days('redeemDays', each), refund: days('refundDays', each), ahead: days('aheadDays', Math.ceil(each / 4)) }
   const live = Math.ceil((issue + terms.spend + terms.redeem + terms.refund + terms.ahead) / issue) + 1
-  if (live > MOST_LIVE || live * uint(file, own, 'denominations', 20) > MOST_KEYS) throw bad(file, `bank.keysetDays: with these periods ${live} keysets stand in the directory at a time, and do not fit into what it takes of a bank: longer keysetDays, shorter other periods, or fewer denominations are wanted`)
+  if (live > MOST_LIVE || live * uint(file, own, 'denominations') > MOST_KEYS) throw bad(file, `bank.keysetDays: with these periods ${live} keysets stand in the directory at a time, and do not fit into what it takes of a bank: longer keysetDays, shorter other periods, or fewer denominations are wanted`)
   return terms
 }
 
 function tables (file: string, value: unknown, shape: Shape, name: string): Array<Record<string, unknown>> {
   if (value === undefined) return []
   if (!Array.isArray(value)) throw bad(file, `${name}: a list of tables is wanted, each under [[…${name}]]`)
-  return value.map(item => {
-    check(file, item as Record<string, unknown>, shape, name)
-    return item as Record<string, unknown>
+  return value.map((item: unknown) => {
+    if (!isTable(item)) throw bad(file, `${name}: a list of tables is wanted, each under [[…${name}]]`)
+    check(file, item, shape, name)
+    return item
   })
+}
+
+/** A port alone is one of loopback. */
+function metrics (file: string, value: unknown): MetricsConfig | null {
+  if (value === undefined) return null
+  if (!isTable(value)) throw bad(file, 'a table [metrics] is wanted')
+  const table = value
+  check(file, table, { listen: 'text', hosts: 'texts', every: 'uint' }, 'metrics')
+  const listen = text(file, table, 'listen')
+  const [, host = '127.0.0.1', port] = /^(?:(.+):)?(\d{1,5})$/.exec(listen) ?? []
+  if (port === undefined || Number(port) > 65_535) throw bad(file, 'metrics.listen: a port such as "9464", or an address with a port such as "192.0.2.7:9464" or "[2001:db8::7]:9464", is wanted')
+  const every = uint(file, table, 'every', METRICS_EVERY)
+  if (every < 1 || every > 3600) throw bad(file, 'metrics.every: from 1 to 3600 seconds wanted')
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port), hosts: texts(file, table, 'hosts').map(name => name.toLowerCase()), every: every * 1000 }
 }
 
 /** Of a merchant: with no limit named, all limits are the one for all. */
 function trust (file: string, value: unknown): NodeConfig['trust'] {
   if (value === undefined) return undefined
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad(file, 'a table [merchant.trust] is wanted')
-  const table = value as Record<string, unknown>
+  if (!isTable(value)) throw bad(file, 'a table [merchant.trust] is wanted')
+  const table = value
   check(file, table, { perOrder: 'uint', total: 'uint', perKeyset: 'uint' }, 'merchant.trust')
   if (table.total === undefined) throw bad(file, 'merchant.trust.total: what may be at risk in all is wanted')
-  const total = uint(file, table, 'total', 0)
+  const total = uint(file, table, 'total')
   return { total, perOrder: uint(file, table, 'perOrder', total), perKeyset: uint(file, table, 'perKeyset', total) }
 }
 
 function key (file: string, name: string, value: string): Uint8Array {
   if (!/^[0-9a-f]{64}$/.test(value)) throw bad(file, `${name}: a key of 64 hexadecimal digits is wanted`)
   return fromHex(value)
-}
-
-/** Edit distance (Levenshtein). */
-function distance (a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1))
-    row = next
-  }
-  return row[b.length]
 }

@@ -39,8 +39,12 @@ function parseInput (body: string): JsonObject {
   return input as JsonObject
 }
 
-/** Serve operations until closed. The caller holds the lock of `dir`, so a socket left behind may be removed. */
-export async function serveControl (dir: string, operations: Operations): Promise<{ close: () => Promise<void> }> {
+/**
+ * Serve operations until closed; which there are may change meanwhile. The caller holds the lock of `dir`, so a socket left
+ * behind may be removed.
+ * @param state what the daemon is at; but for `serving`, an operation that is not there may come, or was
+ */
+export async function serveControl (dir: string, operations: Operations, state: () => string): Promise<{ close: () => Promise<void> }> {
   const { path, close } = openControlPath(dir)
   rmSync(path, { force: true })
   const server: Server = createServer((request, response) => {
@@ -49,6 +53,10 @@ export async function serveControl (dir: string, operations: Operations): Promis
     }
     const name = (request.url ?? '/').slice(1)
     const operation = Object.hasOwn(operations, name) ? operations[name] : undefined
+    if (request.method === 'POST' && operation === undefined && state() !== 'serving') {
+      answer(422, { error: { code: 'daemon-not-serving', fault: 'operator', retry: true, message: `the daemon is ${state()}: \`mixmint status\` tells when it serves` } })
+      return
+    }
     if (request.method !== 'POST' || operation === undefined) {
       answer(404, { error: { code: 'unknown-operation', fault: 'caller', message: `this daemon knows ${Object.keys(operations).join(', ')}` } })
       return

@@ -23,10 +23,15 @@ export interface ShownDirectory {
   readonly nodes: ReadonlyArray<{ readonly layer: number, readonly role: string, readonly peer: string, readonly address: string, readonly entry: readonly string[] }>
 }
 
+type Use<T> = (seen: { suite: Suite, network: NetworkConfig, participant: Participant, view: DirectoryView }) => Promise<T> | T
+
 /** The network as a client sees it now, for as long as `use` takes. @throws directory-unavailable, and those of readNetwork */
-export async function withDirectory<T> (net: string, use: (seen: { suite: Suite, network: NetworkConfig, participant: Participant, view: DirectoryView }) => Promise<T> | T): Promise<T> {
-  const suite = await defaultSuite()
-  const network = readNetwork(join(net, 'network.toml'))
+export async function withDirectory<T> (net: string, use: Use<T>): Promise<T> {
+  return await withNetwork(await defaultSuite(), readNetwork(join(net, 'network.toml')), use)
+}
+
+/** As withDirectory. */
+export async function withNetwork<T> (suite: Suite, network: NetworkConfig, use: Use<T>): Promise<T> {
   const participant = await Participant.start({
     suite, network, log: createLog('client', 'silent'), counters: new Counters(), identity: await freshIdentity(),
     ports: { clock: systemClock, rng: systemRng, store: noStore, wait: sleep }

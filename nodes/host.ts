@@ -28,6 +28,8 @@ export interface HostOptions {
   readonly role: HostRole
   /** Multiaddrs such as /ip4/0.0.0.0/tcp/4001, for entries also /ip4/0.0.0.0/tcp/4002/ws; none for a wallet. */
   readonly listen: readonly string[]
+  /** What `addresses` says instead; by default, or empty, where it listens. */
+  readonly announce?: readonly string[]
   readonly meter: Meter
   /** Is this peer one of the network's own nodes? Others are strangers. By default nobody is. */
   readonly isKnown?: (peer: LinkId) => boolean
@@ -45,7 +47,7 @@ export interface Host {
   readonly node: Libp2p
   /** 39 bytes. */
   readonly peer: Uint8Array
-  /** Where it listens, multiaddrs without /p2p, in the order in which they were given. */
+  /** Where others reach it, multiaddrs without /p2p, in the order in which they were given. */
   readonly addresses: () => string[]
   readonly stop: () => Promise<void>
 }
@@ -110,7 +112,7 @@ export async function createHost (options: HostOptions): Promise<Host> {
   const node: Libp2p = await createLibp2p({
     start: false,
     privateKey: options.privateKey,
-    addresses: { listen: [...options.listen] },
+    addresses: { listen: [...options.listen], announce: [...options.announce ?? []] },
     transports: [
       tcp({ listenOpts: { noDelay: true }, dialOpts: { noDelay: true } }),
       // Loaded only where it is of use: a command starts sooner without.

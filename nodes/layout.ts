@@ -4,18 +4,16 @@
  */
 import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'smol-toml'
 import { toHex } from '@mixmint/core/kit/bytes'
-import { tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { formatTarget, peerBytes } from '@mixmint/mixnet/wire/peers'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { loadOrCreateIdentity } from './identity.ts'
+import { formatTarget, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
+import { centerId, makeKeys, makeNode, type NodeKeys } from './node-folder.ts'
 import { writeRing } from './ring-file.ts'
-import { loadOrCreateSeed } from './secrets.ts'
+import type { Role } from './settings.ts'
 
 export interface NetworkPlan {
   readonly network: string
@@ -67,49 +65,40 @@ export async function createNetwork (suite: Suite, dir: string, plan: NetworkPla
   const ports = await freePorts(all.length + all.flatMap(entryTransports).length)
   const listen = (): string => `/ip4/127.0.0.1/tcp/${ports.pop()}`
   const address = new Map(all.map(name => [name, listen()]))
-  const peers = new Map<string, { bytes: Uint8Array, text: string }>()
-  for (const name of all) {
-    mkdirSync(join(dir, name), { recursive: true, mode: 0o700 })
-    const peer = peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, name, 'identity.key')))
-    peers.set(name, { bytes: peerBytes(peer), text: peer.toString() })
-  }
-  const secret = (name: string, file: string): Uint8Array => suite.ed25519KeyPair(loadOrCreateSeed(join(dir, name, file))).publicKey
-  const bank = secret('bank', 'bank.key')
+  // Names begin with the role.
+  const roleOf = (name: string): Role => name.split('-')[0] as Role
+  // Of all before the first has its configuration: some name others.
+  const keys = new Map(all.map(name => [name, makeKeys(suite, join(dir, name), roleOf(name), null)]))
+  const of = (name: string): NodeKeys => keys.get(name) as NodeKeys
+  const publicKey = (name: string): Uint8Array => of(name).key ?? new Uint8Array(0)
+  const peerOf = (name: string): string => peerIdFromBytes(of(name).peer).toString()
+  const bank = publicKey('bank')
 
   const admit = [...names.mixnet, ...names.money].map(name => {
     const [kind, layer] = name.split('-')
     const role = kind === 'gateway' || kind === 'mix' ? kind : 'service'
-    return { peer: peers.get(name)?.text ?? '', role, kind: role === 'service' ? kind : '', ...(kind === 'mix' ? { layer: Number(layer) } : {}) }
+    return { peer: peerOf(name), role, kind: role === 'service' ? kind : '', ...(kind === 'mix' ? { layer: Number(layer) } : {}) }
   })
-  const write = (name: string, role: string, settings: Record<string, unknown> = {}): void => {
+  const settings: Partial<Record<Role, Record<string, unknown>>> = {
+    authority: { 'authority.profile': plan.profile, ...(plan.parameters === undefined ? {} : { 'authority.parameters': plan.parameters }), 'authority.admit': admit },
+    bank: { 'bank.unit': plan.unit, 'bank.denominations': plan.denominations },
+    merchant: { 'merchant.name': 'Corner Shop', 'merchant.unit': plan.unit, 'merchant.bank': toHex(bank), 'merchant.catalogue': plan.catalogue }
+  }
+  for (const name of all) {
     const entry = entryTransports(name).map(transport => `${listen()}${transport}`)
-    writeFileSync(join(dir, name, 'config.toml'), `${stringify({ role, listen: address.get(name), ...(entry.length > 0 ? { entry } : {}), ...(Object.keys(settings).length > 0 ? { [role]: settings } : {}) })}\n`)
+    makeNode(suite, join(dir, name), roleOf(name), { listen: address.get(name), ...(entry.length > 0 ? { entry } : {}), ...settings[roleOf(name)] }, null)
   }
-  for (const name of names.authority) {
-    write(name, 'authority', { profile: plan.profile, bootstrapWait: 60_000, ...(plan.parameters === undefined ? {} : { parameters: plan.parameters }), admit })
-  }
-  for (const name of names.mixnet) write(name, name.split('-')[0])
-  for (const name of names.money.filter(name => name.startsWith('center-'))) write(name, 'center')
-  write('bank', 'bank', { unit: plan.unit, denominations: plan.denominations })
-  write('merchant', 'merchant', { name: 'Corner Shop', unit: plan.unit, bank: toHex(bank), catalogue: plan.catalogue })
   writeRing(join(dir, 'bank', 'ring.json'), {
-    centers: names.money.filter(name => name.startsWith('center-')).map(name => ({
-      id: centerId(suite, peers.get(name)?.bytes ?? new Uint8Array(0)), voteKey: secret(name, 'vote.key'), weight: 1
-    })),
+    centers: names.money.filter(name => name.startsWith('center-')).map(name => ({ id: centerId(suite, of(name).peer), voteKey: publicKey(name), weight: 1 })),
     virtualNodesPerWeight: 512, ...plan.ring
   })
   // Last, so that a folder with it is complete.
   writeFileSync(join(dir, 'network.toml'), `${stringify({
     network: `${plan.network}-${toHex(bank).slice(0, 8)}`,
     authority: names.authority.map(name => ({
-      key: toHex(secret(name, 'authority.key')), address: formatTarget({ peer: peers.get(name)?.bytes ?? new Uint8Array(0), addresses: [address.get(name) ?? ''] })
+      key: toHex(publicKey(name)), address: formatTarget({ peer: of(name).peer, addresses: [address.get(name) ?? ''] })
     }))
   })}\n`)
-}
-
-/** A center's id on rings: from its libp2p identity, so that it outlives vote keys. */
-export function centerId (suite: Suite, peer: Uint8Array): Uint8Array {
-  return suite.sha256(tagged('center', peer))
 }
 
 /** Below the range from which systems draw ports for outgoing connections, so that a stopped node finds its own again. */

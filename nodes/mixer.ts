@@ -9,7 +9,7 @@ import type { Parameters } from '@mixmint/mixnet/directory/formats'
 import type { Rotation } from '@mixmint/mixnet/directory/keys'
 import { loopPaths } from '@mixmint/mixnet/directory/route'
 import { topologyOf } from '@mixmint/mixnet/directory/topology'
-import type { DirectoryView } from '@mixmint/mixnet/directory/view'
+import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import { MixEngine } from '@mixmint/mixnet/mixing/engine'
 import { HandoverFile } from '@mixmint/mixnet/wire/handover'
 import { LoopSender } from '@mixmint/mixnet/wire/loops'
@@ -77,7 +77,8 @@ export class Mixer {
       node: participant.host.node, engine, clock: ports.clock, rng: ports.rng, meter: counters,
       neighbourhood: {
         addresses: peer => participant.keeper.live().map(view => view.byPeer(fromHex(peer))).find(node => node !== undefined)?.addresses ?? [],
-        accepts: peer => participant.isListed(peer)
+        accepts: peer => participant.isListed(peer),
+        kind: peer => placeOf(this.#view()?.byPeer(fromHex(peer)))
       },
       ...(wallets === null
         ? {}
@@ -119,13 +120,18 @@ export class Mixer {
     return this.#loops?.figures() ?? null
   }
 
+  /** What metrics are made of; null before it has begun. */
+  figures (): (ReturnType<MixNode['counts']> & ReturnType<MixNode['figures']> & { readonly queueLimit: number }) | null {
+    return this.#node === null ? null : { ...this.#node.counts(), ...this.#node.figures(), queueLimit: this.#view()?.parameters.queueLimit ?? 0 }
+  }
+
   /** For those who run it: counts, and nothing else of anybody. */
   status (): JsonObject {
     const counts = this.#node?.counts()
     const { received = 0, forwarded = 0, delivered = 0, queued = 0, dropped = {} } = counts?.mix ?? {}
     return {
       received, forwarded, delivered, queued, dropped: { ...dropped },
-      ...(counts === undefined ? {} : { links: { ...counts.links, dropped: { ...counts.links.dropped } } }),
+      ...(counts === undefined ? {} : { links: { ...counts.links, sentTo: { ...counts.links.sentTo }, dropped: { ...counts.links.dropped } } }),
       ...(counts === undefined || counts.wallets === null ? {} : { wallets: { ...counts.wallets, dropped: { ...counts.wallets.dropped } } }),
       loops: { ...this.loops() }
     }
@@ -136,4 +142,9 @@ export class Mixer {
     this.#loops?.stop()
     await this.#node?.stop(ms)
   }
+}
+
+/** Where a neighbour stands; `other` are nodes that the document in force does not list any more, or not yet. */
+function placeOf (node: DirectoryNode | undefined): string {
+  return node === undefined ? 'other' : node.role === 'mix' ? `layer-${node.layer}` : node.role
 }

@@ -4,28 +4,57 @@
  */
 import { pino } from 'pino'
 import type { Log, Meter } from '@mixmint/core/kit/ports'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import type { JsonObject } from './control.ts'
+import { COUNTERS } from './metrics/counter-table.ts'
+import { isAllowed, MOST_SERIES, OTHER, type Labels } from './metrics/labels.ts'
 
-export function createLog (role: string, level: string): Log {
+/** @param level of pino; it can be changed later */
+export function createLog (role: string, level: string): Log & { readonly setLevel: (level: string) => void } {
   const sink = pino({ level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   return {
     info: (message, fields) => { sink.info(fields ?? {}, message) },
     warn: (message, fields) => { sink.warn(fields ?? {}, message) },
-    error: (message, fields) => { sink.error(fields ?? {}, message) }
+    error: (message, fields) => { sink.error(fields ?? {}, message) },
+    setLevel: level => { sink.level = level }
   }
 }
 
+/** Counters of the table (metrics/counter-table.ts). Their labels are held to it, so that no peer's word becomes a series of its own. */
 export class Counters implements Meter {
-  readonly #counts = new Map<string, number>()
+  readonly #counts = new Map<string, Map<string, { readonly labels: Labels, count: number }>>()
 
-  count (name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
-    const full = [name, ...Object.entries(labels).map(([key, value]) => `${key}=${value}`)].join(' ')
-    this.#counts.set(full, (this.#counts.get(full) ?? 0) + by)
+  /** @throws unknown-counter (us) under MIXMINT_STRICT, for a name or label that the table does not have */
+  count (name: string, labels: Labels = {}, by = 1): void {
+    const rules = COUNTERS[name]?.labels ?? {}
+    if (COUNTERS[name] === undefined || Object.keys(labels).sort().join() !== Object.keys(rules).sort().join()) {
+      if (process.env.MIXMINT_STRICT === '1') throw new MixmintError('unknown-counter', 'us', `the table of counters has no ${name} with the labels ${Object.keys(labels).join(', ')}`)
+      this.count('undeclared')
+      return
+    }
+    const series = this.#counts.get(name) ?? new Map<string, { readonly labels: Labels, count: number }>()
+    this.#counts.set(name, series)
+    const allowed = Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, isAllowed(rules[label], value) ? value : OTHER]))
+    const key = fullName(name, allowed)
+    const isRoom = series.has(key) || series.size < MOST_SERIES
+    const kept = isRoom ? allowed : Object.fromEntries(Object.keys(labels).map(label => [label, OTHER]))
+    const found = series.get(isRoom ? key : fullName(name, kept))
+    if (found === undefined) series.set(fullName(name, kept), { labels: kept, count: by })
+    else found.count += by
   }
 
   all (): Record<string, number> {
-    return Object.fromEntries([...this.#counts].sort(([a], [b]) => a < b ? -1 : 1))
+    return Object.fromEntries([...this.#counts.values()].flatMap(series => [...series].map(([key, { count }]) => [key, count] as const)).sort(([a], [b]) => a < b ? -1 : 1))
   }
+
+  /** What was counted under a name. */
+  of (name: string): ReadonlyArray<{ readonly labels: Labels, readonly count: number }> {
+    return [...this.#counts.get(name)?.values() ?? []]
+  }
+}
+
+function fullName (name: string, labels: Labels): string {
+  return [name, ...Object.entries(labels).map(([key, value]) => `${key}=${value}`)].join(' ')
 }
 
 /** What a status says, in the flat fields of a log line: `links.sent`. */

@@ -5,30 +5,37 @@
 import type { Libp2p, Secp256k1PrivateKey } from '@libp2p/interface'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
-import { MixmintError } from '@mixmint/core/kit/errors'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Millis } from '@mixmint/core/kit/ports'
-import type { BasePorts } from '@mixmint/core/kit/saga'
+import { shuffle } from '@mixmint/core/kit/samplers'
+import { asMixmintError, type BasePorts } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import type { AskCenter } from '@mixmint/core/cash/certify'
-import { BankListing, CenterListing, MerchantListing } from '@mixmint/core/cash/formats'
+import { CenterListing, MerchantListing, type BankListing } from '@mixmint/core/cash/formats'
+import { verifyBankEntry, verifyMerchantListing } from '@mixmint/core/cash/listing-entry'
 import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { Registry } from '@mixmint/core/cash/registry'
 import { trustOf } from '@mixmint/mixnet/directory/document'
+import type { Descriptor } from '@mixmint/mixnet/directory/formats'
 import type { MixKeyStore, Rotation } from '@mixmint/mixnet/directory/keys'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
 import type { LinkId } from '@mixmint/mixnet/mixing/engine'
 import { answerAsMirror, askOver, serveDirectory } from '@mixmint/mixnet/wire/directory'
 import { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
-import { whoIsInOffice } from '@mixmint/mixnet/wire/directory-publisher'
+import { whoIsInOffice, type Recall } from '@mixmint/mixnet/wire/directory-publisher'
 import { entryOf, groupsOf, parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient, type RequestOptions } from '@mixmint/mixnet/wire/rpc-client'
 import { serveRpc, type RpcServerLimits, type RpcServerOptions } from '@mixmint/mixnet/wire/rpc-server'
-import type { NetworkConfig } from './config.ts'
+import type { NetworkConfig, NodeConfig } from './config.ts'
+import { askDialBack, type Reached } from './dial-back.ts'
 import { BankWatch } from './evidence.ts'
 import { createHost, type Host } from './host.ts'
 import { readMoneyParameters } from './money-profiles.ts'
 import type { Counters } from './observe.ts'
 import { admitRequests, STRANGERS_STREAMS } from './strangers.ts'
+
+/** What is waited for is said this often. */
+const REMIND = 60_000
 
 /** What a process brings along. */
 export interface Surroundings {
@@ -37,18 +44,30 @@ export interface Surroundings {
   readonly ports: BasePorts
   readonly log: Log
   readonly counters: Counters
+  /** For the operator: what a node that starts waits for; '' once it is there. */
+  readonly onWait?: (what: string) => void
 }
+
+/** What the directory knows, for a node that is about to say something to it and may have forgotten what it said before. */
+interface Remembered {
+  /** The newest document there is, or null where there is none yet. @throws where that cannot be learned */
+  readonly latest: () => Promise<DirectoryView | null>
+  readonly recall: Recall
+}
+
+export type ListingBody = (remembered: Remembered) => Promise<Uint8Array>
+
+/** Where a node listens for the network's nodes, and where for wallets, of which not every role has any; what others are told instead. */
+export type Places = Pick<NodeConfig, 'listen' | 'announce' | 'entry' | 'announceEntry'>
 
 /** What a node says of itself in the directory. */
 interface Listing {
   readonly role: 'gateway' | 'mix' | 'service'
   readonly kind: string
-  readonly body: () => Promise<Uint8Array>
+  readonly body: ListingBody
   /** Where its mix keys are kept; null: it is not reached through the mixnet. */
   readonly mixKeys: MixKeyStore | null
-  /** Where it listens for the network's nodes, and where for wallets; a mix has no such. */
-  readonly listen: string
-  readonly entry: readonly string[]
+  readonly places: Places
   readonly onKeys?: (rotation: Rotation) => void
 }
 
@@ -64,9 +83,12 @@ export interface ParticipantOptions extends Surroundings {
 interface Money {
   readonly registry: Registry
   readonly centers: ReadonlyMap<string, DirectoryNode>
-  /** Banks by key and merchants by payee, in hexadecimal. */
-  readonly services: ReadonlyMap<string, DirectoryNode>
+  /** Banks by key and merchants by payee, in hexadecimal; several processes of one are as many nodes. */
+  readonly services: ReadonlyMap<string, readonly DirectoryNode[]>
 }
+
+/** How long the other processes of a service are asked before one that did not answer, ms. */
+const ASKED_LAST = 60_000
 
 export class Participant {
   /** For the network's nodes, and for asking anybody. */
@@ -79,13 +101,15 @@ export class Participant {
   readonly #watch: BankWatch
   #money: Money | null = null
   #onListed: (() => void) | undefined
+  /** Which processes of services did not answer, by peer in hexadecimal, and until when others go first. */
+  readonly #silent = new Map<string, Millis>()
   /** Where the network's nodes are, as `groupOf` writes it. */
   #homes: ReadonlySet<string>
 
   private constructor (options: ParticipantOptions, host: Host, entry: Host | null) {
     const { suite, network, ports, log, counters, identity, listing } = options
     this.#options = options
-    this.#watch = new BankWatch(suite, ports, counters, log)
+    this.#watch = new BankWatch(suite, network.network, ports, counters, log)
     this.host = host
     this.entry = entry
     this.#homes = groupsOf(network.authorities.map(({ address }) => parseTarget(address)))
@@ -100,7 +124,10 @@ export class Participant {
         : {
             node: {
               secret: identity.raw,
-              describe: async () => ({ role: listing.role, kind: listing.kind, addresses: host.addresses(), entry: entry?.addresses() ?? [], body: await listing.body() }),
+              describe: async (signal, recall) => ({
+                role: listing.role, kind: listing.kind, addresses: host.addresses(), entry: entry?.addresses() ?? [],
+                body: await listing.body({ latest: async () => await this.keeper.latest(signal), recall })
+              }),
               mixKeys: listing.mixKeys,
               publishTo: whoIsInOffice(authorities),
               ...(listing.onKeys === undefined ? {} : { onKeys: listing.onKeys })
@@ -117,10 +144,11 @@ export class Participant {
     const self: { now: Participant | null } = { now: null }
     const isKnown = (peer: LinkId): boolean => self.now?.isListed(peer) === true || authorities.some(({ address }) => toHex(parseTarget(address).peer) === peer)
     const isHome = (group: string): boolean => self.now?.isHome(group) === true
-    const host = await createHost({ ...base, isKnown, isHome, role: listing === undefined ? 'wallet' : 'node', listen: listing === undefined ? [] : [listing.listen] })
+    const places = listing?.places
+    const host = await createHost({ ...base, isKnown, isHome, ...(places === undefined ? { role: 'wallet', listen: [] } : { role: 'node', listen: [places.listen], announce: places.announce }) })
     let entry: Host | null = null
     try {
-      if (listing !== undefined && listing.entry.length > 0) entry = await createHost({ ...base, role: 'entry', listen: listing.entry })
+      if (places !== undefined && places.entry.length > 0) entry = await createHost({ ...base, role: 'entry', listen: places.entry, announce: places.announceEntry })
     } catch (error) {
       await host.stop()
       throw error
@@ -144,19 +172,37 @@ export class Participant {
     return await this.keeper.ready(AbortSignal.timeout(ms))
   }
 
-  /** Resolves when the document in force lists this node. @throws not-listed (operator) after `ms` */
-  async listed (ms: Millis): Promise<void> {
+  /** For a daemon: the document in force, however long there is none; what is wrong is said every minute. */
+  async inForce (): Promise<DirectoryView> {
+    this.#options.onWait?.('a document of the directory')
+    for (;;) {
+      try {
+        const view = await this.ready(REMIND)
+        this.#options.onWait?.('')
+        return view
+      } catch (error) {
+        const { code, message, fault } = asMixmintError(error)
+        if (fault === 'us') throw error
+        this.#options.log.warn(`waits for a document of the directory: ${message}`, { code })
+      }
+    }
+  }
+
+  /** Resolves when the document in force lists this node: in the next epoch at the earliest, and not before most authorities admit it. */
+  async listed (): Promise<void> {
     if (this.keeper.view()?.byPeer(this.host.peer) !== undefined) return
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => {
-      reject(new MixmintError('not-listed', 'operator', 'the directory does not list this node: is its peer id on the authority\'s list, and is the authority running?', { retry: true }))
-    }, ms)
+    this.#options.onWait?.('being listed')
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const reminder = setInterval(() => {
+      this.#options.log.warn('waits for being listed: the directory does not list this node. Is its entry on the lists of most authorities? Then it is in the document of the next epoch', { code: 'not-listed' })
+    }, REMIND)
     this.#onListed = () => { resolve(undefined) }
     try {
       await promise
     } finally {
-      clearTimeout(timer)
+      clearInterval(reminder)
     }
+    this.#options.onWait?.('')
   }
 
   /** @throws directory-unavailable (operator) while no document is in force */
@@ -169,11 +215,26 @@ export class Participant {
   /** What the last document said of money; it is kept when no newer one can be fetched. @throws directory-unavailable */
   registry = (): Registry => this.#known().registry
 
-  /** A bank by its key, or a merchant by its payee key. @throws unknown-service (caller) */
-  service (key: Uint8Array): DirectoryNode {
-    const found = this.#known().services.get(toHex(key))
-    if (found === undefined) throw new MixmintError('unknown-service', 'caller', 'no such bank or merchant stands in the directory document')
-    return found
+  /**
+   * Ask a bank by its key, or a merchant by its payee key. Where several processes are the same service, one of them, by chance; when that
+   * one does not answer, another: they share a store, and have one answer to each request. Who was silent is asked last for a while.
+   * @param ask throws where it had no answer; `hasOthers`: it need not wait as long as for the only one
+   * @throws unknown-service (caller), and what `ask` throws where none answered
+   */
+  async askService<T> (key: Uint8Array, ask: (node: DirectoryNode, hasOthers: boolean) => Promise<T>): Promise<T> {
+    const nodes = this.#known().services.get(toHex(key)) ?? []
+    if (nodes.length === 0) throw new MixmintError('unknown-service', 'caller', 'no such bank or merchant stands in the directory document')
+    const { clock, rng } = this.#options.ports
+    const wasSilent = ({ peer }: DirectoryNode): number => Number(clock.now() < (this.#silent.get(toHex(peer)) ?? 0))
+    const inOrder = shuffle(rng, [...nodes]).sort((a, b) => wasSilent(a) - wasSilent(b))
+    for (let i = 0; ; i++) {
+      try {
+        return await ask(inOrder[i], i + 1 < inOrder.length)
+      } catch (error) {
+        if (i + 1 >= inOrder.length || asMixmintError(error).fault === 'caller') throw error
+        this.#silent.set(toHex(inOrder[i].peer), clock.now() + ASKED_LAST)
+      }
+    }
   }
 
   /** Carries out the effect of the same name. @throws unknown-center (peer), and those of a request, retry where it helps */
@@ -195,6 +256,11 @@ export class Participant {
     const target: Target = this.#options.listing === undefined ? entryOf(node) : node
     if (target.addresses.length === 0) throw new MixmintError('no-entry', 'peer', 'this service takes no direct requests but from the network\'s own nodes')
     return await this.#rpc.request(target, protocol, body, options)
+  }
+
+  /** Which of these addresses of ours does an authority reach? */
+  async reach (addresses: readonly string[]): Promise<Reached> {
+    return await askDialBack(this.#rpc, this.#options.network.authorities.map(({ address }) => parseTarget(address)), addresses)
   }
 
   /** Is this a node of the network, by the document in force, the one before in its grace, or one that is about to be? */
@@ -234,7 +300,7 @@ export class Participant {
 
   #take (view: DirectoryView): void {
     this.#money = readMoney(this.#options.suite, view)
-    for (const { body } of view.services('bank')) this.#watch.see(decode(BankListing, body))
+    for (const { listing } of banksOf(this.#options.suite, view.network, view.services('bank'))) this.#watch.see(listing)
     this.#homes = groupsOf([...this.#options.network.authorities.map(({ address }) => parseTarget(address)), ...view.nodes])
     this.#options.log.info('directory document in force', { epoch: view.epoch, nodes: view.nodes.length })
     if (view.byPeer(this.host.peer) !== undefined) this.#onListed?.()
@@ -242,17 +308,40 @@ export class Participant {
   }
 }
 
+/** Who is listed with a payee key of its own: an authority alone could not vouch for another. @throws bad-encoding (peer) */
+export function merchantsOf (suite: Suite, view: DirectoryView): Array<{ readonly node: DirectoryNode, readonly listing: MerchantListing }> {
+  return view.services('merchant').flatMap(node => {
+    const listing = decode(MerchantListing, node.body)
+    return signedFor('bad-payee-claim', () => { verifyMerchantListing(suite, view.network, node.peer, listing); return { node, listing } })
+  })
+}
+
+/** Who speaks for a bank, by its own word: as merchantsOf. @throws bad-encoding (peer) */
+export function banksOf<T extends Pick<Descriptor, 'peer' | 'body'>> (suite: Suite, network: string, nodes: readonly T[]): Array<{ readonly node: T, readonly listing: BankListing }> {
+  return nodes.flatMap(node => signedFor('bad-warrant', () => ({ node, listing: verifyBankEntry(suite, network, node.peer, node.body).listing })))
+}
+
+/** What was verified, or nothing where it fails with this code: one that lies does not take the others away. */
+function signedFor<T> (code: string, verified: () => T): T[] {
+  try {
+    return [verified()]
+  } catch (error) {
+    if (isMixmintError(error, code)) return []
+    throw error
+  }
+}
+
 /** @throws those of Registry, bad-parameters, bad-encoding (peer): then the authorities have signed what they should not */
 function readMoney (suite: Suite, view: DirectoryView): Money {
-  const banks = view.services('bank').map(node => ({ node, listing: decode(BankListing, node.body) }))
-  const merchants = view.services('merchant').map(node => ({ node, listing: decode(MerchantListing, node.body) }))
+  const banks = banksOf(suite, view.network, view.services('bank'))
+  const merchants = merchantsOf(suite, view)
   return {
     registry: new Registry(suite, view.network, readMoneyParameters(view.parameters.services), banks.map(({ listing }) => listing)),
     centers: new Map(view.services('center').map(node => [toHex(decode(CenterListing, node.body).center), node])),
     services: new Map([
-      ...merchants.map(({ node, listing }) => [toHex(listing.payee), node] as const),
+      ...Map.groupBy(merchants, ({ listing }) => toHex(listing.payee)),
       // Last, so that no merchant that names a bank's key as its own stands in the bank's place.
-      ...banks.map(({ node, listing }) => [toHex(listing.bank), node] as const)
-    ])
+      ...Map.groupBy(banks, ({ listing }) => toHex(listing.bank))
+    ].map(([key, listed]) => [key, listed.map(({ node }) => node)]))
   }
 }

@@ -5,24 +5,34 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { isLocked, Passphrase } from './passphrase.ts'
-import { readSecret } from './secrets.ts'
+import { isTemporary, placeOf, readSecret } from './secrets.ts'
 
 const FILE = 'MIXMINT_PASSPHRASE_FILE'
 const TEXT = 'MIXMINT_PASSPHRASE'
 
+const KEYS = /^(?:[a-z0-9-]+\.key|keyset-[0-9a-f]+\.json|sealed-[0-9]+-[0-9a-f]+\.keys)$/
+
 /** Files in a node's folder that hold keys. */
 export function keyFiles (dir: string): string[] {
-  return readdirSync(dir).filter(name => /^[a-z0-9-]+\.key$|^keyset-[0-9a-f]+\.json$|^sealed-[0-9]+-[0-9a-f]+\.keys$/.test(name)).sort().map(name => join(dir, name))
+  return readdirSync(dir).filter(name => KEYS.test(name)).sort().map(name => join(dir, name))
 }
 
-/** Null when the environment names none. @throws key-file-open, no-passphrase, passphrase-short (operator) */
+/** What a process that died while it wrote them has left behind, under temporary names. */
+export function keyLeftOvers (dir: string): string[] {
+  return readdirSync(dir).filter(name => isTemporary(name) && KEYS.test(placeOf(name))).sort().map(name => join(dir, name))
+}
+
+/** @param named by what, for people. @throws key-file-open, no-passphrase, passphrase-short (operator) */
+export function passphraseOfFile (file: string, named: string): Passphrase {
+  const content = readSecret(file)
+  if (content === null) throw new MixmintError('no-passphrase', 'operator', `${named} names ${file}, and there is no such file`)
+  return new Passphrase(content.replace(/\r?\n$/, ''))
+}
+
+/** Null when the environment names none. @throws those of passphraseOfFile */
 export function passphraseOfEnvironment (): Passphrase | null {
   const file = process.env[FILE]
-  if (file !== undefined) {
-    const content = readSecret(file)
-    if (content === null) throw new MixmintError('no-passphrase', 'operator', `${FILE} names ${file}, and there is no such file`)
-    return new Passphrase(content.replace(/\r?\n$/, ''))
-  }
+  if (file !== undefined) return passphraseOfFile(file, FILE)
   const text = process.env[TEXT]
   return text === undefined ? null : new Passphrase(text)
 }

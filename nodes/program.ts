@@ -6,3 +6,5 @@ const here = dirname(fileURLToPath(import.meta.url))
 
 /** bin/mixmint.js, whether this is a source or a part of the build (nodes/build.mjs). */
 export const PROGRAM = join(basename(here) === 'dist' ? dirname(here) : here, 'bin', 'mixmint.js')
+
+export const VERSION = '0.1.0'

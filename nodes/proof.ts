@@ -44,10 +44,10 @@ interface ProvenCenterFault {
   readonly bank: Uint8Array
 }
 
-/** A bank signed two keysets that issue at one time, or two token keys for one day. */
+/** A bank signed two keysets that issue at one time, two token keys for one day, or two sets of keys for sealed tokens of one day. */
 interface ProvenBankConflict {
   readonly kind: 'bank-conflict'
-  readonly conflict: 'keysets' | 'dayKeys'
+  readonly conflict: 'keysets' | 'dayKeys' | 'sealedKeys'
   readonly bank: Uint8Array
   readonly network: string
 }
@@ -69,8 +69,7 @@ export async function verifyProofText (text: string): Promise<Proven> {
   }
   if (armored.kind === 'bank') {
     const { value } = armored
-    const bank = verifyBankConflict(suite, value)
-    return { kind: 'bank-conflict', conflict: value.is, bank, network: value.is === 'keysets' ? value.first.keyset.network : value.first.dayKey.network }
+    return { kind: 'bank-conflict', conflict: value.is, ...verifyBankConflict(suite, value) }
   }
   if (armored.kind !== 'equivocation') throw new MixmintError('wrong-kind', 'caller', `this is a mixmint ${armored.kind}, but a proof is wanted`)
   verifyEquivocation(suite, armored.value)

@@ -1,22 +1,20 @@
 /** What `mixmint ring` shows: rings of the directory or of a file, where a coin is kept, how evenly, and a center's own part. */
 import { join } from 'node:path'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { coinId } from '@mixmint/core/cash/coin'
 import { retire } from '@mixmint/core/cash/center-proof'
-import { CenterListing, type Coin } from '@mixmint/core/cash/formats'
+import { CenterListing, type Coin, type Ring } from '@mixmint/core/cash/formats'
 import { stateOf } from '@mixmint/core/cash/keyset'
 import { RingMap } from '@mixmint/core/cash/ring'
 import { decode } from '@mixmint/core/kit/codec'
-import { peerBytes } from '@mixmint/mixnet/wire/peers'
 import { armor, unarmor } from './armor.ts'
 import { systemClock } from './clock.ts'
+import { readSources } from './config-sources.ts'
 import { withDirectory } from './directory-show.ts'
-import { loadOrCreateIdentity } from './identity.ts'
-import { centerId } from './layout.ts'
-import { readRing } from './ring-file.ts'
+import { centerId, readKeys } from './node-folder.ts'
+import { parseRing, readRing, ringText } from './ring-file.ts'
 import { passphraseOfEnvironment } from './passphrase-source.ts'
 import { renewVoteKey, voteKeyOf, voteKeys } from './vote-keys.ts'
 
@@ -118,13 +116,33 @@ function locate (map: RingMap, coin: Uint8Array, signature: Uint8Array): Located
 
 interface RingEntry { readonly id: string, readonly voteKey: string, readonly weight: number }
 
-/** What a center's operator hands to the bank's for its ring file; the keys are made when there are none. */
-export async function ringEntry (dir: string, weight: number, newKey: boolean): Promise<RingEntry> {
+/** What a center's operator hands to the bank's for its ring file. @throws no-such-node, wrong-role (operator) */
+export async function ringEntryOf (dir: string, weight: number, newKey: boolean): Promise<RingEntry> {
+  const { role } = readSources(join(dir, 'config.toml'))
+  if (role !== 'center') throw new MixmintError('wrong-role', 'operator', `${dir} holds a ${role}, and only centers stand in rings`)
   const suite = await defaultSuite()
   const passphrase = passphraseOfEnvironment()
-  const id = centerId(suite, peerBytes(peerIdFromPrivateKey(loadOrCreateIdentity(join(dir, 'identity.key'), passphrase))))
+  const { peer } = readKeys(suite, dir, role, passphrase)
   const { publicKey } = newKey ? renewVoteKey(suite, dir, passphrase) : voteKeys(suite, dir, passphrase)[0]
-  return { id: toHex(id), voteKey: toHex(publicKey), weight }
+  return { id: toHex(centerId(suite, peer)), voteKey: toHex(publicKey), weight }
+}
+
+/**
+ * A ring of the entries that centers' operators handed over, one a line.
+ * @throws bad-ring-file (operator), bad-ring (peer) when n, f and q do not go together or fewer centers are there than keepers
+ */
+export async function ringOfEntries (texts: ReadonlyArray<{ readonly where: string, readonly text: string }>, terms: Pick<Ring, 'replicas' | 'faults' | 'quorum' | 'virtualNodesPerWeight'>): Promise<string> {
+  const entries = texts.flatMap(({ where, text }) => text.split('\n').filter(line => line.trim() !== '').map(line => {
+    try {
+      return JSON.parse(line) as RingEntry
+    } catch (cause) {
+      throw new MixmintError('bad-ring-file', 'operator', `${where}: lines of \`mixmint ring entry\` are wanted`, { cause })
+    }
+  }))
+  const ring = parseRing(JSON.stringify({ centers: entries, ...terms }), texts.map(({ where }) => where).join(', '))
+  // Sees to what a ring has to keep to.
+  new RingMap(await defaultSuite(), ring)
+  return ringText(ring)
 }
 
 /** The center's word that one of its vote keys is not to be counted any more. @throws no-vote-key (operator) */

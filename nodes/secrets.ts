@@ -13,11 +13,11 @@ import { isLocked, type Passphrase } from './passphrase.ts'
  */
 export function createSecret (file: string, content: string, passphrase: Passphrase | null = null): boolean {
   makeFolder(dirname(file))
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`
+  const temporary = temporaryOf(file)
   try {
     writeSynced(temporary, passphrase?.lock(content) ?? content)
     linkSync(temporary, file)
-    syncFolder(dirname(file))
+    syncPath(dirname(file))
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -29,10 +29,39 @@ export function createSecret (file: string, content: string, passphrase: Passphr
 
 /** Another form of the secret in a file that is there: the old one or the new one stands in it, whenever this is stopped. */
 export function replaceSecret (file: string, content: string, passphrase: Passphrase | null): void {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`
+  const temporary = temporaryOf(file)
   writeSynced(temporary, passphrase?.lock(content) ?? content)
   renameSync(temporary, file)
-  syncFolder(dirname(file))
+  syncPath(dirname(file))
+}
+
+function temporaryOf (file: string): string {
+  return `${file}.${randomBytes(6).toString('hex')}`
+}
+
+export function isTemporary (file: string): boolean {
+  return /\.[0-9a-f]{12}$/.test(file)
+}
+
+/** The file that a temporary one was to become. */
+export function placeOf (temporary: string): string {
+  return temporary.replace(/\.[0-9a-f]{12}$/, '')
+}
+
+/**
+ * Remove a temporary file that was left behind, in a folder that nobody else writes to. Where what it was to become is not there, it
+ * may be the only copy, and stays.
+ * @returns whether it was removed
+ */
+export function removeTemporary (temporary: string): boolean {
+  const file = placeOf(temporary)
+  if (!existsSync(file)) return false
+  // Of createSecret's last step both names may be there, of one file: then only the name goes.
+  if (statSync(file).ino === statSync(temporary).ino) {
+    unlinkSync(temporary)
+    syncPath(dirname(temporary))
+  } else removeSecret(temporary)
+  return true
 }
 
 function writeSynced (temporary: string, content: string): void {
@@ -52,7 +81,7 @@ function writeSynced (temporary: string, content: string): void {
  * folder as if its parent were missing (/proc).
  * @throws cannot-make-folder (operator)
  */
-function makeFolder (folder: string): void {
+export function makeFolder (folder: string): void {
   if (existsSync(folder)) return
   if (dirname(folder) !== folder) makeFolder(dirname(folder))
   try {
@@ -63,8 +92,9 @@ function makeFolder (folder: string): void {
   }
 }
 
-function syncFolder (folder: string): void {
-  const fd = openSync(folder, 'r')
+/** What a file holds, or the names in a folder, are on disk. */
+export function syncPath (path: string): void {
+  const fd = openSync(path, 'r')
   try {
     fsyncSync(fd)
   } finally {
@@ -109,7 +139,7 @@ export function removeSecret (file: string): void {
     closeSync(fd)
   }
   unlinkSync(file)
-  syncFolder(dirname(file))
+  syncPath(dirname(file))
 }
 
 /** 32 random bytes kept as hexadecimal. @throws key-file-broken, and those of readSecret (operator) */

@@ -8,7 +8,7 @@ import type { MixnetHandler } from '@mixmint/mixnet/wire/responder'
 import { MixnetResponder } from '@mixmint/mixnet/wire/responder'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { Mixer } from './mixer.ts'
-import { Participant, type Surroundings } from './participant.ts'
+import { Participant, type ListingBody, type Places, type Surroundings } from './participant.ts'
 
 type Via = 'direct' | 'mixnet'
 
@@ -16,10 +16,9 @@ export interface ServiceOptions extends Surroundings {
   readonly identity: Secp256k1PrivateKey
   /** The node's folder. */
   readonly dir: string
-  readonly listen: string
-  readonly entry: readonly string[]
+  readonly places: Places
   readonly kind: string
-  readonly body: () => Promise<Uint8Array>
+  readonly body: ListingBody
   readonly protocol: string
   /** Answers bytes with bytes; engines refuse in their replies, so this throws only for defects. */
   readonly handle: (content: Uint8Array, via: Via) => Promise<Uint8Array>
@@ -29,8 +28,6 @@ export interface ServiceOptions extends Surroundings {
   readonly onDocument?: (view: DirectoryView) => void
 }
 
-/** How long a node may wait for its first document. */
-const PATIENCE = 120_000
 /** Requests that are being answered when a service stops are given this long. */
 const DRAIN = 10_000
 
@@ -57,13 +54,13 @@ export class Service {
       ...options,
       ...(options.unlisted === true
         ? {}
-        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, listen: options.listen, entry: options.entry, mixKeys: mixer.keys, onKeys: mixer.onKeys } }),
+        : { listing: { role: 'service' as const, kind: options.kind, body: options.body, places: options.places, mixKeys: mixer.keys, onKeys: mixer.onKeys } }),
       onDocument: view => {
         mixer.onDocument(view)
         options.onDocument?.(view)
       }
     })
-    const view = await participant.ready(PATIENCE)
+    const view = await participant.inForce()
     const answer = (via: Via): MixnetHandler => async content => {
       counters.count('service_requests', { via })
       return await options.handle(content, via)
@@ -77,7 +74,7 @@ export class Service {
       responder.handle(protocol, answer('mixnet'))
       const direct = answer('direct')
       await participant.serve(protocol, direct)
-      await participant.listed(PATIENCE)
+      await participant.listed()
       await mixer.start(participant, view)
     }
     return new Service(participant, mixer, () => responder)

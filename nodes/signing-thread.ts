@@ -21,5 +21,6 @@ function sign (key: number, blinded: Uint8Array): { signature: Uint8Array | null
 
 parentPort?.on('message', (message: ToThread) => {
   if ('pkcs8' in message) keys.set(message.key, suite.rsaImportPrivate(message.pkcs8))
+  else if ('drop' in message) keys.delete(message.drop)
   else parentPort?.postMessage({ done: message.jobs.map(({ job, key, blinded }) => ({ job, ...sign(key, blinded) })) } satisfies FromThread)
 })

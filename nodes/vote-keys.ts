@@ -12,10 +12,15 @@ import { loadOrCreateSeed } from './secrets.ts'
 
 const CURRENT = 'vote.key'
 
+/** Is a file of this name one of them? */
+export function isVoteKey (name: string): boolean {
+  return /^vote(-[0-9a-f]+)?\.key$/.test(name)
+}
+
 /** The current one first. @throws key-file-open, key-file-broken (operator) */
 export function voteKeys (suite: Suite, dir: string, passphrase: Passphrase | null): Ed25519KeyPair[] {
   const current = suite.ed25519KeyPair(loadOrCreateSeed(join(dir, CURRENT), passphrase))
-  const older = readdirSync(dir).filter(name => /^vote-[0-9a-f]+\.key$/.test(name)).sort()
+  const older = readdirSync(dir).filter(name => isVoteKey(name) && name !== CURRENT).sort()
   return [current, ...older.map(name => suite.ed25519KeyPair(loadOrCreateSeed(join(dir, name), passphrase)))]
 }
 

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { equal, utf8 } from '@mixmint/core/kit/bytes'
+import { equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Rng } from '@mixmint/core/kit/ports'
@@ -14,47 +14,46 @@ import { shuffle } from '@mixmint/core/kit/samplers'
 import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { MerchantListing } from '@mixmint/core/cash/formats'
 import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import { tillNamed } from '@mixmint/core/cash/till'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
 import { chooseGateway, coverPaths, directoryPaths } from '@mixmint/mixnet/directory/route'
 import type { DirectoryNode, DirectoryView } from '@mixmint/mixnet/directory/view'
-import { MixEngine } from '@mixmint/mixnet/mixing/engine'
-import { MixNode } from '@mixmint/mixnet/wire/mix-node'
-import { dialable, entryOf, linkIdOf, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
+import { peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
 import { MixnetRequester } from '@mixmint/mixnet/wire/requester'
+import { attach, type Attached } from './attachment.ts'
 import { sleep, systemClock, systemRng } from './clock.ts'
 import { readNetwork } from './config.ts'
-import { createHost, type Host } from './host.ts'
 import { freshIdentity } from './identity.ts'
 import { Counters, createLog } from './observe.ts'
-import { Participant, type Surroundings } from './participant.ts'
+import { merchantsOf, Participant, type Surroundings } from './participant.ts'
+import { claimStore } from './store/about.ts'
 import { openLmdb } from './store/lmdb.ts'
 import { lockFolder } from './store/lock.ts'
+import { MIGRATIONS } from './store/migrations.ts'
 import { walletSeed } from './wallet-folder.ts'
 
 const GUARD = utf8('session/guard')
 const BANK = utf8('session/bank')
 const DIRECTORY_PATIENCE = 20_000
 const REQUEST_PATIENCE = 30_000
+/** When the last document has served out its grace, and the next is not there yet. */
+const LATE_DOCUMENT = 15_000
 /** A session is short; the others follow in the next ones. */
 const REFRESHED_AT_ONCE = 2
 const REFRESH_PAUSE = 3_000
-const DIAL_PATIENCE = 4_000
-/** Packets of ours that are still queued for the gateway when the session ends. */
-const DRAIN = 500
 
 export interface Merchant {
   readonly name: string
   readonly payee: Uint8Array
-  readonly node: DirectoryNode
+  /** What tokens for it have to name, or empty. */
+  readonly till: Uint8Array
 }
 
 /** How the session asks over the mixnet, made when first needed. */
 interface Anonymous {
-  readonly host: Host
-  readonly node: MixNode
+  readonly attached: Attached
   readonly requester: MixnetRequester
 }
 
@@ -101,6 +100,7 @@ export class WalletSession {
     try {
       const lock = await lockFolder(store)
       undo.push(async () => { await lock.release() })
+      await claimStore(store, 'wallet', MIGRATIONS.wallet)
       const ports: BasePorts = { clock: systemClock, rng: systemRng, store, wait: sleep }
       const surroundings: Surroundings = { suite, network, ports, log: createLog('wallet', 'silent'), counters: new Counters() }
       const participant = await Participant.start({
@@ -157,7 +157,8 @@ export class WalletSession {
   }
 
   merchants (): Merchant[] {
-    return this.participant.view().services('merchant').map(node => ({ ...decode(MerchantListing, node.body), node }))
+    const all = merchantsOf(this.#suite, this.participant.view()).map(({ listing: { name, payee, till } }) => ({ name, payee, till }))
+    return [...new Map(all.map(each => [toHex(each.payee), each])).values()]
   }
 
   /** By name or by the beginning of the payee key; the only one when none is named. @throws unknown-merchant (caller) */
@@ -166,6 +167,11 @@ export class WalletSession {
     const found = named === undefined ? all : all.filter(({ name, payee }) => name === named || hex(payee).startsWith(named.toLowerCase()))
     if (found.length === 1) return found[0]
     throw new MixmintError('unknown-merchant', 'caller', `name one of the merchants with --merchant: ${all.map(({ name, payee }) => `"${name}" (${hex(payee).slice(0, 12)}…)`).join(', ')}`)
+  }
+
+  /** What tokens call the till of this name. */
+  till (name: string): Uint8Array {
+    return tillNamed(this.#suite, name)
   }
 
   async close (): Promise<void> {
@@ -180,17 +186,23 @@ export class WalletSession {
     const request = encode(BankRequest, effect.request)
     if (effect.via === 'mixnet') return decode(BankReply, await this.#ask(this.bank, BANK_PROTOCOL, request))
     if (effect.via === 'apart') return decode(BankReply, await this.#askApart(this.bank, BANK_PROTOCOL, request))
-    return decode(BankReply, await this.participant.ask(this.participant.service(this.bank), BANK_PROTOCOL, request, { timeout: REQUEST_PATIENCE }))
+    return decode(BankReply, await this.participant.askService(this.bank, async (node, hasOthers) => await this.participant.ask(node, BANK_PROTOCOL, request, { timeout: patience(hasOthers) })))
   }
 
   async #ask (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
-    const { peer } = this.participant.service(service)
     this.#anonymous ??= this.#attach(this.#alias).catch((error: unknown) => {
       this.#anonymous = null
       throw error
     })
     const { requester } = await this.#anonymous
-    return await requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + REQUEST_PATIENCE })
+    return await this.#through(requester, service, protocol, content)
+  }
+
+  async #through (requester: MixnetRequester, service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
+    // Where that does not come, the requester says that nothing was sent.
+    if (this.participant.keeper.view() === null) await this.participant.ready(LATE_DOCUMENT).catch(() => {})
+    return await this.participant.askService(service, async ({ peer }, hasOthers) =>
+      await requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + patience(hasOthers) }))
   }
 
   /**
@@ -198,81 +210,48 @@ export class WalletSession {
    * paths and losses joins it to another. The gateway is the same, for a wallet keeps to few.
    */
   async #askApart (service: Uint8Array, protocol: string, content: Uint8Array): Promise<Uint8Array> {
-    const { peer } = this.participant.service(service)
     const own = await this.#attach(await freshIdentity())
     try {
-      return await own.requester.request(peer, protocol, content, { deadline: this.#ports.clock.now() + REQUEST_PATIENCE })
+      return await this.#through(own.requester, service, protocol, content)
     } finally {
       await detach(own)
     }
   }
 
-  /** Attach to the gateway: a mixer of one key whose only path ends here. */
   async #attach (alias: Secp256k1PrivateKey): Promise<Anonymous> {
-    const suite = this.#suite
     const { clock, rng } = this.#ports
     const { participant } = this
-    const privateKey = rng.bytes(32)
     const view = participant.view()
-    const host = await createHost({ privateKey: alias, role: 'wallet', listen: [], meter: this.#counters })
-    let gateway: DirectoryNode
-    try {
-      gateway = await reach(host, [this.#guard, ...others(view, this.#guard, rng)])
-    } catch (error) {
-      await host.stop()
-      throw error
-    }
-    const engine = new MixEngine({
-      suite, self: host.peer, parameters: view.parameters, topology: { mayForward: () => false, mayReachWallet: () => false }
-    })
+    const known = (): DirectoryView | null => participant.keeper.view()
     let requester: MixnetRequester | null = null
-    const node = new MixNode({
-      node: host.node, engine, clock, rng, meter: this.#counters, padded: true,
-      neighbourhood: {
-        addresses: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer)) ? participant.keeper.view()?.byPeer(gateway.peer)?.entry ?? gateway.entry : [],
-        accepts: peer => peer === linkIdOf(peerIdFromBytes(gateway.peer))
-      },
+    const attached = await attach({
+      suite: this.#suite, clock, rng, meter: this.#counters, view, known, alias, gateways: [this.#guard, ...others(view, this.#guard, rng)],
       onReply: (surbId, payload) => { requester?.onReply(surbId, payload) }
     })
-    // The session's key outlives epochs: it is known to nobody but this session's own SURBs.
-    node.install({ epoch: 0, privateKey, from: 0, until: Infinity })
-    node.setEpoch(0, view.parameters)
-    await node.start()
-    node.keep(gateway.peer)
-    const known = (): DirectoryView | null => participant.keeper.view()
-    const attachment = { gateway: gateway.peer, peer: host.peer, mixKey: suite.x25519Base(privateKey) }
+    const { node, at } = attached
     requester = new MixnetRequester({
-      suite, clock, rng, meter: this.#counters, parameters: () => known()?.parameters ?? null,
-      paths: directoryPaths(known, attachment, this.#counters),
-      cover: { paths: coverPaths(known, attachment), ready: () => node.isFree(gateway.peer) },
+      suite: this.#suite, clock, rng, meter: this.#counters, parameters: () => known()?.parameters ?? null,
+      paths: directoryPaths(known, at, this.#counters),
+      cover: { paths: coverPaths(known, at), ready: () => node.isFree(at.gateway) },
       sendPacket: (to, packet) => node.sendPacket(to, packet)
     })
-    return { host, node, requester }
+    return { attached, requester }
   }
 }
 
-async function detach ({ host, node, requester }: Anonymous): Promise<void> {
+/** Where another process of the same service can be asked after it, one is given a third: an answer takes a second or a few. */
+function patience (hasOthers: boolean): number {
+  return hasOthers ? REQUEST_PATIENCE / 3 : REQUEST_PATIENCE
+}
+
+async function detach ({ attached, requester }: Anonymous): Promise<void> {
   requester.close()
-  await node.stop(DRAIN)
-  await host.stop()
+  await attached.stop()
 }
 
 /** The gateways beside the guard, in random order: for a session in which the guard does not answer. */
 function others (view: DirectoryView, guard: DirectoryNode, rng: Rng): DirectoryNode[] {
   return shuffle(rng, view.gateways.filter(node => !equal(node.peer, guard.peer)))
-}
-
-/** The first of these that answers, with a connection to it. @throws no-gateway (operator, retry) */
-async function reach (host: Host, gateways: readonly DirectoryNode[]): Promise<DirectoryNode> {
-  for (const gateway of gateways) {
-    try {
-      await host.node.dial(dialable(entryOf(gateway)), { signal: AbortSignal.timeout(DIAL_PATIENCE) })
-      return gateway
-    } catch {
-      // Down, or not reached from here: the next.
-    }
-  }
-  throw new MixmintError('no-gateway', 'operator', 'no gateway of the network answers: is this machine connected, and are they running?', { retry: true })
 }
 
 /** A wallet keeps to one gateway for as long as the directory lists it: many gateways would each learn when it is there. */

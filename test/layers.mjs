@@ -3,7 +3,7 @@ import { cruise } from 'dependency-cruiser'
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 import configuration from '../.dependency-cruiser.mjs'
 
-const ROOMS = ['src', 'mixnet', 'nodes', 'test', 'bench']
+const ROOMS = ['src', 'mixnet', 'nodes', 'lab', 'test', 'bench']
 const { output } = await cruise(ROOMS, { ruleSet: { forbidden: configuration.forbidden }, validate: true, ...configuration.options }, undefined,
   { tsConfig: extractTSConfig('./tsconfig.json') })
 const { violations, totalCruised } = output.summary

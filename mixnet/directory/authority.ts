@@ -27,7 +27,7 @@ import { Evidence } from './evidence.ts'
 import { ask, takeUp, type AuthorityEffect } from './exchange.ts'
 import { SignedDescriptor, type Parameters, type SignedDocument } from './formats.ts'
 import type { CheckService } from './merge.ts'
-import { refusal, type DirectoryReply, type DirectoryRequest, type ReplyOf } from './messages.ts'
+import { DESCRIPTORS_ASKED, refusal, type DirectoryReply, type DirectoryRequest, type ReplyOf } from './messages.ts'
 import { Register, type Admission, type Listing } from './register.ts'
 import { makeVote, Vote } from './vote.ts'
 
@@ -92,10 +92,15 @@ export class Authority {
     this.#config = config
     this.#meter = meter
     this.#log = log
-    this.#register = new Register({ ...config, network: trust.network })
+    this.#register = new Register(suite, { ...config, network: trust.network })
     this.#archive = new Archive(suite, trust)
     this.#colleagues = new Colleagues(parameters, log, meter, (authority, now) => this.#isInOffice(epochAt(this.#parameters, now + lead(this.#parameters)), authority))
     this.evidence = new Evidence(suite, trust, meter)
+  }
+
+  /** The operator's list is another one from now on. @throws authority-admission (operator): then all is as before */
+  admit (admitted: readonly Admission[]): void {
+    this.#register.admit(admitted)
   }
 
   /** Load what the store holds. Once, before anything else. @throws signs-from (operator): an epoch so late is a slip */
@@ -147,7 +152,8 @@ export class Authority {
           if (found === null) throw unavailable('vote', request.epoch)
           return { is: 'vote', ...found }
         }
-        case 'descriptors': return { is: 'descriptors', signed: this.#descriptors(request.epoch, request.hashes) }
+        case 'descriptors': return { is: 'descriptors', signed: fitting(request.hashes.flatMap(hash => this.#ballots.get(request.epoch)?.descriptor(hash) ?? [])) }
+        case 'recall': return { is: 'descriptors', signed: fitting(this.#register.recall(request.kind, request.after)) }
       }
     } catch (error) {
       if (!isMixmintError(error)) throw error
@@ -344,14 +350,6 @@ export class Authority {
     }
   }
 
-  /** As many as fit into a reply. */
-  #descriptors (epoch: number, hashes: readonly Uint8Array[]): SignedDescriptor[] {
-    const found = hashes.flatMap(hash => this.#ballots.get(epoch)?.descriptor(hash) ?? [])
-    let room = DOCUMENT_LIMIT
-    const fitting = found.findIndex(signed => (room -= encode(SignedDescriptor, signed).length) < 0)
-    return fitting < 0 ? found : found.slice(0, fitting)
-  }
-
   #get (epoch: number | null, now: Millis): SignedDocument {
     const wanted = epoch ?? epochAt(this.#parameters, now)
     const found = this.#archive.valid(wanted)
@@ -381,6 +379,13 @@ export class Authority {
   get #parameters (): Parameters {
     return this.#config.parameters
   }
+}
+
+/** As many as fit into a reply. */
+function fitting (found: readonly SignedDescriptor[]): SignedDescriptor[] {
+  let room = DOCUMENT_LIMIT
+  const end = found.slice(0, DESCRIPTORS_ASKED).findIndex(signed => (room -= encode(SignedDescriptor, signed).length) < 0)
+  return found.slice(0, end < 0 ? DESCRIPTORS_ASKED : end)
 }
 
 function isSameVote (a: Vote, b: Vote): boolean {

@@ -321,7 +321,7 @@ export class Ballot {
     const name = votes.map(({ held }) => toHex(held.hash)).sort().join(' ')
     const known = this.#merged.get(name)
     if (known !== undefined) return known
-    const document = mergeVotes(this.#rules, votes.map(({ held }) => held), this.#listable)
+    const document = mergeVotes(this.#suite, this.#rules, votes.map(({ held }) => held), this.#listable)
     // Signatures of all are to fit in as well.
     const fits = encode(Document, document).length + this.#rules.trust.authorities.length * 128 <= DOCUMENT_LIMIT
     const merged = fits && isUsable(document) ? { document, hash: documentHash(this.#suite, document) } : null

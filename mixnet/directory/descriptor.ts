@@ -4,8 +4,6 @@
  *   peer id      00 25 (identity multihash, 37 bytes) ‖ 08 02 12 21 (protobuf: secp256k1, 33 bytes) ‖ compressed point
  *   signature    DER ECDSA over SHA-256 of tagged('directory-descriptor', descriptor), as libp2p's secp256k1 keys sign;
  *                only low s, so that nobody can make a second signature out of one
- *
- * The elliptic curve is noble's on every machine: it is synchronous, and the same in a browser.
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -13,6 +11,7 @@ import { compare, concat, equal } from '@mixmint/core/kit/bytes'
 import { encode, tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
+import type { Suite } from '@mixmint/core/crypto/suite'
 import { addressBlock } from '../sphinx/address.ts'
 import { Descriptor, type SignedDescriptor } from './formats.ts'
 
@@ -45,13 +44,13 @@ export function signDescriptor (secret: Uint8Array, descriptor: Descriptor): Sig
  * @throws descriptor-network, descriptor-peer, descriptor-signature, descriptor-early, descriptor-stale, descriptor-kind,
  *   descriptor-body, descriptor-address, descriptor-keys, descriptor-key-order, descriptor-low-order (all peer)
  */
-export function verifyDescriptor (signed: SignedDescriptor, rules: DescriptorRules): void {
+export function verifyDescriptor (suite: Suite, signed: SignedDescriptor, rules: DescriptorRules): void {
   const { descriptor, signature } = signed
   if (descriptor.network !== rules.network) {
     throw refuse('network', `this descriptor is for the network ${descriptor.network}, not ${rules.network}`)
   }
-  if (!isPeerId(descriptor.peer)) throw refuse('peer', 'the peer id is not that of a secp256k1 key; make the node\'s identity one')
-  if (!isSignedBy(descriptor.peer, message(descriptor), signature)) {
+  if (!suite.secp256k1Verify(descriptor.peer.subarray(PEER_ID_PREFIX.length), message(descriptor), signature) || !hasPrefix(descriptor.peer)) {
+    if (!isPeerId(descriptor.peer)) throw refuse('peer', 'the peer id is not that of a secp256k1 key; make the node\'s identity one')
     throw refuse('signature', 'the signature is not by the key of the peer id')
   }
   if (descriptor.published > rules.latest) throw refuse('early', 'published in the future: set the clock of the node that signed it')
@@ -120,16 +119,11 @@ function message (descriptor: Descriptor): Uint8Array {
 }
 
 function isPeerId (peer: Uint8Array): boolean {
-  return peer.length === PEER_ID_LENGTH && equal(peer.subarray(0, PEER_ID_PREFIX.length), PEER_ID_PREFIX) &&
-    secp256k1.utils.isValidPublicKey(peer.subarray(PEER_ID_PREFIX.length), true)
+  return hasPrefix(peer) && secp256k1.utils.isValidPublicKey(peer.subarray(PEER_ID_PREFIX.length), true)
 }
 
-function isSignedBy (peer: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean {
-  try {
-    return secp256k1.verify(signature, text, peer.subarray(PEER_ID_PREFIX.length), { format: 'der', lowS: true })
-  } catch {
-    return false // not DER
-  }
+function hasPrefix (peer: Uint8Array): boolean {
+  return peer.length === PEER_ID_LENGTH && equal(peer.subarray(0, PEER_ID_PREFIX.length), PEER_ID_PREFIX)
 }
 
 /** 2^255 − 19, little-endian. */

@@ -119,13 +119,13 @@ export function decodeDocument (bytes: Uint8Array): SignedDocument {
 export function verifyDocument (suite: Suite, signed: SignedDocument, trust: Trust, now: Millis, ahead = false): void {
   checkSigned(suite, signed, trust)
   checkValidity(signed.document, now, ahead)
-  checkNodes(signed.document)
+  checkNodes(suite, signed.document)
 }
 
 /** As `verifyDocument`, of any time. */
 export function verifyTimeless (suite: Suite, signed: SignedDocument, trust: Trust): void {
   checkSigned(suite, signed, trust)
-  checkNodes(signed.document)
+  checkNodes(suite, signed.document)
 }
 
 /** The configured authorities whose signature on it holds. @throws document-signature (peer) when the signature of one does not */
@@ -256,7 +256,7 @@ function checkValidity (document: Document, now: Millis, ahead: boolean): void {
   }
 }
 
-function checkNodes (document: Document): void {
+function checkNodes (suite: Suite, document: Document): void {
   const { network, epoch, parameters, nodes } = document
   const rules = descriptorRules(network, parameters, epoch)
   nodes.forEach(({ layer, signed }, i) => {
@@ -267,7 +267,7 @@ function checkNodes (document: Document): void {
       : role === 'service' ? layer === SERVICE_LAYER : layer >= 1 && layer <= parameters.pathLength - 2
     if (!inPlace) throw refuse('layer', `a ${role} cannot be in layer ${layer}`)
     if (!hasKey(signed.descriptor, epoch)) throw refuse('key-missing', 'a node has no mix key of this epoch')
-    verifyDescriptor(signed, rules)
+    verifyDescriptor(suite, signed, rules)
   })
 }
 

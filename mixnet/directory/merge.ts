@@ -15,6 +15,7 @@
  */
 import { compare, equal, toHex } from '@mixmint/core/kit/bytes'
 import type { Millis } from '@mixmint/core/kit/ports'
+import type { Suite } from '@mixmint/core/crypto/suite'
 import { verifyDescriptor } from './descriptor.ts'
 import { buildDocument, descriptorRules, GATEWAY_LAYER, hasKey, SERVICE_LAYER } from './document.ts'
 import { epochStart } from './epoch.ts'
@@ -29,11 +30,11 @@ export interface ListedService { readonly peer: Uint8Array, readonly kind: strin
  * The rules of what services may publish. It must look at nothing but its arguments: authorities apply it to the same
  * things and have to come to the same answer. Called before a descriptor is taken, and when votes are merged.
  * @param others what other services publish
- * @param context.previous what this service had published before, or null
+ * @param context.before what services had published before, this one and others: in the previous document, or as far as it was taken
  * @returns null, or the kebab-case code to refuse it with
  */
 export type CheckService = (kind: string, body: Uint8Array, others: readonly ListedService[], context: {
-  readonly peer: Uint8Array, readonly previous: Uint8Array | null, readonly now: Millis
+  readonly peer: Uint8Array, readonly before: readonly ListedService[], readonly now: Millis
 }) => string | null
 
 export interface MergeRules {
@@ -57,11 +58,11 @@ interface Candidate {
  * @param listable which descriptors may be listed in this epoch, by hash in hexadecimal, as far as it was looked at: it is
  *   the dear part, and votes name the same ones
  */
-export function mergeVotes (rules: MergeRules, votes: readonly HeldVote[], listable = new Map<string, boolean>()): Document {
+export function mergeVotes (suite: Suite, rules: MergeRules, votes: readonly HeldVote[], listable = new Map<string, boolean>()): Document {
   const { network, epoch, parameters } = rules
   const previous = votes.map(vote => vote.previous?.document)
     .reduce((newest, document) => document !== undefined && (newest === undefined || document.epoch > newest.epoch) ? document : newest, undefined)
-  const candidates = countVotes(rules, votes, listable).map(({ layers, descriptors }) => ({ layers, descriptors: newestFirst(descriptors) }))
+  const candidates = countVotes(suite, rules, votes, listable).map(({ layers, descriptors }) => ({ layers, descriptors: newestFirst(descriptors) }))
   const relays = candidates.filter(({ descriptors: [{ descriptor }] }) => descriptor.role !== 'service')
   const services = chooseServices(rules, previous, candidates.map(({ descriptors }) => descriptors).filter(([{ descriptor }]) => descriptor.role === 'service'))
   const layers = assignLayers(
@@ -80,9 +81,9 @@ export function isUsable ({ parameters, nodes }: Pick<Document, 'parameters'> & 
 }
 
 /** May this descriptor stand in the document? Depends on nothing but the two. */
-function isListable (rules: MergeRules, signed: SignedDescriptor): boolean {
+function isListable (suite: Suite, rules: MergeRules, signed: SignedDescriptor): boolean {
   try {
-    verifyDescriptor(signed, descriptorRules(rules.network, rules.parameters, rules.epoch))
+    verifyDescriptor(suite, signed, descriptorRules(rules.network, rules.parameters, rules.epoch))
     return hasKey(signed.descriptor, rules.epoch)
   } catch {
     return false
@@ -90,7 +91,7 @@ function isListable (rules: MergeRules, signed: SignedDescriptor): boolean {
 }
 
 /** Those who stand in more than half of the votes. Only their descriptors are verified: a crowd in one vote costs little. */
-function countVotes (rules: MergeRules, votes: readonly HeldVote[], listable: Map<string, boolean>): Candidate[] {
+function countVotes (suite: Suite, rules: MergeRules, votes: readonly HeldVote[], listable: Map<string, boolean>): Candidate[] {
   const half = votes.length / 2
   const listed = votes.flatMap(vote => vote.nodes).map(node => ({ ...node, id: toHex(node.hash), name: nameOf(node.signed.descriptor) }))
   const named = new Map<string, number>()
@@ -98,7 +99,7 @@ function countVotes (rules: MergeRules, votes: readonly HeldVote[], listable: Ma
   const candidates = new Map<string, Candidate>()
   for (const { name, id, signed, layer } of listed) {
     if ((named.get(name) ?? 0) <= half) continue
-    const holds = listable.get(id) ?? isListable(rules, signed)
+    const holds = listable.get(id) ?? isListable(suite, rules, signed)
     listable.set(id, holds)
     if (!holds) continue
     const candidate = candidates.get(name) ?? { votes: 0, layers: new Map<number, number>(), descriptors: new Map<string, SignedDescriptor>() }
@@ -126,15 +127,14 @@ function majority (wanted: ReadonlyMap<number, number>, votes: number): number |
 
 /** @param candidates descriptors of one service each, in order of preference */
 function chooseServices ({ epoch, parameters, checkService }: MergeRules, previous: Document | undefined, candidates: readonly SignedDescriptor[][]): SignedDescriptor[] {
-  const before = (peer: Uint8Array, kind: string): Uint8Array | null =>
-    previous?.nodes.find(({ signed: { descriptor } }) => equal(descriptor.peer, peer) && descriptor.role === 'service' && descriptor.kind === kind)?.signed.descriptor.body ?? null
-  const inOrder = candidates.map(descriptors => ({ descriptors, previous: before(descriptors[0].descriptor.peer, descriptors[0].descriptor.kind) }))
-    .sort((a, b) => Number(a.previous === null) - Number(b.previous === null) || compare(a.descriptors[0].descriptor.peer, b.descriptors[0].descriptor.peer))
+  const before = previous?.nodes.map(({ signed: { descriptor } }) => descriptor).filter(({ role }) => role === 'service') ?? []
+  const isNew = ([{ descriptor }]: readonly SignedDescriptor[]): boolean => !before.some(({ peer, kind }) => equal(peer, descriptor.peer) && kind === descriptor.kind)
+  const inOrder = candidates.toSorted((a, b) => Number(isNew(a)) - Number(isNew(b)) || compare(a[0].descriptor.peer, b[0].descriptor.peer))
   const chosen: SignedDescriptor[] = []
-  for (const { descriptors, previous: was } of inOrder) {
+  for (const descriptors of inOrder) {
     const others = chosen.map(({ descriptor }) => descriptor)
     const first = descriptors.find(({ descriptor: { peer, kind, body } }) =>
-      (checkService?.(kind, body, others, { peer, previous: was, now: epochStart(parameters, epoch + 1) }) ?? null) === null)
+      (checkService?.(kind, body, others, { peer, before, now: epochStart(parameters, epoch + 1) }) ?? null) === null)
     if (first !== undefined) chosen.push(first)
   }
   return chosen

@@ -7,6 +7,7 @@ import { bool, bytes, list, nullable, oneOf, record, text, uint, variants, type 
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { Certificate, SignedProposal } from './agreement.ts'
 import { SignedVote } from './ballot.ts'
+import { PEER_ID_LENGTH } from './descriptor.ts'
 import { DOCUMENT_LIMIT } from './document.ts'
 import { Parameters, SignedDescriptor, SignedDocument } from './formats.ts'
 import { EquivocationProof, SignedStatement } from './statement.ts'
@@ -30,7 +31,9 @@ export const DirectoryRequest = variants('op', {
   agreement: record({ epoch: uint() }),
   /** What statements name by hash. */
   vote: record({ epoch: uint(), authority: bytes(32), vote: hash }),
-  descriptors: record({ epoch: uint(), hashes: list(hash, DESCRIPTORS_ASKED, 1) })
+  descriptors: record({ epoch: uint(), hashes: list(hash, DESCRIPTORS_ASKED, 1) }),
+  /** The newest descriptors of services of this kind, also of those that are listed no more: in order of peer id, those after `after`. */
+  recall: record({ kind: text(32), after: nullable(bytes(PEER_ID_LENGTH)) })
 })
 export type DirectoryRequest = Of<typeof DirectoryRequest>
 

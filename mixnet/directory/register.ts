@@ -3,11 +3,12 @@
  *
  *   store   directory/node/<peer 39>    the newest signed descriptor of an admitted node
  */
-import { concat, equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { compare, concat, equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import { batch, get, scanAll, type Saga } from '@mixmint/core/kit/saga'
+import type { Suite } from '@mixmint/core/crypto/suite'
 import { verifyDescriptor } from './descriptor.ts'
 import { descriptorRules, earliestListed, hasKey } from './document.ts'
 import { epochAt } from './epoch.ts'
@@ -37,23 +38,38 @@ export type Listing = ReadonlyArray<{ readonly signed: SignedDescriptor, readonl
 const NODES = utf8('directory/node/')
 
 export class Register {
+  readonly #suite: Suite
   readonly #rules: RegisterRules
-  readonly #admitted: ReadonlyMap<string, Admission>
+  #admitted: ReadonlyMap<string, Admission> = new Map()
   /** By peer id in hexadecimal. */
   readonly #nodes = new Map<string, SignedDescriptor>()
+  /** Of those who are admitted no more. */
+  readonly #former = new Map<string, SignedDescriptor>()
 
   /** @throws authority-admission (operator) */
-  constructor (rules: RegisterRules) {
-    const layers = rules.parameters.pathLength - 2
+  constructor (suite: Suite, rules: RegisterRules) {
+    this.#suite = suite
     this.#rules = rules
-    this.#admitted = new Map(rules.admitted.map(entry => [toHex(entry.peer), entry]))
-    if (this.#admitted.size !== rules.admitted.length) {
+    this.admit(rules.admitted)
+  }
+
+  /** From now on these are admitted, and nobody else. @throws authority-admission (operator): then all is as before */
+  admit (admitted: readonly Admission[]): void {
+    const layers = this.#rules.parameters.pathLength - 2
+    const byPeer = new Map(admitted.map(entry => [toHex(entry.peer), entry]))
+    if (byPeer.size !== admitted.length) {
       throw new MixmintError('authority-admission', 'operator', 'the admission list names a peer twice')
     }
-    for (const { role, layer } of rules.admitted) {
+    for (const { role, layer } of admitted) {
       if (layer !== undefined && (role !== 'mix' || layer < 1 || layer > layers)) {
         throw new MixmintError('authority-admission', 'operator', `only a mix can be given a layer, 1 to ${layers}`)
       }
+    }
+    this.#admitted = byPeer
+    for (const [peer, signed] of this.#nodes) {
+      if (this.isAdmitted(signed.descriptor)) continue
+      this.#nodes.delete(peer)
+      this.#former.set(peer, signed)
     }
   }
 
@@ -61,7 +77,8 @@ export class Register {
   * open (): Saga<void> {
     for (const { value } of yield * scanAll(NODES)) {
       const signed = decode(SignedDescriptor, value)
-      if (this.isAdmitted(signed.descriptor)) this.#nodes.set(toHex(signed.descriptor.peer), signed)
+      const known = this.isAdmitted(signed.descriptor) ? this.#nodes : this.#former
+      known.set(toHex(signed.descriptor.peer), signed)
     }
   }
 
@@ -87,7 +104,7 @@ export class Register {
     if (!this.isAdmitted(descriptor)) {
       throw new MixmintError('not-admitted', 'peer', 'this peer is not on the authority\'s list in this role: ask its operator')
     }
-    verifyDescriptor(signed, { network, latest: now + parameters.clockSkew, earliest: earliestListed(parameters, epoch) })
+    verifyDescriptor(this.#suite, signed, { network, latest: now + parameters.clockSkew, earliest: earliestListed(parameters, epoch) })
     if (descriptor.mixKeys.length > 0 && !descriptor.mixKeys.some(key => key.epoch === epoch || key.epoch === epoch + 1)) {
       throw new MixmintError('descriptor-epochs', 'peer', `no mix key is for epoch ${epoch} or the next: set the node's clock`)
     }
@@ -100,7 +117,7 @@ export class Register {
       if (before !== null && before.published >= descriptor.published) {
         throw new MixmintError('descriptor-older', 'peer', 'a newer descriptor of this node is known: sign a fresh one')
       }
-      this.#checkService(descriptor, before, now)
+      this.#checkService(descriptor, now)
       const result = yield * batch([{ op: 'swap', key, was, value }])
       if (result.done) break
     }
@@ -114,6 +131,13 @@ export class Register {
     return [...this.#nodes]
       .filter(([, { descriptor }]) => descriptor.published >= earliest && descriptor.published <= latest && hasKey(descriptor, epoch))
       .map(([peer, signed]) => ({ signed, layer: this.#admitted.get(peer)?.layer ?? 0 }))
+  }
+
+  /** What services of a kind said last, however long ago, also those who are admitted no more: in order of peer id, those after this one. */
+  recall (kind: string, after: Uint8Array | null): SignedDescriptor[] {
+    return this.#remembered()
+      .filter(({ descriptor: { role, kind: own, peer } }) => role === 'service' && own === kind && (after === null || compare(peer, after) > 0))
+      .sort((a, b) => compare(a.descriptor.peer, b.descriptor.peer))
   }
 
   /** Are all there who are admitted? */
@@ -130,12 +154,20 @@ export class Register {
     return listing.some(({ signed }) => signed.descriptor.role === 'gateway') && free >= empty.length
   }
 
-  #checkService ({ role, peer, kind, body }: Descriptor, before: Descriptor | null, now: Millis): void {
-    const { checkService } = this.#rules
+  /** The newest word of each peer that was ever admitted. */
+  #remembered (): SignedDescriptor[] {
+    return [...new Map([...this.#former, ...this.#nodes]).values()]
+  }
+
+  #checkService ({ role, peer, kind, body }: Descriptor, now: Millis): void {
+    const { checkService, parameters } = this.#rules
     if (role !== 'service' || checkService === undefined) return
-    const others = [...this.#nodes.values()].map(({ descriptor }) => descriptor)
-      .filter(other => other.role === 'service' && !equal(other.peer, peer))
-    const code = checkService(kind, body, others, { peer, previous: before?.body ?? null, now })
+    const services = (all: Iterable<SignedDescriptor>): Descriptor[] => [...all].map(({ descriptor }) => descriptor).filter(other => other.role === 'service')
+    const before = services(this.#remembered())
+    // What is too old to be listed stands in nobody's way.
+    const earliest = earliestListed(parameters, epochAt(parameters, now))
+    const others = services(this.#nodes.values()).filter(other => !equal(other.peer, peer) && other.published >= earliest)
+    const code = checkService(kind, body, others, { peer, before, now })
     if (code !== null) throw new MixmintError(code, 'peer', `what this ${kind} says about itself breaks the network's rules (${code})`)
   }
 }

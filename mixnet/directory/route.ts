@@ -11,13 +11,13 @@
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Meter, Millis, Rng } from '@mixmint/core/kit/ports'
-import { below } from '@mixmint/core/kit/samplers'
 import { addressBlock } from '../sphinx/address.ts'
 import type { Hop } from '../sphinx/header.ts'
 import type { CoverPaths } from '../cover/sender.ts'
 import type { Path, Paths } from '../session/engines.ts'
 import { GATEWAY_LAYER, SERVICE_LAYER } from './document.ts'
 import type { DirectoryNode, DirectoryView } from './view.ts'
+import { drawFrom, layersAround } from './way.ts'
 
 /** A hop to be, and until when its key lives. */
 interface Leg { readonly hop: Hop, readonly until: Millis }
@@ -116,9 +116,8 @@ export function chooseService (view: DirectoryView, rng: Rng): DirectoryNode {
 export function chooseLoop (view: DirectoryView, rng: Rng, now: Millis, self: Uint8Array): Path {
   const node = view.byPeer(self)
   if (node === undefined) throw new MixmintError('route-unlisted', 'caller', 'this node is not in the directory\'s document of this epoch: no path leads back to it', { retry: true })
-  const layers = Array.from({ length: view.parameters.pathLength - 2 }, (_, i) => i + 1)
-  const between = node.role === 'mix' ? [...layers.slice(node.layer), GATEWAY_LAYER, ...layers.slice(0, node.layer - 1)] : layers
-  return path([...between.map(layer => leg(view, choose(view, layer, rng), now)), leg(view, node, now)])
+  const around = layersAround(node.role === 'mix' ? node.layer : GATEWAY_LAYER, view.parameters.pathLength - 2)
+  return path([...around.map(layer => leg(view, choose(view, layer, rng), now)), leg(view, node, now)])
 }
 
 /** A delay of zero is how the last hop knows that it is the last. */
@@ -145,7 +144,7 @@ function choose (view: DirectoryView, layer: number, rng: Rng, fits: (node: Dire
   if (nodes.length === 0) {
     throw new MixmintError('route-layer-empty', 'operator', `no node stands in layer ${layer} of the network: no path can be made in this epoch`)
   }
-  return nodes[below(rng, nodes.length)]
+  return drawFrom(nodes, rng)
 }
 
 function gateway (view: DirectoryView, peer: Uint8Array): DirectoryNode {

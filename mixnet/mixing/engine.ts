@@ -1,7 +1,7 @@
 /**
  * The mixer: what a mix, a gateway and the last hop of a path (a service, a wallet) do with packets. A plain engine:
  * (event, now, rng) → effects, over private state; no socket, no timer, no clock of its own. DESIGN §2, §8. When a packet
- * leaves is up to the strategy (strategy.ts); then it waits, if it must, until a crash cannot make its tag unseen.
+ * leaves is up to the strategy (strategy.ts, departures.ts); then it waits, if it must, until a crash cannot make its tag unseen.
  *
  *   packet ─ peel ─┬─ exit, reply ────────────────────────────────┬─ recorded? ─┬─▶ deliver, exit, reply  (delivered)
  *                  ├─ forward ─ delay? topology? room? ─ strategy ─┘             └─▶ forward, to-wallet    (forwarded)
@@ -16,7 +16,9 @@ import { isHere, nodeOf, parseAddress, parseDestination, type PacketAddress } fr
 import type { DropReason as PeelDropReason } from '../sphinx/peel.ts'
 import type { Strategy } from '../directory/formats.ts'
 import { KeyRing, type EpochKey, type MeanDelay } from './keyring.ts'
-import { drainTime, isSame, strategyOf, type MixStrategy } from './strategy.ts'
+import { Buckets, DELAY_BOUNDS, QUEUE_BOUNDS, type BucketFigures } from './buckets.ts'
+import { Departures } from './departures.ts'
+import { drainTime } from './strategy.ts'
 
 /** A neighbour: its 39-byte peer id in lower-case hexadecimal. */
 export type LinkId = string
@@ -108,14 +110,8 @@ export interface MixSnapshot {
   readonly epochs: readonly number[]
 }
 
-/** How late, in ms, an honest timer of a busy machine may come. */
-const LATEST_TIMER: Millis = 1000
-
-/** Times of day leave fractions of a ms no more precise: at the deadline that it was told, the caller finds something due. */
-const ROUNDING: Millis = 0.001
-
-/** `tags`: how many tags there were when it came, its own the last. */
-interface Waiting { readonly mean: Millis, readonly tags: number, readonly effect: MixEffect }
+/** `tags`: how many tags there were when it came, its own the last. `came`: when, as `Departures.elapsed` has it. */
+interface Waiting { readonly mean: Millis, readonly tags: number, readonly came: Millis, readonly effect: MixEffect }
 
 export interface MixEngineOptions {
   readonly suite: Suite
@@ -132,46 +128,38 @@ export class MixEngine {
   readonly #options: MixEngineOptions
   readonly #keys: KeyRing
   #parameters: MixParameters
-  #strategy: MixStrategy<Waiting>
+  readonly #departures: Departures<Waiting>
   /** What leaves, in this order, as soon as its tag is recorded. One that may not leave yet holds up those after it: their order stays random. */
   readonly #leaving: Waiting[] = []
   readonly #dropped: Partial<Record<MixDropReason, number>> = {}
+  readonly #delays = new Buckets(DELAY_BOUNDS)
+  readonly #queues = new Buckets(QUEUE_BOUNDS)
   #received = 0
   #forwarded = 0
   #delivered = 0
   #recorded = Infinity
   #draining = false
-  /** Time in here only runs forward: see `#pass`. */
-  #elapsed: Millis = 0
-  #lastNow: Millis | undefined
 
   constructor (options: MixEngineOptions) {
     this.#options = options
     this.#keys = new KeyRing(options.suite, options.parameters)
     this.#parameters = options.parameters
-    this.#strategy = strategyOf(options.parameters.strategy)
+    this.#departures = new Departures(options.parameters.strategy)
   }
 
   /** Never throws on a packet, whatever it holds. To be called with `timer` no later than at `nextDeadline()`. */
   handle (event: MixEvent, now: Millis, rng: Rng): MixEffect[] {
-    this.#pass(now)
-    this.#leave(rng)
+    this.#leave(this.#departures.pass(now, rng))
     switch (event.kind) {
-      case 'packet':
-        this.#take(event.from, event.packet, now, rng)
-        this.#leave(rng)
-        break
+      case 'packet': this.#take(event.from, event.packet, now, rng); break
       case 'timer': break
       case 'install': this.#keys.install(event.key, rng); break
       case 'retire': this.#keys.retire(event.epoch); break
-      case 'epoch':
-        this.#prescribe(event.epoch, event.parameters, rng)
-        this.#leave(rng)
-        break
+      case 'epoch': this.#prescribe(event.epoch, event.parameters, rng); break
       case 'recorded': this.#recorded = event.tags; break
       case 'drain':
         this.#draining = true
-        this.#flush(rng)
+        this.#leave(this.#departures.drain(rng))
         break
       case 'abandon': this.#abandon(); break
     }
@@ -180,8 +168,7 @@ export class MixEngine {
 
   /** When, on the caller's clock, `timer` will have something to do. Undefined: not before another packet. */
   nextDeadline (): Millis | undefined {
-    const due = this.#strategy.due()
-    return due === undefined ? undefined : (this.#lastNow ?? 0) + due - this.#elapsed
+    return this.#departures.nextDeadline()
   }
 
   /** Bytes of every packet of this network. */
@@ -191,7 +178,7 @@ export class MixEngine {
 
   /** Packets that have not left yet. */
   get queued (): number {
-    return this.#strategy.size + this.#leaving.length
+    return this.#departures.size + this.#leaving.length
   }
 
   /** Tags seen so far, under all keys, those from before a restart not counted. */
@@ -212,10 +199,25 @@ export class MixEngine {
     }
   }
 
+  /** How long packets that were forwarded had been here. */
+  delays (): BucketFigures {
+    return this.#delays.figures()
+  }
+
+  /** How many packets waited here whenever one came that was to go on. */
+  queues (): BucketFigures {
+    return this.#queues.figures()
+  }
+
+  /** How full the tags of the fullest key are, and how many keys there are. */
+  seen (): { readonly keys: number, readonly fullest: number, readonly limit: number } {
+    const { epochs } = this.#keys
+    return { keys: epochs.length, fullest: Math.max(0, ...epochs.map(epoch => this.#keys.seenCount(epoch))), limit: this.#parameters.replayLimit }
+  }
+
   snapshot (): MixSnapshot {
     const leaving = this.#leaving.map(({ effect }) => ({ wait: 0, effect }))
-    const waiting = this.#strategy.waiting()
-      .map(({ due, packet: { effect } }) => ({ wait: due === undefined ? undefined : due - this.#elapsed, effect }))
+    const waiting = this.#departures.waiting().map(({ wait, packet: { effect } }) => ({ wait, effect }))
     return { counts: this.counts(), waiting: [...leaving, ...waiting], epochs: this.#keys.epochs }
   }
 
@@ -229,34 +231,21 @@ export class MixEngine {
     return this.#keys.seenSince(epoch, from)
   }
 
-  /**
-   * Add up what passes on the caller's clock. When that steps back, nothing has passed. When far more has passed than
-   * until the next deadline, of which the caller knew, then the clock has stepped forward or the machine has slept:
-   * what waits goes on waiting, for if all of it left at once, it would not be mixed.
-   */
-  #pass (now: Millis): void {
-    const passed = Math.max(0, now - (this.#lastNow ?? now))
-    const due = this.#strategy.due()
-    this.#elapsed += due === undefined ? passed : Math.min(passed, Math.max(0, due - this.#elapsed) + LATEST_TIMER)
-    this.#lastNow = now
-  }
-
-  /** What is due joins those that leave. */
-  #leave (rng: Rng): void {
-    for (const packet of this.#strategy.leave(this.#elapsed + ROUNDING, rng)) this.#leaving.push(packet)
-  }
-
-  #flush (rng: Rng): void {
-    for (const packet of this.#strategy.drain(rng)) this.#leaving.push(packet)
+  #leave (packets: readonly Waiting[]): void {
+    for (const packet of packets) this.#leaving.push(packet)
   }
 
   #release (): MixEffect[] {
     const effects: MixEffect[] = []
-    for (const { tags, effect } of this.#leaving) {
+    for (const { tags, came, effect } of this.#leaving) {
       if (tags > this.#recorded) break
       effects.push(effect)
-      if (isForwarded(effect)) this.#forwarded += 1
-      else this.#delivered += 1
+      if (isForwarded(effect)) {
+        this.#forwarded += 1
+        this.#delays.add(this.#departures.elapsed - came)
+      } else {
+        this.#delivered += 1
+      }
     }
     if (effects.length > 0) this.#leaving.splice(0, effects.length)
     return effects
@@ -267,10 +256,11 @@ export class MixEngine {
     const taken = this.#draining ? 'draining' : packet.length !== this.packetSize ? 'size' : this.#open(from, packet, now)
     if (typeof taken === 'string') return this.#drop(taken)
     const { queueLimit } = this.#parameters
-    const waiting = { ...taken, tags: this.tagged }
+    const waiting = { ...taken, tags: this.tagged, came: this.#departures.elapsed }
     if (isForwarded(taken.effect)) {
+      this.#queues.add(this.queued)
       if (this.queued >= queueLimit) this.#drop('queue-full')
-      else this.#strategy.add(waiting, this.#elapsed, rng)
+      else this.#leave(this.#departures.add(waiting, rng))
     } else if (this.#leaving.length >= queueLimit) { // of these, few wait, and only for their tags to be recorded
       this.#drop('queue-full')
     } else {
@@ -279,7 +269,7 @@ export class MixEngine {
   }
 
   /** What is to become of it, and its mean delay; or why nothing is. */
-  #open (from: LinkId, packet: Uint8Array, now: Millis): Omit<Waiting, 'tags'> | MixDropReason {
+  #open (from: LinkId, packet: Uint8Array, now: Millis): Omit<Waiting, 'tags' | 'came'> | MixDropReason {
     const peeled = this.#keys.peel(packet, now)
     switch (peeled.kind) {
       case 'drop': return peeled.reason
@@ -321,18 +311,14 @@ export class MixEngine {
   #abandon (): void {
     for (let left = this.queued; left > 0; left--) this.#drop('abandoned')
     this.#leaving.length = 0
-    this.#strategy = strategyOf(this.#parameters.strategy)
+    this.#departures.clear()
   }
 
   #prescribe (epoch: number, parameters: MixParameters, rng: Rng): void {
-    const before = this.#parameters.strategy
     this.#keys.turn(epoch, parameters)
     this.#parameters = parameters
-    if (isSame(before, parameters.strategy)) return
-    const waiting = this.#strategy.waiting()
-    this.#strategy = strategyOf(parameters.strategy)
-    for (const { packet } of waiting) this.#strategy.add(packet, this.#elapsed, rng)
-    if (this.#draining) this.#flush(rng)
+    this.#leave(this.#departures.change(parameters.strategy, rng))
+    if (this.#draining) this.#leave(this.#departures.drain(rng))
   }
 }
 

@@ -3,9 +3,9 @@
  * anonymity system", USENIX Security 2017): each packet waits for a time of its own, exponentially distributed, so that
  * of the packets inside a mix the next to leave is any of them with the same probability, however long it has been there.
  */
-import { Heap } from '@mixmint/core/kit/heap'
 import type { Millis, Rng } from '@mixmint/core/kit/ports'
 import { exponential } from '@mixmint/core/kit/samplers'
+import { DueHeap } from './due-heap.ts'
 
 /** Nothing waits longer than the 1 − 10⁻¹² quantile; a shorter cut would tell the oldest packets apart. */
 const LONGEST_IN_MEANS = -Math.log(1e-12)
@@ -23,30 +23,24 @@ export function poissonDelay (rng: Rng, mean: Millis): Millis {
   }
 }
 
-interface Drawn<T> { readonly due: Millis, readonly order: number, readonly packet: T }
-
 export class PoissonMix<T extends { readonly mean: Millis }> {
-  readonly #queue = new Heap<Drawn<T>>(isBefore)
-  #order = 0
+  readonly #queue = new DueHeap<T>()
 
   get size (): number {
     return this.#queue.size
   }
 
   add (packet: T, now: Millis, rng: Rng): void {
-    this.#queue.push({ due: now + poissonDelay(rng, packet.mean), order: this.#order++, packet })
+    this.#queue.push(now + poissonDelay(rng, packet.mean), packet)
   }
 
   due (): Millis | undefined {
-    return this.#queue.peek()?.due
+    return this.#queue.firstDue
   }
 
   leave (now: Millis): T[] {
     const left: T[] = []
-    for (let first = this.#queue.peek(); first !== undefined && first.due <= now; first = this.#queue.peek()) {
-      this.#queue.pop()
-      left.push(first.packet)
-    }
+    for (let due = this.#queue.firstDue; due !== undefined && due <= now; due = this.#queue.firstDue) left.push(this.#queue.pop())
     return left
   }
 
@@ -55,11 +49,7 @@ export class PoissonMix<T extends { readonly mean: Millis }> {
     return []
   }
 
-  waiting (): Array<Drawn<T>> {
-    return [...this.#queue].sort((a, b) => isBefore(a, b) ? -1 : 1)
+  waiting (): Array<{ readonly due: Millis, readonly packet: T }> {
+    return this.#queue.sorted()
   }
-}
-
-function isBefore (a: Drawn<unknown>, b: Drawn<unknown>): boolean {
-  return a.due < b.due || (a.due === b.due && a.order < b.order)
 }

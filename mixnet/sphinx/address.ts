@@ -72,8 +72,8 @@ export function addressBlock (multiaddr: string, peer: Uint8Array, client: Uint8
 export function parseAddress (block: Uint8Array): PacketAddress | null {
   if (block.length !== ADDRESS_SIZE || block[TRANSPORT] > QUIC || !isZero(block.subarray(REST))) return null
   if (block[PORT] === 0 && block[PORT + 1] === 0) return null
-  const peer = new Uint8Array(block.subarray(PEER, CLIENT))
-  const client = isZero(block.subarray(CLIENT, REST)) ? null : new Uint8Array(block.subarray(CLIENT, REST))
+  const peer = block.slice(PEER, CLIENT)
+  const client = isZero(block.subarray(CLIENT, REST)) ? null : block.slice(CLIENT, REST)
   if (!isPeerId(peer) || (client !== null && !isPeerId(client))) return null
   return { multiaddr: multiaddrOf(block), peer, client }
 }

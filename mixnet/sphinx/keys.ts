@@ -11,7 +11,7 @@ const IV = utf8('iv')
 const MAC_KEY = utf8('mac_key')
 
 function kdf (suite: Suite, label: Uint8Array, secret: Uint8Array): Uint8Array {
-  return suite.sha256(label, secret).subarray(0, KDF_SIZE)
+  return suite.sha256(label, secret).slice(0, KDF_SIZE)
 }
 
 /** beta's layer at this hop: the data under (or out of) AES-128-CTR. A fresh array. */
@@ -21,7 +21,7 @@ export function cryptBeta (suite: Suite, secret: Uint8Array, data: Uint8Array): 
 
 /** gamma: HMAC-SHA-256 of beta, truncated to 16 bytes. */
 export function macBeta (suite: Suite, secret: Uint8Array, beta: Uint8Array): Uint8Array {
-  return suite.hmacSha256(kdf(suite, MAC_KEY, secret), beta).subarray(0, KDF_SIZE)
+  return suite.hmacSha256(kdf(suite, MAC_KEY, secret), beta).slice(0, KDF_SIZE)
 }
 
 /** b = H(alpha ‖ s), the scalar that turns this hop's alpha into the next one's. */

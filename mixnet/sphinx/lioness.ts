@@ -26,7 +26,7 @@ interface RoundKeys {
 function roundKeys (suite: Suite, secret: Uint8Array): RoundKeys {
   const all = suite.shake128(suite.sha256(DELTA_KEY, secret), 4 * LEFT)
   const key = (i: number): Uint8Array => all.subarray(i * LEFT, (i + 1) * LEFT)
-  return { k: [key(0), key(1), key(2), key(3)], iv: suite.sha256(DELTA_IV, secret).subarray(0, IV_SIZE) }
+  return { k: [key(0), key(1), key(2), key(3)], iv: suite.sha256(DELTA_IV, secret).slice(0, IV_SIZE) }
 }
 
 function xor32 (a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -68,7 +68,7 @@ function peelWith (suite: Suite, secret: Uint8Array, packet: Uint8Array, seen?: 
   const padded = new Uint8Array(BETA_SIZE + BLOCK_SIZE)
   padded.set(beta)
   const inner = cryptBeta(suite, secret, padded)
-  const address = inner.slice(0, ADDRESS_SIZE)
+  const address = inner.subarray(0, ADDRESS_SIZE)
   const delay = inner[DELAY] << 8 | inner[DELAY + 1]
   const tail = inner.subarray(BLOCK_TAIL, BLOCK_SIZE)
 

@@ -60,7 +60,10 @@ export class DirectoryKeeper {
   readonly #calm = new Backoff(CALM.shortest, CALM.longest)
   #shown: DirectoryView | null = null
   #waiting: Array<(view: DirectoryView) => void> = []
+  /** Told when sources have been asked, whatever they said. */
+  readonly #asked = new Set<() => void>()
   #lastError: MixmintError | null = null
+  #clockAhead: Millis = 0
   /** The epoch whose document is used beyond its time, as was said in the log. */
   #late = -1
 
@@ -71,8 +74,16 @@ export class DirectoryKeeper {
     this.evidence = new Evidence(suite, trust, meter)
     this.#fetching = new Loop({
       clock: ports.clock,
-      step: async signal => await this.#fetch(signal),
-      failed: error => this.#fetchFailed(asMixmintError(error))
+      step: async signal => {
+        const next = await this.#fetch(signal)
+        this.#wasAsked()
+        return next
+      },
+      failed: error => {
+        const next = this.#fetchFailed(asMixmintError(error))
+        this.#wasAsked()
+        return next
+      }
     })
     this.#changing = new Loop({
       clock: ports.clock,
@@ -112,6 +123,11 @@ export class DirectoryKeeper {
     return this.client.view(this.#options.ports.clock.now())
   }
 
+  /** How far our clock is ahead of that of the source which answered last, ms; 0 while that may be the time that its answer took. */
+  get clockAhead (): Millis {
+    return this.#clockAhead
+  }
+
   /** As `DirectoryClient.live`. */
   live (): DirectoryView[] {
     return this.client.live(this.#options.ports.clock.now())
@@ -137,6 +153,34 @@ export class DirectoryKeeper {
       signal.addEventListener('abort', failed, { once: true })
       if (signal.aborted) failed()
     })
+  }
+
+  /**
+   * The newest document there is, for a node that must not contradict what it has published before, also if it has forgotten that: in
+   * the grace of the last one, or where none is in force, sources are asked first.
+   * @returns null where they say that there is none yet
+   * @throws `unavailable`, when nobody could say; aborted (caller)
+   */
+  async latest (signal: AbortSignal): Promise<DirectoryView | null> {
+    const now = this.#options.ports.clock.now()
+    if (now >= (this.view()?.signed.document.validUntil ?? 0)) {
+      await new Promise<void>((resolve, reject) => {
+        const told = (): void => {
+          signal.removeEventListener('abort', given)
+          resolve()
+        }
+        const given = (): void => {
+          this.#asked.delete(told)
+          reject(new MixmintError('aborted', 'caller', 'given up by its caller'))
+        }
+        this.#asked.add(told)
+        signal.addEventListener('abort', given, { once: true })
+        if (signal.aborted) given()
+        this.#fetching.poke()
+      })
+    }
+    if (this.view() === null && this.#lastError?.code !== 'document-unavailable') throw this.unavailable
+    return this.client.newest
   }
 
   /** Why no document is in force: what most sources said, or directory-unavailable (operator), which says since when. */
@@ -169,6 +213,8 @@ export class DirectoryKeeper {
     await firstSuccess(shuffle(ports.rng, [...sources]).map(ask => async over => {
       try {
         const { signed, source } = await fetchDocument(ask, wanted, ports.clock, AbortSignal.any([over, AbortSignal.timeout(FETCH_TIMEOUT)]))
+        const now = ports.clock.now()
+        this.#clockAhead = source.time > now ? now - source.time : Math.max(0, source.asked - source.time)
         if (!this.client.accept(signed, ports.clock.now(), source)) throw new MixmintError('document-unavailable', 'peer', 'no source has a newer document yet', { retry: true })
         await this.#remember(signed)
       } catch (error) {
@@ -182,6 +228,12 @@ export class DirectoryKeeper {
     this.#calm.succeeded()
     this.#changing.poke()
     return this.client.nextFetch(ports.clock.now(), ports.rng)
+  }
+
+  #wasAsked (): void {
+    const asked = [...this.#asked]
+    this.#asked.clear()
+    for (const tell of asked) tell()
   }
 
   #fetchFailed (error: MixmintError): Millis {

@@ -1,22 +1,30 @@
 /** A node's own part in the directory: its mix keys over the epochs, and its descriptor at every authority. */
-import type { MixmintError } from '@mixmint/core/kit/errors'
+import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Log, Millis } from '@mixmint/core/kit/ports'
 import { asMixmintError, drive, type BasePorts, type Saga } from '@mixmint/core/kit/saga'
 import { unit } from '@mixmint/core/kit/samplers'
 import type { Suite } from '@mixmint/core/crypto/suite'
-import { peerIdOf, signDescriptor } from '../directory/descriptor.ts'
+import { peerIdOf, signDescriptor, verifyDescriptor } from '../directory/descriptor.ts'
 import { isInOffice, quorum, tolerated, type Term } from '../directory/document.ts'
 import { epochAt, epochStart, type Schedule } from '../directory/epoch.ts'
 import type { Descriptor, SignedDescriptor } from '../directory/formats.ts'
 import { MixKeys, type KeptKey, type KeyEffect, type MixKeyStore, type Rotation } from '../directory/keys.ts'
-import { publishDescriptor, type Ask } from './directory.ts'
+import { publishDescriptor, recallServices, type Ask } from './directory.ts'
 import { Backoff, Loop } from './loop.ts'
+
+/**
+ * What services of a kind said last, by the authorities' registers, also of those that the directory lists no more: for who has to know
+ * what he said himself, and may have forgotten it. A quorum of them is heard: of whatever another quorum has taken, an honest one tells.
+ * @param isWanted the others are let go at once
+ * @throws directory-unavailable (operator) while fewer than a quorum answer
+ */
+export type Recall = (kind: string, isWanted: (descriptor: Descriptor) => boolean) => Promise<Descriptor[]>
 
 export interface NodePart {
   /** The 32 raw bytes of the libp2p identity key (secp256k1). */
   readonly secret: Uint8Array
-  /** Asked before each publication. */
-  readonly describe: () => Promise<Pick<Descriptor, 'role' | 'kind' | 'addresses' | 'entry' | 'body'>>
+  /** Asked before each publication; the signal is aborted when the node stops. */
+  readonly describe: (signal: AbortSignal, recall: Recall) => Promise<Pick<Descriptor, 'role' | 'kind' | 'addresses' | 'entry' | 'body'>>
   /** Where its mix keys are kept; null: it is not reached through the mixnet, and has none. */
   readonly mixKeys: MixKeyStore | null
   /** Every authority that is in office in an epoch. */
@@ -54,11 +62,15 @@ interface Round { readonly signed: SignedDescriptor, readonly authorities: numbe
 
 export class NodePublisher {
   readonly #options: NodePublisherOptions
-  readonly #loop: Loop
+  readonly #publishing: Loop
+  /** Apart from publishing: what a node has to say of itself may keep it waiting. */
+  readonly #rotating: Loop
   readonly #backoff = new Backoff(SHORTEST, LONGEST)
   readonly #keyBackoff = new Backoff(SHORTEST, LONGEST)
   #kept: readonly KeptKey[] = []
   #keys: MixKeys | null = null
+  /** Of the rotation that is going on: when to rotate again. */
+  #rotation: Promise<Millis> | null = null
   /** Some key could not be made the last time. */
   #keyMissing = false
   /** The word of the authorities that a time had come, and when, on a clock that nobody sets, they gave it. */
@@ -72,7 +84,21 @@ export class NodePublisher {
 
   constructor (options: NodePublisherOptions) {
     this.#options = options
-    this.#loop = new Loop({
+    this.#rotating = new Loop({
+      clock: options.ports.clock,
+      step: async signal => {
+        const wasMissing = this.#keyMissing
+        const next = await this.#rotate(await options.schedule(signal))
+        if (wasMissing && !this.#keyMissing) this.republish()
+        return next
+      },
+      failed: error => {
+        const { code, message } = asMixmintError(error)
+        options.log.warn('mix keys were not made or not destroyed; trying again', { code, message })
+        return options.ports.clock.now() + this.#keyBackoff.failed(unit(options.ports.rng))
+      }
+    })
+    this.#publishing = new Loop({
       clock: options.ports.clock,
       step: async signal => await this.#step(signal),
       failed: error => {
@@ -86,23 +112,24 @@ export class NodePublisher {
   /** @throws what the store of mix keys refuses with: without them the node would lose what comes to it */
   async start (): Promise<void> {
     this.#kept = await this.#options.node.mixKeys?.load() ?? []
-    this.#loop.start()
+    this.#rotating.start()
+    this.#publishing.start()
   }
 
   async stop (): Promise<void> {
-    await this.#loop.stop()
+    await Promise.all([this.#rotating.stop(), this.#publishing.stop()])
+    await this.#rotation?.catch(() => {}) // whoever waited for it has told
   }
 
   republish (): void {
     this.#wanted = true
     this.#round = null
-    this.#loop.poke()
+    this.#publishing.poke()
   }
 
   async #step (signal: AbortSignal): Promise<Millis> {
     const { clock, rng } = this.#options.ports
     const schedule = await this.#options.schedule(signal)
-    let rotateAt = await this.#rotate(schedule)
     const next = epochStart(schedule, epochAt(schedule, clock.now()) + 1)
     const spread = schedule.epochLength / 4
     // Or the clock was ahead when this time was chosen.
@@ -122,17 +149,20 @@ export class NodePublisher {
       }
       this.#backoff.succeeded()
       this.#restAt = clock.now() + REST
-      // What was waiting for the authorities' word can go.
-      rotateAt = await this.#rotate(schedule)
     } else if (this.#round !== null && this.#round.pending.size > 0 && clock.now() >= this.#restAt) {
       await this.#send(this.#round, signal)
       this.#restAt = clock.now() + REST
     }
-    return Math.min(rotateAt, this.#publishAt, (this.#round?.pending.size ?? 0) > 0 ? this.#restAt : Infinity)
+    return Math.min(this.#publishAt, (this.#round?.pending.size ?? 0) > 0 ? this.#restAt : Infinity)
   }
 
   /** Returns when to rotate again. @throws what the key of this epoch could not be made for */
   async #rotate (schedule: Schedule): Promise<Millis> {
+    this.#rotation ??= this.#rotateNow(schedule).finally(() => { this.#rotation = null })
+    return await this.#rotation
+  }
+
+  async #rotateNow (schedule: Schedule): Promise<Millis> {
     const { suite, node, log, ports: { clock, rng } } = this.#options
     if (node.mixKeys === null) return Infinity
     this.#keys ??= new MixKeys(suite, schedule, this.#kept)
@@ -142,7 +172,6 @@ export class NodePublisher {
     if (added.length > 0 || destroyed.length > 0) node.onKeys?.(rotation)
     if (failure === null) {
       this.#keyBackoff.succeeded()
-      if (this.#keyMissing) this.republish()
       this.#keyMissing = false
       return next
     }
@@ -156,7 +185,7 @@ export class NodePublisher {
   /** Until a quorum has it. @throws what an authority that did not take it refused with */
   async #publish (schedule: Schedule, signal: AbortSignal): Promise<void> {
     const { node, log, ports: { clock } } = this.#options
-    const round = this.#round ?? this.#begin(await this.#sign(), epochAt(schedule, clock.now()))
+    const round = this.#round ?? this.#begin(await this.#sign(schedule, signal), epochAt(schedule, clock.now()))
     this.#round = round
     const failures = await this.#send(round, signal)
     if (round.taken.size < quorum(round.authorities)) {
@@ -199,16 +228,47 @@ export class NodePublisher {
    */
   #taken (date: Millis, isSure: boolean): void {
     this.#lastTaken = Math.max(this.#lastTaken, date)
-    if (isSure) this.#reached = { time: date, heard: performance.now() }
+    if (!isSure) return
+    this.#reached = { time: date, heard: performance.now() }
+    // What was waiting for the authorities' word can go.
+    this.#rotating.poke()
   }
 
-  async #sign (): Promise<SignedDescriptor> {
+  async #sign (schedule: Schedule, signal: AbortSignal): Promise<SignedDescriptor> {
     const { network, node, ports: { clock } } = this.#options
-    const described = await node.describe()
+    const described = await node.describe(signal, async (kind, isWanted) => await this.#recall(schedule, kind, isWanted, signal))
+    // An epoch may have begun meanwhile.
+    await this.#rotate(schedule)
     const now = clock.now()
     return signDescriptor(node.secret, {
       ...described, network, peer: peerIdOf(node.secret), mixKeys: this.#keys?.published(now) ?? [], published: Math.max(now, this.#lastTaken + 1)
     })
+  }
+
+  async #recall (schedule: Schedule, kind: string, isWanted: (descriptor: Descriptor) => boolean, stopped: AbortSignal): Promise<Descriptor[]> {
+    const { suite, network, node, ports: { clock } } = this.#options
+    const authorities = node.publishTo(epochAt(schedule, clock.now()))
+    const signal = AbortSignal.any([stopped, AbortSignal.timeout(PUBLISH_TIMEOUT)])
+    const failures: MixmintError[] = []
+    const heard = await Promise.all(authorities.map(async ask => {
+      try {
+        const wanted: Descriptor[] = []
+        for await (const signed of recallServices(ask, kind, signal)) {
+          if (!isWanted(signed.descriptor)) continue
+          verifyDescriptor(suite, signed, { network, earliest: -Infinity, latest: Infinity })
+          wanted.push(signed.descriptor)
+        }
+        return wanted
+      } catch (error) {
+        failures.push(asMixmintError(error))
+        return []
+      }
+    }))
+    const answered = authorities.length - failures.length
+    if (answered >= quorum(authorities.length)) return heard.flat()
+    const why = failures.map(({ code, message }) => `${code}: ${message}`)[0]
+    throw new MixmintError('directory-unavailable', 'operator',
+      `${answered} of ${authorities.length} authorities said what was published before, and ${quorum(authorities.length)} must (${why})`, { retry: true })
   }
 
   async #drive<T> (saga: Saga<T, KeyEffect>, store: MixKeyStore): Promise<T> {

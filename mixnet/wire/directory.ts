@@ -2,6 +2,7 @@
  * `/mixmint/directory/1.0.0` from both ends: what a client asks, and how a node that holds the document answers. One
  * request and one reply, carried by whatever an `Ask` is (rpc.ts in daemons).
  */
+import { compare } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Clock } from '@mixmint/core/kit/ports'
@@ -9,7 +10,7 @@ import { checkClock, type DirectoryClient, type SourceTime } from '../directory/
 import type { Schedule } from '../directory/epoch.ts'
 import type { SignedDescriptor, SignedDocument } from '../directory/formats.ts'
 import {
-  DIRECTORY_PROTOCOL, DIRECTORY_REPLY_LIMIT, DIRECTORY_REQUEST_LIMIT, DirectoryReply, DirectoryRequest, refusal, type ReplyOf
+  DESCRIPTORS_ASKED, DIRECTORY_PROTOCOL, DIRECTORY_REPLY_LIMIT, DIRECTORY_REQUEST_LIMIT, DirectoryReply, DirectoryRequest, refusal, type ReplyOf
 } from '../directory/messages.ts'
 import type { Target } from './peers.ts'
 import type { RpcClient } from './rpc-client.ts'
@@ -60,6 +61,23 @@ export async function fetchSchedule (ask: Ask, clock: Clock, signal: AbortSignal
 /** @throws what the node refused with, directory-reply and bad-encoding (peer), and what `ask` throws */
 export async function publishDescriptor (ask: Ask, signed: SignedDescriptor, signal: AbortSignal): Promise<void> {
   await call(ask, { op: 'publish', signed }, 'published', signal)
+}
+
+/**
+ * What services of a kind said last, as this authority keeps it, also where it lists them no more. Signatures are not checked.
+ * @throws directory-reply (peer) when it names more than there can be or names them in another order, and as fetchDocument
+ */
+export async function * recallServices (ask: Ask, kind: string, signal: AbortSignal): AsyncGenerator<SignedDescriptor> {
+  let after: Uint8Array | null = null
+  for (let left = DESCRIPTORS_ASKED; ;) {
+    const { signed }: ReplyOf<'descriptors'> = await call(ask, { op: 'recall', kind, after }, 'descriptors', signal)
+    if (signed.length === 0) return
+    for (const each of signed) {
+      if (left-- === 0 || (after !== null && compare(each.descriptor.peer, after) <= 0)) throw new MixmintError('directory-reply', 'peer', 'the node does not come to an end of what it recalls')
+      after = each.descriptor.peer
+      yield each
+    }
+  }
 }
 
 /** Any request, and whatever the node answers, a refusal too. @throws bad-encoding (peer), and what `ask` throws */

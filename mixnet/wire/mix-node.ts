@@ -157,6 +157,12 @@ export class MixNode {
     return { mix: this.#options.engine.counts(), links: this.#links.counts(), wallets: this.#wallets === null ? null : countsOf(this.#wallets) }
   }
 
+  /** For those who run it: how long packets stay, how many they find waiting, and how full the memory of seen tags is. */
+  figures (): { readonly delays: ReturnType<MixEngine['delays']>, readonly queues: ReturnType<MixEngine['queues']>, readonly seen: ReturnType<MixEngine['seen']> } {
+    const { engine } = this.#options
+    return { delays: engine.delays(), queues: engine.queues(), seen: engine.seen() }
+  }
+
   /**
    * Take no more packets, let those inside leave when they are due, then end the links when the neighbours have read what
    * was sent. No packet is lost, unless it would stay inside for longer than `ms`: then it is dropped and counted as

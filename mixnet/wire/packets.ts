@@ -23,6 +23,8 @@ export interface Neighbourhood {
   readonly addresses: (peer: LinkId) => readonly string[]
   /** May this peer send us packets at all? */
   readonly accepts: (peer: LinkId) => boolean
+  /** What it is to us, of a small fixed set, for counts: the layer that it stands in, say. */
+  readonly kind?: ((peer: LinkId) => string) | undefined
 }
 
 export interface LinkLimits {
@@ -55,6 +57,10 @@ export type LinkDropReason = 'link-full' | 'no-link'
 export interface LinkCounts {
   readonly received: number
   readonly sent: number
+  /** Of these, to neighbours of each kind; empty where `Neighbourhood` has no kinds. */
+  readonly sentTo: Readonly<Record<string, number>>
+  /** Neighbours to whom our stream is open. */
+  readonly up: number
   readonly queued: number
   /** Given back by `stop`. */
   readonly unsent: number
@@ -89,6 +95,7 @@ export class PacketLinks {
   readonly #dropped = { 'link-full': 0, 'no-link': 0 }
   #received = 0
   #sent = 0
+  readonly #sentTo: Record<string, number> = {}
   #unsent = 0
   #closed = false
 
@@ -128,9 +135,12 @@ export class PacketLinks {
   }
 
   counts (): LinkCounts {
-    let queued = 0
-    for (const link of this.#outbound.values()) queued += link.queued
-    return { received: this.#received, sent: this.#sent, queued, unsent: this.#unsent, dropped: { ...this.#dropped } }
+    let [queued, up] = [0, 0]
+    for (const link of this.#outbound.values()) {
+      queued += link.queued
+      if (link.up) up += 1
+    }
+    return { received: this.#received, sent: this.#sent, sentTo: { ...this.#sentTo }, up, queued, unsent: this.#unsent, dropped: { ...this.#dropped } }
   }
 
   /** Take no more packets; nothing is lost, unless the signal fires before the neighbours have ended their streams. */
@@ -163,7 +173,11 @@ export class PacketLinks {
       stall,
       backoff,
       rng: this.#options.rng,
-      onSent: () => { this.#sent += 1 },
+      onSent: () => {
+        this.#sent += 1
+        const kind = this.#options.neighbourhood.kind?.(to)
+        if (kind !== undefined) this.#sentTo[kind] = (this.#sentTo[kind] ?? 0) + 1
+      },
       onFailed: () => { this.#options.onUnreachable?.(to) },
       onDropped: count => { this.#drop('no-link', count) },
       onOver: () => { this.#outbound.delete(to) }
@@ -218,7 +232,6 @@ export class PacketLinks {
 
   #drop (reason: LinkDropReason, count: number): LinkDropReason {
     this.#dropped[reason] += count
-    this.#options.meter.count('mix_link_dropped', { reason }, count)
     return reason
   }
 }

@@ -346,7 +346,6 @@ export class WalletLinks {
 
   #drop (reason: WalletDropReason, count: number): WalletDropReason {
     this.#dropped[reason] += count
-    this.#options.meter.count('wallet_link_dropped', { reason }, count)
     return reason
   }
 }

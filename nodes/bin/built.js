@@ -13,7 +13,7 @@ function changed (folder) {
     if (entry.name === 'node_modules' || entry.name === 'dist' || entry.name === 'bin') continue
     const path = join(folder, entry.name)
     if (entry.isDirectory()) latest = Math.max(latest, changed(path))
-    else if (entry.name.endsWith('.ts')) latest = Math.max(latest, statSync(path).mtimeMs)
+    else if (/\.(ts|css|html|svg)$/.test(entry.name)) latest = Math.max(latest, statSync(path).mtimeMs)
   }
   return latest
 }
@@ -21,6 +21,8 @@ function changed (folder) {
 /** Is there a build, and is it not older than the sources, where there are any? */
 export function isBuilt () {
   if (!existsSync(BUILT)) return false
+  // As npm installs it: there is nothing else.
+  if (!existsSync(join(nodes, 'main.ts'))) return true
   const since = statSync(BUILT).mtimeMs
   return ['.', '../src', '../mixnet'].map(name => join(nodes, name))
     .filter(folder => existsSync(join(folder, 'package.json')))

@@ -17,6 +17,17 @@ export function addBank (program: Command): void {
     })
   }
 
+  bank.command('key').description('the bank\'s public key, by which merchants name it; of the folder, whether the bank runs or not')
+    .action(async () => {
+      const options = bank.opts<NetOptions>()
+      await report(options.json === true, async () => {
+        const { defaultSuite } = await import('@mixmint/core/crypto/choose')
+        const { publicKeyOf } = await import('../node-folder.ts')
+        const { passphraseOfEnvironment } = await import('../passphrase-source.ts')
+        const key = publicKeyOf(await defaultSuite(), folderOf(options, 'bank'), 'bank', passphraseOfEnvironment())
+        return { json: { key }, human: key }
+      })
+    })
   bank.command('credit').description('credit an account, opening it if it is new')
     .argument('<account>', 'the account\'s key, as `mixmint wallet account` prints it', hexKey)
     .argument('<amount>', 'in the unit\'s smallest coin', amount)

@@ -4,6 +4,8 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { bundleId } from '@mixmint/core/cash/bundle'
 import { invoiceHash } from '@mixmint/core/cash/contract'
+import type { SignedInvoice } from '@mixmint/core/cash/formats'
+import { DAY } from '@mixmint/core/cash/keyset'
 import type { Receipt } from '@mixmint/core/cash/receipt'
 import type { Given, Handover } from '@mixmint/core/cash/wallet/handover'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
@@ -17,8 +19,6 @@ import { show, textIn, withShown, type Shown } from './texts.ts'
 
 interface Result { readonly human: string, readonly json: Json }
 export type InSession = (action: (session: WalletSession) => Promise<Result>) => Promise<void>
-
-const DAY = 86_400_000
 
 export function addHandover (wallet: Command, session: InSession): void {
   withShown(wallet.command('give').description('coins for somebody, as a text: whoever has it has the money, so show it to nobody else; where sizes are missing, some are exchanged first')
@@ -65,10 +65,11 @@ export function addHandover (wallet: Command, session: InSession): void {
       })
     })
   withShown(wallet.command('receipt').description('the receipt for an order that was paid, for `mixmint receipt verify`: anyone can check it with nothing else')
-    .argument('<order>', 'the order\'s name or its number (#1), or the beginning of its invoice\'s hash'))
-    .action(async (order: string, shown: Shown) => {
+    .argument('<order>', 'the order\'s name or its number (#1), or the beginning of its invoice\'s hash')
+    .option('--bank', 'of an order that a token paid: the bank\'s word that its payee has turned the token in for it, even if the payee says nothing'))
+    .action(async (order: string, { bank, ...shown }: { bank?: boolean } & Shown) => {
       await session(async open => {
-        const { receipt, name, hash } = await paidOrder(open, order)
+        const { receipt, name, hash } = await (bank === true ? tokenOrder(open, order) : paidOrder(open, order))
         const text = armor('receipt', receipt)
         return { json: { order: name, invoice: hash, by: receipt.by, receipt: text }, human: show(text, shown) }
       })
@@ -86,8 +87,20 @@ export function addHandover (wallet: Command, session: InSession): void {
 
 /** By the order's name, its number, or the beginning of its invoice's hash. @throws unknown-order, several-orders (caller) */
 async function paidOrder (open: WalletSession, order: string): Promise<{ receipt: Receipt, name: string, hash: string }> {
+  const all = await open.run(open.engine.receipts())
+  const { signed, name, hash } = await orderNamed(all.map(({ invoice }) => invoice), order)
+  return { receipt: all.find(({ invoice }) => invoice === signed) as Receipt, name, hash }
+}
+
+/** An order that an open token was signed over to, whatever its payee says, and the bank's word on it. */
+async function tokenOrder (open: WalletSession, order: string): Promise<{ receipt: Receipt, name: string, hash: string }> {
+  const { signed, name, hash } = await orderNamed((await open.run(open.engine.tokens())).flatMap(({ invoice }) => invoice ?? []), order)
+  return { receipt: await open.run(open.engine.askTokenReceipt(invoiceHash(await defaultSuite(), signed.invoice))), name, hash }
+}
+
+async function orderNamed (invoices: readonly SignedInvoice[], order: string): Promise<{ signed: SignedInvoice, name: string, hash: string }> {
   const suite = await defaultSuite()
-  const all = (await open.run(open.engine.receipts())).map(receipt => ({ receipt, name: receipt.invoice.invoice.order, hash: toHex(invoiceHash(suite, receipt.invoice.invoice)) }))
+  const all = invoices.map(signed => ({ signed, name: signed.invoice.order, hash: toHex(invoiceHash(suite, signed.invoice)) }))
   const found = all.filter(({ name, hash }) => name === order || name.startsWith(`${order} `) || (order.length >= 8 && hash.startsWith(order.toLowerCase())))
   if (found.length === 0) throw new MixmintError('unknown-order', 'caller', 'this wallet has paid no order of this name: see `mixmint wallet history`')
   if (found.length > 1) throw new MixmintError('several-orders', 'caller', `several orders have this name; name one by its hash: ${found.map(({ name, hash }) => `${hash.slice(0, 12)} (${name})`).join(', ')}`)
@@ -98,7 +111,7 @@ function stateOf ({ ours, theirs, open }: Handover): string {
   return [[open, 'waiting'], [theirs, 'received'], [ours, 'taken back']].filter(([sum]) => sum !== 0).map(([sum, word]) => `${sum} ${word}`).join(', ')
 }
 
-function sumsJson ({ ours, theirs, open, errors }: Handover): { [name: string]: Json } {
+export function sumsJson ({ ours, theirs, open, errors }: Handover): { [name: string]: Json } {
   return { ours, theirs, open, errors: errors.map(({ code, message }) => ({ code, message })) }
 }
 

@@ -65,8 +65,11 @@ export function addMerchant (program: Command): void {
         return [`at risk now: ${String(r.atRisk)}`, losses.length === 0 ? 'no losses' : table([['WHEN', 'AMOUNT', 'PAID WITH', 'WHY'], ...losses.map(l => [String(l.time).slice(0, 19), Number(l.amount), String(l.how), String(l.code)])])].join('\n')
       })
     })
-  merchant.command('proofs').description('double-spend proofs that this till has met, as text for `mixmint proof verify`')
-    .action(async () => { await ask('proofs', {}, r => (r.proofs as string[]).join('\n')) })
+  merchant.command('proofs').description('double-spend proofs that this till has met, the newest first, as text for `mixmint proof verify`')
+    .option('--last <n>', 'at most so many', amount, 100).option('--before <number>', 'those before this one: `next`, as --json tells', amount)
+    .action(async ({ last, before }: { last: number, before?: number }) => {
+      await ask('proofs', { last, ...before === undefined ? {} : { before } }, r => (r.proofs as string[]).join('\n'))
+    })
 }
 
 /** Midnight, UTC, at which a day begins. */

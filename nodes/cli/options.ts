@@ -9,6 +9,11 @@ export function amount (text: string): number {
   return value
 }
 
+/** A whole number from 0 on. */
+export function whole (text: string): number {
+  return text === '0' ? 0 : amount(text)
+}
+
 /** 32 bytes in hexadecimal. */
 export function hexKey (text: string): string {
   if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new InvalidArgumentError('a key of 64 hexadecimal digits is wanted.')
@@ -31,4 +36,11 @@ export function withNet (command: Command, what: string): Command {
 
 export function folderOf (options: NetOptions, what: string): string {
   return options.dir ?? join(options.net, what)
+}
+
+export interface SettingFlags { readonly set: string[] }
+
+/** `--set NAME=VALUE`, again for more: before variables and the file. */
+export function withSettings (command: Command): Command {
+  return command.option('--set <name=value>', 'a setting instead of what the file says, such as log=debug; again for more', (one: string, all: string[]) => [...all, one], [])
 }

@@ -17,7 +17,7 @@ export function addReceipt (program: Command): void {
           order: invoice.order, amount: invoice.amount, unit: invoice.unit, payee: toHex(invoice.payee), bank: toHex(invoice.bank), network: invoice.network,
           by, time: new Date(time).toISOString()
         }
-        const word = by === 'bank' ? 'PAID: the bank has settled this payment; its payee has the money' : 'PAID: by its payee\'s own word'
+        const word = by === 'bank' ? 'PAID: the bank has settled this payment; its payee has the money' : by === 'token' ? 'PAID: the bank has credited the token to the payee, who turned it in for this order' : 'PAID: by its payee\'s own word'
         return { json: { paid: true, ...shown }, human: [word, table(Object.entries(shown).map(([name, value]) => [name, String(value)]), '  ')].join('\n') }
       })
     })

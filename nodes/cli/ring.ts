@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { fromHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Json } from '../control.ts'
-import { amount, defaultNet, hexKey } from './options.ts'
+import { amount, defaultNet, hexKey, whole } from './options.ts'
 import { report, table } from './output.ts'
-import { readText } from './texts.ts'
+import { readText, writeText } from './texts.ts'
 
 interface SourceOptions { readonly net: string, readonly file?: string, readonly json?: boolean }
 
@@ -70,15 +70,29 @@ export function addRing (program: Command): void {
       })
     })
   ring.command('entry').description('what a center\'s operator hands to the bank\'s for its ring file: id, vote key, weight')
-    .requiredOption('--dir <dir>', 'the center\'s folder; its keys are made when there are none')
+    .requiredOption('--dir <dir>', 'the center\'s folder')
     .option('--weight <number>', 'how many centers\' worth of coins it keeps', amount, 1)
     .option('--new-key', 'with a new vote key; the one before is kept for the rings that list it')
     .option('--json', 'print the result as JSON')
     .action(async ({ dir, weight, newKey, json }: { dir: string, weight: number, newKey?: boolean, json?: boolean }) => {
       await report(json === true, async () => {
-        const { ringEntry } = await import('../ring-tools.ts')
-        const entry = await ringEntry(dir, weight, newKey === true)
+        const { ringEntryOf } = await import('../ring-tools.ts')
+        const entry = await ringEntryOf(dir, weight, newKey === true)
         return { json: { ...entry }, human: JSON.stringify(entry) }
+      })
+    })
+  ring.command('make').description('a bank\'s ring file, of the entries that the centers\' operators hand over')
+    .argument('<files...>', 'what `mixmint ring entry` printed, one a line; - for standard input')
+    .requiredOption('--out <file>', 'the ring file, such as ring.json in the bank\'s folder')
+    .option('--replicas <n>', 'centers that keep a coin', amount, 4).option('--faults <n>', 'of these, how many may fail or lie', whole, 1).option('--quorum <n>', 'how many must vote', amount, 3)
+    .option('--virtual-nodes <n>', 'places on the ring for each weight', amount, 512)
+    .option('--json', 'print the result as JSON')
+    .action(async (files: string[], { out, json, replicas, faults, quorum, virtualNodes }: { out: string, json?: boolean, replicas: number, faults: number, quorum: number, virtualNodes: number }) => {
+      await report(json === true, async () => {
+        const { ringOfEntries } = await import('../ring-tools.ts')
+        const text = await ringOfEntries(files.map(file => ({ where: file, text: readText(file) })), { replicas, faults, quorum, virtualNodesPerWeight: virtualNodes })
+        writeText(out, text.trim())
+        return { json: { file: out }, human: `written to ${out}` }
       })
     })
   ring.command('retire').description('a center\'s own word that one of its vote keys is not to be counted any more, for `mixmint bank revoke`')

@@ -1,6 +1,5 @@
 /** `mixmint kat`, `mixmint proof`, `mixmint directory`: things that need no daemon of one's own. */
-import { Option, type Command } from 'commander'
-import { stringify } from 'smol-toml'
+import type { Command } from 'commander'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { SERVICE_LAYER } from '@mixmint/mixnet/directory/document'
 import { callControl, type Json } from '../control.ts'
@@ -47,17 +46,16 @@ export function addTools (program: Command): void {
         return { json: { proofs }, human: proofs.join('\n') }
       })
     })
-  directory.command('entry').description('what the operator of a node hands to others: for network.toml, an authority\'s key and address; for the authorities\' lists, a node\'s peer id')
-    .requiredOption('--dir <dir>', 'the node\'s folder; its keys are made when there are none')
-    .option('--address <address>', 'where the authority will be reached, such as /ip4/192.0.2.1/tcp/4001', '')
-    .addOption(new Option('--role <role>', 'of what the entry is').choices(['authority', 'gateway', 'mix', 'service']).default('authority'))
-    .option('--kind <kind>', 'of a service: bank, center, merchant, or one of your own', '')
+  directory.command('entry').description('what the operator of a node hands to others: of an authority, for network.toml; of any other node, for the authorities\' lists')
+    .requiredOption('--dir <dir>', 'the node\'s folder, as `mixmint init` made it')
     .option('--json', 'print the result as JSON')
-    .action(async ({ dir, address, role, kind, json }: { dir: string, address: string, role: 'authority' | 'gateway' | 'mix' | 'service', kind: string, json?: boolean }) => {
+    .action(async ({ dir, json }: { dir: string, json?: boolean }) => {
       await report(json === true, async () => {
-        const { admissionEntry, authorityEntry } = await import('../directory-entry.ts')
-        const entry = role === 'authority' ? await authorityEntry(dir, address) : admissionEntry(dir, role, kind)
-        return { json: { ...entry }, human: stringify(role === 'authority' ? { authority: [entry] } : { authority: { admit: [entry] } }).trim() }
+        const { defaultSuite } = await import('@mixmint/core/crypto/choose')
+        const { entryOfNode } = await import('../node-folder.ts')
+        const { passphraseOfEnvironment } = await import('../passphrase-source.ts')
+        const { entry, toml } = entryOfNode(await defaultSuite(), dir, passphraseOfEnvironment(), { environment: process.env })
+        return { json: { ...entry }, human: toml }
       })
     })
   directory.command('show').description('the nodes of the network in this epoch')
@@ -83,9 +81,11 @@ function sentence (proven: Proven): string {
     case 'equivocation':
       return `the directory authority ${toHex(proven.authority)} of the network ${proven.network} signed two different things as its ${proven.what} for epoch ${proven.epoch}`
     case 'bank-conflict':
-      return `the bank ${toHex(proven.bank)} of the network ${proven.network} signed two ${proven.conflict === 'keysets' ? 'keysets that issue at one time' : 'token keys for one day'}`
+      return `the bank ${toHex(proven.bank)} of the network ${proven.network} signed two ${CONFLICTS[proven.conflict]}`
     case 'center-fault':
       return `the center ${toHex(proven.center)} (vote key ${toHex(proven.voteKey)}, ring ${toHex(proven.ring).slice(0, 16)}… of bank ${toHex(proven.bank).slice(0, 16)}…) ` +
         (proven.fault === 'twice' ? 'voted for two spends of one coin: it lies, or was restored from an old disk' : 'voted for a coin that other centers keep')
   }
 }
+
+const CONFLICTS = { keysets: 'keysets that issue at one time', dayKeys: 'token keys for one day', sealedKeys: 'sets of keys for sealed tokens of one day' }

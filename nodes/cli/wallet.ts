@@ -1,5 +1,6 @@
 /** `mixmint wallet …`: a person's own money. Each command is one session on the network. */
 import type { Command } from 'commander'
+import { bankConflicts } from '@mixmint/core/cash/bank-archive'
 import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
@@ -121,15 +122,17 @@ export function addWallet (program: Command): void {
     })
   wallet.command('token').description('buy a token made out to a merchant, over the mixnet; it is valid for a day and accepted with no network')
     .argument('<amount>', 'exactly what it shall pay', amount).option('--merchant <name>', 'by name or payee key')
+    .option('--till <name>', 'that alone takes it, by the name that stands there; default: what the directory says of this merchant')
     .option('--sealed', 'so that the bank does not learn to whom it is made out')
-    .action(async (value: number, { merchant, sealed }: { merchant?: string, sealed?: boolean }) => {
+    .action(async (value: number, { merchant, till: tillName, sealed }: { merchant?: string, till?: string, sealed?: boolean }) => {
       await session(async open => {
-        const { name, payee } = open.merchant(merchant, toHex)
+        const { name, payee, till: listed } = open.merchant(merchant, toHex)
+        const till = tillName === undefined ? listed : open.till(tillName)
         if (sealed === true) {
-          const values = (await open.run(open.engine.buySealed(payee, value))).map(token => token.value)
+          const values = (await open.run(open.engine.buySealed(payee, value, { till }))).map(token => token.value)
           return { json: { sealed: values, amount: value, unit: open.unit, merchant: name }, human: `sealed tokens of ${values.join(', ')}: ${value} ${open.unit} for ${name}` }
         }
-        const { token } = await open.run(open.engine.buyToken(payee, value))
+        const { token } = await open.run(open.engine.buyToken(payee, value, { till }))
         const json = { serial: toHex(token.serial), amount: token.amount, unit: token.unit, merchant: name, notAfter: new Date(token.notAfter).toISOString() }
         return { json, human: `token ${json.serial.slice(0, 12)}…: ${token.amount} ${token.unit} for ${name}, until ${json.notAfter}` }
       })
@@ -156,8 +159,9 @@ export function addWallet (program: Command): void {
       await session(async open => {
         const kind = payWith(what)
         const signed = await orderItem(open, item, merchant)
-        if (kind === 'token') await open.run(open.engine.buyToken(signed.invoice.payee, signed.invoice.amount))
-        if (kind === 'sealed') await open.run(open.engine.buySealed(signed.invoice.payee, signed.invoice.amount))
+        const { payee, amount, till } = signed.invoice
+        if (kind === 'token') await open.run(open.engine.buyToken(payee, amount, { till }))
+        if (kind === 'sealed') await open.run(open.engine.buySealed(payee, amount, { till }))
         return await pay(open, signed, kind, !copy)
       })
     })
@@ -178,7 +182,7 @@ export function addWallet (program: Command): void {
         const before = tokens.filter(({ invoice }) => invoice !== null && armor('invoice', invoice) === armor('invoice', signed))
         const held = serial !== undefined
           ? tokens.filter(({ token: { token } }) => toHex(token.serial).startsWith(serial.toLowerCase()))
-          : [...before, ...tokens.filter(({ token: { token }, state }) => token.amount === signed.invoice.amount && toHex(token.payee) === toHex(signed.invoice.payee) && state === 'held')]
+          : [...before, ...await open.run(open.engine.fittingTokens(signed))]
         if (held.length === 0) throw new MixmintError('unknown-token', 'caller', 'the wallet holds no token that fits this invoice: buy one with `mixmint wallet token`')
         const presentation = await open.run(open.engine.presentToken(held[0].token.token.serial, signed))
         writeText(out, armor('token', presentation))
@@ -216,6 +220,13 @@ export function addWallet (program: Command): void {
     .action(async () => { await session(async open => entries(await open.run(open.engine.history()), open.unit)) })
   wallet.command('pending').description('what was begun and is not over')
     .action(async () => { await session(async open => entries(await open.run(open.engine.pending()), open.unit)) })
+  wallet.command('proofs').description('what this wallet holds against its bank: proofs, one a line, that anyone can check with `mixmint proof verify`')
+    .action(async () => {
+      await session(async open => {
+        const proofs = (await open.run(bankConflicts())).map(conflict => armor('bank', conflict))
+        return { json: { proofs }, human: proofs.join('\n') }
+      })
+    })
   wallet.command('recover').description('carry on with everything that was begun, and bring back what was left over: coins, and tokens that were not used')
     .option('--presented', 'ask back tokens, too, that were handed over at a till and may never have come there')
     .action(async ({ presented }: { presented?: boolean }) => {

@@ -1,7 +1,7 @@
 /** Where the demo plays: the network's processes, and the program's own commands as people would type them. */
 import { execFile, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
 import { callControl, type JsonObject } from '../control.ts'
 import { nodeNames, type NetworkPlan } from '../layout.ts'
@@ -10,18 +10,28 @@ import { Supervisor } from '../supervisor.ts'
 
 const COMMAND_TIMEOUT = 90_000
 
+/** Where people type their commands. */
+export interface Terminal {
+  /** The folder with network.toml and their wallet. */
+  readonly net: string
+  /** Words before a command that say where it runs. */
+  readonly within: readonly string[]
+}
+
 export class Stage {
   readonly dir: string
   readonly plan: NetworkPlan
   readonly supervisor: Supervisor
+  readonly terminal: Terminal
   readonly #fallen: string[] = []
   readonly #commands = new Set<ChildProcess>()
   #stopped = false
 
   /** @param within as the supervisor takes it */
-  constructor (dir: string, plan: NetworkPlan, within?: (name: string) => readonly string[]) {
+  constructor (dir: string, plan: NetworkPlan, within?: (name: string) => readonly string[], terminal: Terminal = { net: dir, within: [] }) {
     this.dir = dir
     this.plan = plan
+    this.terminal = terminal
     this.supervisor = new Supervisor(dir, (name, expected) => { if (!expected) this.#fallen.push(name) }, within)
   }
 
@@ -46,9 +56,10 @@ export class Stage {
   /** As `command`, but a refusal is a result, under `error`. */
   async attempt (...args: string[]): Promise<JsonObject> {
     if (this.#stopped) throw interrupted()
-    const withNet = ['wallet', 'bank', 'merchant'].includes(args[0]) ? [args[0], '--net', this.dir, ...args.slice(1)] : args
+    const withNet = ['wallet', 'bank', 'merchant'].includes(args[0]) ? [args[0], '--net', this.terminal.net, ...args.slice(1)] : args
+    const [program, ...words] = [...this.terminal.within, process.execPath, PROGRAM, ...withNet, '--json']
     const out = await new Promise<string>((resolve, reject) => {
-      const child = execFile(process.execPath, [PROGRAM, ...withNet, '--json'], { timeout: COMMAND_TIMEOUT, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      const child = execFile(program, words, { timeout: COMMAND_TIMEOUT, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
         this.#commands.delete(child)
         if (stdout.trim() === '') reject(new MixmintError('command-failed', 'us', `mixmint ${args.join(' ')}: ${stderr.trim() === '' ? String(error) : stderr.trim()}`))
         else resolve(stdout)
@@ -76,13 +87,8 @@ export class Stage {
 
   /** Everything that the daemons have logged. */
   logs (): string {
-    return readdirSync(this.dir, { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => {
-      try {
-        return readFileSync(join(this.dir, entry.name, 'log.jsonl'), 'utf8')
-      } catch {
-        return '' // not a node's folder
-      }
-    }).join('\n')
+    return readdirSync(this.dir, { recursive: true, encoding: 'utf8' }).filter(name => basename(name) === 'log.jsonl')
+      .map(name => readFileSync(join(this.dir, name), 'utf8')).join('\n')
   }
 
   async stop (): Promise<void> {

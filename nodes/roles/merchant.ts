@@ -1,58 +1,64 @@
 /** The daemon of a merchant: a till. */
 import { join } from 'node:path'
-import { toHex, utf8 } from '@mixmint/core/kit/bytes'
-import { decode, encode, tagged } from '@mixmint/core/kit/codec'
+import { toHex } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { asMixmintError, drive, type Saga } from '@mixmint/core/kit/saga'
-import { DoubleSpendProofFile, MerchantListing } from '@mixmint/core/cash/formats'
-import { BATCH, type DepositOptions } from '@mixmint/core/cash/merchant/deposit'
+import { bankConflicts } from '@mixmint/core/cash/bank-archive'
+import { MerchantListing } from '@mixmint/core/cash/formats'
+import { signMerchantListing } from '@mixmint/core/cash/listing-entry'
+import type { DepositOptions } from '@mixmint/core/cash/merchant/deposit'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { OrderLine } from '@mixmint/core/cash/merchant/orders'
 import type { Deposited, MerchantEffect } from '@mixmint/core/cash/merchant/parts'
-import { BANK_PROTOCOL, BankReply, BankRequest, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
+import { BANK_PROTOCOL, BankReply, BankRequest, MAX_PRESENTATIONS, MERCHANT_PROTOCOL, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { refusal } from '@mixmint/core/cash/refusal'
 import { knownTime } from '@mixmint/core/cash/steady-clock'
+import { tillNamed, type Till } from '@mixmint/core/cash/till'
 import { armor, unarmor } from '../armor.ts'
 import type { Json, JsonObject } from '../control.ts'
 import { whole, word } from '../control-input.ts'
+import { serviceTold } from './service-told.ts'
 import type { Daemon, Role } from './role.ts'
+import { missingOf, orNothing, trustReadings, type Reading } from '../metrics/readings.ts'
 import { loadOrCreateSeed } from '../secrets.ts'
 import { Service } from '../service.ts'
-import { checkMark, writeMark } from '../store/mark.ts'
+import { StoreMark } from '../store/mark.ts'
+import { MIGRATIONS } from '../store/migrations.ts'
 import { openMoney } from '../store/money.ts'
 import { connectionKinds } from './connections.ts'
 
 const MINUTE = 60_000
+/** Proofs in one answer, where no other number is asked for. */
+const PROOFS_AT_ONCE = 100
 const PRUNE_EVERY = 60 * MINUTE
 /** Payments that wait for the bank are tried again this often. */
 const SETTLE_EVERY = 15_000
-/** How often the folder takes down what the store knows, ms. */
-const MARK_EVERY = 10_000
 
 export async function startMerchant (daemon: Daemon): Promise<Role> {
   const { config, suite, ports, counters, log } = daemon
+  /** As of the last reload. */
+  let current = config
   const key = suite.ed25519KeyPair(loadOrCreateSeed(join(config.dir, 'payee.key'), daemon.passphrase))
-  const till = config.till === '' ? new Uint8Array(0) : suite.sha256(tagged('till', utf8(config.till)))
+  const till: Till = { name: tillNamed(suite, config.till), alone: config.postgresFile === '' }
 
-  const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`)
-  const known = async (): Promise<number> => await drive(knownTime(), { ...ports, store: money.store }, async () => {})
-  checkMark(config.dir, await known(), config.restoredAt)
-  const mark = async (): Promise<void> => { writeMark(config.dir, await known(), config.restoredAt) }
-  await mark()
+  const money = await openMoney(ports.store, config.postgresFile, `merchant ${toHex(key.publicKey)} of ${config.network.network} in ${config.unit}`, MIGRATIONS.merchant)
   const run = async <T>(saga: Saga<T, MerchantEffect>): Promise<T> => await drive(saga, { ...ports, store: money.store }, async effect => {
     const { participant } = service
     if (effect.do === 'ask-center') return await participant.askCenter(effect)
-    return decode(BankReply, await participant.ask(participant.service(config.bank), BANK_PROTOCOL, encode(BankRequest, effect.request)))
+    return decode(BankReply, await participant.askService(config.bank, async node => await participant.ask(node, BANK_PROTOCOL, encode(BankRequest, effect.request))))
   })
   const engine = new MerchantEngine({
-    suite, key, till, bank: config.bank, unit: config.unit, network: config.network.network, catalogue: config.catalogue,
+    suite, key, till, bank: config.bank, unit: config.unit, network: config.network.network, catalogue: () => current.catalogue,
     registry: () => service.participant.registry(), meter: counters, trust: config.trust,
-    ...config.restoredAt === 0 ? {} : { restoredAt: config.restoredAt },
     ...config.invoiceMinutes === 0 ? {} : { invoiceLifetime: config.invoiceMinutes * MINUTE }
   })
+  const mark = await StoreMark.open({
+    dir: config.dir, known: async () => await run(knownTime()), restoredAt: config.restoredAt, declare: async time => { await run(engine.declareLoss(time)) }, log, fail: daemon.fail
+  })
   const service: Service = await Service.start({
-    ...daemon, dir: config.dir, listen: config.listen, entry: config.entry, kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
-    body: async () => encode(MerchantListing, { payee: key.publicKey, name: config.name }),
+    ...daemon, dir: config.dir, places: config, kind: 'merchant', protocol: MERCHANT_PROTOCOL, unlisted: config.unlisted,
+    body: async () => encode(MerchantListing, signMerchantListing(suite, key, config.network.network, daemon.peer, { name: current.name, till: till.alone ? till.name : new Uint8Array(0), store: money.id })),
     handle: async (content, via) => {
       let request: MerchantRequest
       try {
@@ -61,7 +67,9 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         counters.count('bad_request', { via })
         return encode(MerchantReply, refusal(error))
       }
-      return encode(MerchantReply, await run(engine.handle(request)))
+      const reply = await run(engine.handle(request))
+      if (reply.is === 'refused') mark.judge(reply, engine.seen)
+      return encode(MerchantReply, reply)
     }
   })
   const fetchKeys = (): void => {
@@ -82,8 +90,7 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     depositing = turn.catch(() => {})
     return await turn
   }
-  const marking = setInterval(() => { mark().catch((error: unknown) => { log.warn('the mark of the store was not written', { code: asMixmintError(error).code }) }) }, MARK_EVERY)
-  const timers = [settling, marking, setInterval(() => {
+  const timers = [settling, setInterval(() => {
     run(engine.prune()).catch((error: unknown) => { log.warn('orders that nobody paid are not forgotten', { code: asMixmintError(error).code }) })
   }, PRUNE_EVERY)]
   if (config.depositMinutes > 0) {
@@ -112,16 +119,23 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
     if (reply.is === 'paid') return { state: 'paid', how: 'coins', repeat, milliseconds: took(), ...(await orderOf(reply.signed.paid.invoice)) }
     if (reply.is !== 'short') throw new MixmintError('internal', 'us', `coins were answered with ${reply.is}`)
     const conflicts = reply.inputs.filter(input => input.state === 'conflict').length
-    return { state: conflicts > 0 ? 'double-spend' : 'short', coins: reply.inputs.map(({ state, code }) => ({ state, code })), proofs: await proofs() }
+    const found: string[] = []
+    for (const { coin } of reply.inputs) {
+      const proof = await run(engine.proofOf(coin))
+      if (proof !== null) found.push(armor('proof', proof.file))
+    }
+    return { state: conflicts > 0 ? 'double-spend' : 'short', coins: reply.inputs.map(({ state, code }) => ({ state, code })), proofs: found }
   }
   const orderOf = async (invoice: Uint8Array): Promise<JsonObject> => {
     const line = await run(engine.orderOf(invoice))
-    return { order: line.order, amount: line.amount, unit: config.unit, deliver: mayDeliver(line, config.settledAbove) }
+    return { order: line.order, amount: line.amount, unit: config.unit, deliver: mayDeliver(line, current.settledAbove) }
   }
-  const proofs = async (): Promise<string[]> => [
-    ...(await run(engine.proofs())).map(({ file }) => armor('proof', decode(DoubleSpendProofFile, file))),
-    ...(await run(engine.convictions())).map(file => armor('center', file))
-  ]
+
+  const readings = async (): Promise<Reading[]> => {
+    const { trust } = config
+    const due = await run(engine.due())
+    return [['merchant_tokens_due', due], ...trust === undefined ? [] : trustReadings(await run(engine.atRisk()), trust.total)]
+  }
 
   return {
     operations: {
@@ -131,11 +145,11 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         return { invoice: armor('invoice', signed), order: signed.invoice.order, settleBy: new Date(signed.invoice.settleBy).toISOString() }
       },
       orders: async input => ({
-        orders: (await run(engine.orders(input.last === undefined ? undefined : whole(input, 'last')))).map(line => ({ ...lineJson(line), state: stateOf(line, ports.clock.now()), deliver: mayDeliver(line, config.settledAbove) }))
+        orders: (await run(engine.orders(input.last === undefined ? undefined : whole(input, 'last')))).map(line => ({ ...lineJson(line), state: stateOf(line, ports.clock.now()), deliver: mayDeliver(line, current.settledAbove) }))
       }),
       sold: async input => ({ unit: config.unit, sold: (await run(engine.sold(whole(input, 'from'), whole(input, 'until')))).map(lineJson) }),
       accept: async input => await accept(word(input, 'payment')),
-      due: async () => ({ due: await run(engine.due()), batch: BATCH }),
+      due: async () => ({ due: await run(engine.due()), batch: MAX_PRESENTATIONS }),
       // With a limit: a step of many, by whoever shows how far it is.
       deposit: async input => {
         const results: Json[] = []
@@ -155,12 +169,27 @@ export async function startMerchant (daemon: Daemon): Promise<Role> {
         return { atRisk, losses: losses.map(({ how, amount, code, time }) => ({ how, amount, code, time: new Date(time).toISOString() })) }
       },
       takings: async () => ({ ...await run(engine.takings()) }),
-      proofs: async () => ({ proofs: await proofs() }),
+      // A page of what payers did; with the first one what convicts centers and banks, of which there are few: of banks what it met
+      // itself; what nodes of the network see in the directory is with `mixmint directory evidence`.
+      proofs: async input => {
+        const before = input.before === undefined ? undefined : whole(input, 'before')
+        const page = await run(engine.proofs(input.last === undefined ? PROOFS_AT_ONCE : whole(input, 'last'), before))
+        const others = before === undefined
+          ? [...(await run(engine.convictions())).map(file => armor('center', file)), ...(await run(bankConflicts())).map(conflict => armor('bank', conflict))]
+          : []
+        return { proofs: [...page.map(({ file }) => armor('proof', file)), ...others], next: page.at(-1)?.number ?? 0 }
+      },
       payee: async () => ({ payee: toHex(key.publicKey), bank: toHex(config.bank) })
     },
     status: async () => ({ epoch: service.participant.keeper.view()?.epoch ?? -1, connections: connectionKinds(service.participant), ...service.mixer.status() }),
     evidence: service.participant.keeper.evidence,
+    reach: async addresses => await service.participant.reach(addresses),
+    told: async () => serviceTold(service, ports.clock.now(), config.bank, await orNothing(readings(), log)),
+    missing: () => missingOf(service.participant, !config.unlisted),
+    money: money.store,
+    reload: changed => { current = changed },
     stop: async () => {
+      mark.stop()
       for (const timer of timers) clearInterval(timer)
       await service.stop()
       await money.close()

@@ -5,10 +5,12 @@
 import { utf8 } from '@mixmint/core/kit/bytes'
 import { encode, record, text, uint } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import type { Store } from '@mixmint/core/kit/ports'
+import type { Rng, Store } from '@mixmint/core/kit/ports'
 import { stored } from '@mixmint/core/cash/stored'
 
 const KEY = utf8('about')
+const ID = utf8('store-id')
+const ID_LENGTH = 16
 
 /** `format` counts from 1. */
 const About = record({ format: uint(), owner: text(256) })
@@ -38,4 +40,14 @@ export async function claimStore (store: Store, owner: string, migrations: reado
     const written = await store.batch([{ op: 'swap', key: KEY, was, value }])
     was = written.done ? value : written.found
   }
+}
+
+/**
+ * What tells a store from every other, 16 random bytes: drawn when it is first asked for, the same for all processes that share it, and for
+ * copies of it.
+ */
+export async function storeId (store: Store, rng: Rng): Promise<Uint8Array> {
+  const drawn = rng.bytes(ID_LENGTH)
+  await store.batch([{ op: 'insert', key: ID, value: drawn }])
+  return await store.get(ID) ?? drawn
 }

@@ -4,12 +4,14 @@
  * is written through a descriptor opened with O_DSYNC; only then are their callers told, and only then can anyone read
  * them. So `overlappingSync`, which shows changes before they are on disk, is off.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { mkdirSync, statfsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { compare, equal } from '@mixmint/core/kit/bytes'
-import { MixmintError } from '@mixmint/core/kit/errors'
+import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { BatchResult, Entry, Op, Range, Store } from '@mixmint/core/kit/ports'
 import { open, type RootDatabase } from 'lmdb'
+import { syncPath } from '../secrets.ts'
+import { checkStoreFile } from './lmdb-check.ts'
 import { checkKey, judge, Queue, takeGroup, type Waiting } from './batch.ts'
 
 /** Errors of LMDB and of the system (errno on Linux) that mean: no room. */
@@ -20,17 +22,19 @@ const IO_ERROR = 5
 
 /**
  * Open the store in a folder, which is made if it is not there.
- * @throws store-failed (operator) when the folder cannot be used
+ * @throws store-failed (operator) when the folder cannot be used; store-damaged (operator)
  */
-export async function openLmdb (dir: string): Promise<Store> {
+export async function openLmdb (dir: string): Promise<LmdbStore> {
   try {
     const made = mkdirSync(dir, { recursive: true, mode: 0o700 })
+    checkStoreFile(dir)
     const db = open<Buffer, Uint8Array>({
       path: dir, encoding: 'binary', keyEncoding: 'binary', cache: false, overlappingSync: false, eventTurnBatching: false
     })
     syncFolders(dir, made)
     return new LmdbStore(dir, db)
   } catch (cause) {
+    if (isMixmintError(cause)) throw cause
     throw new MixmintError('store-failed', 'operator', `the store in ${dir} cannot be opened: ${text(cause)}; check that the folder can be written and holds nothing else`, { cause })
   }
 }
@@ -40,17 +44,27 @@ function syncFolders (dir: string, made: string | undefined): void {
   if (process.platform === 'win32') return
   const last = made === undefined ? resolve(dir) : dirname(resolve(made))
   for (let at = resolve(dir); ; at = dirname(at)) {
-    const folder = openSync(at, 'r')
-    try {
-      fsyncSync(folder)
-    } finally {
-      closeSync(folder)
-    }
+    syncPath(at)
     if (at === last) return
   }
 }
 
-class LmdbStore implements Store {
+/**
+ * A copy of the store as of one moment, while it is worked with; on disk when this resolves.
+ * @param to a folder, which is made
+ * @throws backup-failed (operator)
+ */
+export async function copyStore (store: LmdbStore, to: string): Promise<void> {
+  try {
+    mkdirSync(to, { recursive: true, mode: 0o700 })
+    await store.copy(to)
+    for (const path of [join(to, 'data.mdb'), to]) syncPath(path)
+  } catch (cause) {
+    throw new MixmintError('backup-failed', 'operator', `the store was not copied to ${to}: ${text(cause)}`, { cause })
+  }
+}
+
+export class LmdbStore implements Store {
   readonly #dir: string
   readonly #db: RootDatabase<Buffer, Uint8Array>
   readonly #queue = new Queue(async () => { await this.#commitGroup() })
@@ -88,6 +102,12 @@ class LmdbStore implements Store {
   async batch (ops: readonly Op[]): Promise<BatchResult> {
     this.#check()
     return await this.#queue.add(ops)
+  }
+
+  /** As of the last batch that is on disk; others go on meanwhile. */
+  async copy (to: string): Promise<void> {
+    this.#check()
+    await this.#db.backup(to, true)
   }
 
   async close (): Promise<void> {

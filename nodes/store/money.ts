@@ -4,11 +4,14 @@
  */
 import type { Store } from '@mixmint/core/kit/ports'
 import { MixmintError } from '@mixmint/core/kit/errors'
+import { systemRng } from '../clock.ts'
 import { readSecret } from '../secrets.ts'
-import { claimStore, type Migration } from './about.ts'
+import { claimStore, storeId, type Migration } from './about.ts'
 
 export interface MoneyStore {
   readonly store: Store
+  /** As storeId gives it. */
+  readonly id: Uint8Array
   /** The folder's own store is left to its owner. */
   readonly close: () => Promise<void>
 }
@@ -20,7 +23,7 @@ export interface MoneyStore {
 export async function openMoney (own: Store, postgresFile: string, owner: string, migrations: readonly Migration[] = []): Promise<MoneyStore> {
   if (postgresFile === '') {
     await claimStore(own, owner, migrations)
-    return { store: own, close: async () => {} }
+    return { store: own, id: await storeId(own, systemRng), close: async () => {} }
   }
   const connectionString = readSecret(postgresFile)?.trim() ?? ''
   if (connectionString === '') throw new MixmintError('no-connection-string', 'operator', `${postgresFile} does not hold a connection string: one such as postgres://user:password@host/database is wanted`)
@@ -29,9 +32,9 @@ export async function openMoney (own: Store, postgresFile: string, owner: string
   const store = await openPostgres(connectionString)
   try {
     await claimStore(store, owner, migrations)
+    return { store, id: await storeId(store, systemRng), close: async () => { await store.close() } }
   } catch (error) {
     await store.close()
     throw error
   }
-  return { store, close: async () => { await store.close() } }
 }

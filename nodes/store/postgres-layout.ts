@@ -14,9 +14,10 @@ export const LAYOUT: ReadonlyArray<readonly string[]> = [
   [
     'CREATE TABLE mixmint_entries (key bytea PRIMARY KEY, value bytea NOT NULL)',
     // Ciphertexts, keys and signatures: trying to compress them is wasted.
-    'ALTER TABLE mixmint_entries ALTER COLUMN value SET STORAGE EXTERNAL',
-    'CREATE TABLE mixmint_writers (writer bytea PRIMARY KEY, number bigint NOT NULL)'
-  ]
+    'ALTER TABLE mixmint_entries ALTER COLUMN value SET STORAGE EXTERNAL'
+  ],
+  // Some have it already.
+  ['CREATE TABLE IF NOT EXISTS mixmint_writers (writer bytea PRIMARY KEY, number bigint NOT NULL)']
 ]
 
 /** Of this number, so that two programs that start at once go one after the other. */

@@ -55,6 +55,8 @@ export class Link {
   /** What `#client` has come to. */
   #current: Client | null = null
   #closed = false
+  /** Since when, on the steady clock, nothing has come of it; null: the server was there when last asked. */
+  #awaySince: number | null = null
 
   constructor (connectionString: string) {
     this.#connectionString = connectionString
@@ -70,14 +72,25 @@ export class Link {
       this.#client ??= this.#connect()
       const attempt = this.#client
       try {
-        return this.#current = await attempt
+        this.#current = await attempt
+        this.#awaySince = null
+        return this.#current
       } catch (error) {
         if (this.#client === attempt) this.#client = null
         if (failureOf(error) !== 'away') throw storeFailed(error)
+        this.#awaySince ??= steadyNow()
         if (this.#closed || steadyNow() >= until) throw unreachable()
         await sleep(RETRY_EVERY)
       }
     }
+  }
+
+  /**
+   * Until when, on the steady clock, whoever asks now waits for the server: so long from when it went away, so that of a server that
+   * stays away all are told at once, and not each after the other's wait.
+   */
+  until (patience: number): number {
+    return (this.#awaySince ?? steadyNow()) + patience
   }
 
   /** Give this connection up: whatever its transaction did is undone, unless it is committed. */

@@ -21,7 +21,7 @@ const READ_TOGETHER = 1024
 const MAX_INT = 2 ** 31 - 1
 
 export interface PostgresOptions {
-  /** How long an operation waits for a server that is away, ms. */
+  /** How long after it went away a server is waited for, ms. */
   readonly patience?: number
   /** For tests of migrations. */
   readonly layout?: ReadonlyArray<readonly string[]>
@@ -125,7 +125,7 @@ class PostgresStore implements Store {
 
   /** What changes nothing may be asked again and again. */
   async #insist<T> (link: Link, ask: (client: Client) => Promise<T>): Promise<T> {
-    const until = steadyNow() + this.#patience
+    const until = link.until(this.#patience)
     for (;;) {
       const client = await link.client(until)
       try {
@@ -170,7 +170,7 @@ class PostgresStore implements Store {
 
   /** One transaction for the group, tried until it is made or the server stays away. */
   async #commit (group: readonly Waiting[]): Promise<BatchResult[]> {
-    const until = steadyNow() + this.#patience
+    const until = this.#writer.until(this.#patience)
     for (;;) {
       const client = await this.#writer.client(until)
       const attempt = new Attempt(client, this.#layout.length, { writer: this.#writerName, number: ++this.#attempts })
@@ -181,7 +181,7 @@ class PostgresStore implements Store {
         const failure = failureOf(error)
         if (failure === 'full') throw full(error)
         if (failure === 'failed') throw storeFailed(error)
-        if (attempt.results !== null && await this.#wasMade(this.#attempts, until)) return attempt.results
+        if (attempt.results !== null && await this.#wasMade(this.#attempts, steadyNow() + this.#patience)) return attempt.results
         if (steadyNow() >= until) throw unreachable()
       }
     }

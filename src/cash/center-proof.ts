@@ -2,13 +2,13 @@
  * Proofs against centers: what one of them signed convicts it by name, before everybody who knows the ring (DESIGN §5). And
  * the revocation of vote keys, which rests on such a proof, or on the key's own word, never on the bank's.
  */
-import { equal, utf8 } from '../kit/bytes.ts'
+import { equal, toHex, utf8 } from '../kit/bytes.ts'
 import { tagged } from '../kit/codec.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
 import { coinId, verifyCoin } from './coin.ts'
-import type { Ballot, CenterFault, CenterProofFile, Retirement, Revocation, Spend, Vote } from './formats.ts'
-import { verifyKeyset } from './keyset.ts'
+import type { Ballot, BankListing, CenterFault, CenterProofFile, Retirement, Revocation, Spend, Vote } from './formats.ts'
+import { keysetId, verifyKeyset } from './keyset.ts'
 import { coinKeys, type CoinKeys, type KnownKeyset } from './known-keyset.ts'
 import { RingMap, type Keeper } from './ring.ts'
 import { voteMessage } from './spend.ts'
@@ -105,4 +105,13 @@ export function verifyRevocation (suite: Suite, network: string, { voteKey, why 
   const ring = rings.find(({ id }) => equal(id, why.fault.ring))
   if (ring === undefined) throw new MixmintError('bad-revocation', 'peer', 'a revocation is about a ring that is not listed')
   if (!equal(verifyCenterFault(suite, ring, keyset, why.fault).voteKey, voteKey)) throw new MixmintError('bad-revocation', 'peer', 'a revocation shows the fault of another key')
+}
+
+/** All that a listing revokes. @param rings of that listing @throws those of verifyRevocation (peer) */
+export function verifyRevocations (suite: Suite, network: string, { keysets, revocations }: BankListing, rings: readonly RingMap[]): void {
+  const known = new Map(keysets.map(({ keyset }) => {
+    const id = keysetId(suite, keyset)
+    return [toHex(id), { keys: coinKeys(id, keyset), ringId: keyset.ringId }]
+  }))
+  for (const revocation of revocations) verifyRevocation(suite, network, revocation, rings, id => known.get(toHex(id)))
 }

@@ -95,9 +95,9 @@ export type CoinBundle = Of<typeof CoinBundle>
 export const Output = record({ keyset: hash, value: amount, blinded: rsa })
 export type Output = Of<typeof Output>
 
-/** What a payee asks for, signed by it; H(invoice) names it. */
+/** What a payee asks for, signed by it; H(invoice) names it. `till`: tokens for it have to name this till; empty: they need name none. */
 export const Invoice = record({
-  network: name, bank: key, payee: key, order: text(128), amount, unit: name, settleBy: millis, nonce: hash
+  network: name, bank: key, payee: key, till: maybeBytes(32), order: text(128), amount, unit: name, settleBy: millis, nonce: hash
 })
 export type Invoice = Of<typeof Invoice>
 export const SignedInvoice = record({ invoice: Invoice, signature })
@@ -197,6 +197,15 @@ export const Presentation = record({ token: SignedToken, invoice: hash, ownerSig
 export type Presentation = Of<typeof Presentation>
 
 /**
+ * The bank's word on an open token, over its encoding: not turned in; credited to its payee, who showed it for `invoice` = H(invoice); or
+ * refunded to its owner. `token` is H(token); `invoice` is empty where it was not credited; `time` is when it was, or of the answer.
+ */
+export const TurnedIn = record({ token: hash, state: oneOf('open', 'credited', 'refunded'), invoice: maybeBytes(32), time: millis })
+export type TurnedIn = Of<typeof TurnedIn>
+export const SignedTurnedIn = record({ word: TurnedIn, signature })
+export type SignedTurnedIn = Of<typeof SignedTurnedIn>
+
+/**
  * A token that the bank has signed without seeing it: RSABSSA-SHA384-PSSZERO-Deterministic over tag ‖ keys ‖ value ‖ payee ‖
  * till ‖ ownerKey ‖ nonce (sealed.ts). `keys` is the hash of the SealedKeys; it and `value` say which key verifies.
  */
@@ -230,15 +239,20 @@ export type BankListing = Of<typeof BankListing>
 /** Two descriptors that a bank signed, of which an honest one signs one: for one time of issue, or for one day. */
 export const BankConflict = variants('is', {
   keysets: record({ first: SignedKeyset, second: SignedKeyset }),
-  dayKeys: record({ first: SignedDayKey, second: SignedDayKey })
+  dayKeys: record({ first: SignedDayKey, second: SignedDayKey }),
+  /** Of one unit. */
+  sealedKeys: record({ first: SignedSealedKeys, second: SignedSealedKeys })
 })
 export type BankConflict = Of<typeof BankConflict>
 
 /** What a center publishes: its id on the rings. */
 export const CenterListing = record({ center: hash })
 export type CenterListing = Of<typeof CenterListing>
-/** What a merchant publishes: the key that tokens and contracts name as payee, and a name for people. */
-export const MerchantListing = record({ payee: key, name: text(128) })
+/**
+ * What a merchant publishes: the key that tokens and contracts name as payee, a name for people, `till` as in its invoices, the name of the
+ * store that it works on, one for all tills that are listed of a payee; signed by the payee key (listing-entry.ts).
+ */
+export const MerchantListing = record({ payee: key, name: text(128), till: maybeBytes(32), store: bytes(16), signature })
 export type MerchantListing = Of<typeof MerchantListing>
 
 /** The network's parameters of money; carried by the directory document. Durations in ms. */

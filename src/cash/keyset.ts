@@ -71,7 +71,10 @@ export function verifyDayKey (suite: Suite, network: string, bank: Uint8Array, {
   if (!suite.ed25519Verify(bank, tagged('day-key', encode(DayKey, dayKey)), signature)) throw bad('the signature is not its bank\'s')
 }
 
+/** ms. */
+export const DAY = 86_400_000
+
 /** The UTC day number of a time. */
 export function dayOf (time: number): number {
-  return Math.floor(time / 86_400_000)
+  return Math.floor(time / DAY)
 }

@@ -4,43 +4,67 @@
  * somebody may hold money under. So no customer can be given a key of his own, today or between two documents.
  */
 import { equal, toHex } from '../kit/bytes.ts'
-import { encode } from '../kit/codec.ts'
+import { encode, type Codec } from '../kit/codec.ts'
 import { isMixmintError } from '../kit/errors.ts'
 import type { Millis } from '../kit/ports.ts'
 import type { Suite } from '../crypto/suite.ts'
-import { DayKey, type BankListing } from './formats.ts'
-import { verifyRevocation } from './center-proof.ts'
-import { keysetId, verifyDayKey, verifyKeyset } from './keyset.ts'
-import { coinKeys, type CoinKeys } from './known-keyset.ts'
+import { DayKey, Revocation, Ring, SealedDay, SignedDayKey, SignedKeyset, type BankListing } from './formats.ts'
+import { verifyRevocations } from './center-proof.ts'
+import { dayOf, keysetId, verifyDayKey, verifyKeyset } from './keyset.ts'
 import { RingMap } from './ring.ts'
 
-/**
- * @param previous what the document of the epoch before lists for this bank, if anything
- * @param now by the authority's clock
- * @returns null, or for people why the listing is refused
- */
-export function checkListing (suite: Suite, network: string, body: BankListing, previous: BankListing | undefined, now: Millis): string | null {
+/** Keys of days are listed within so many days of now: a bank that lists more fills the disks of all who keep what it signs. */
+export const DAYS_LISTED = 16
+
+/** What is listed otherwise of a bank. */
+export interface ListedBefore {
+  /** What its other peers list. */
+  readonly beside: readonly BankListing[]
+  /** What was listed for it before, by all its peers together; undefined: nothing. */
+  readonly previous: BankListing | undefined
+  /** By the authority's clock. */
+  readonly now: Millis
+}
+
+/** @returns null, or for people why the listing is refused */
+export function checkListing (suite: Suite, network: string, body: BankListing, { beside, previous, now }: ListedBefore): string | null {
   try {
-    return unverified(suite, network, body) ?? ambiguous(body) ?? (previous === undefined ? null : takenBack(suite, body, previous, now))
+    return unverified(suite, network, body) ?? untimely(body, now) ?? ambiguous(body) ??
+      (beside.length === 0 ? null : ambiguous(together([body, ...beside]))) ?? (previous === undefined ? null : takenBack(suite, body, previous, now))
   } catch (error) {
     if (isMixmintError(error)) return error.message
     throw error
   }
 }
 
-/** @throws bad-ring, bad-keyset, bad-day-key, and those of verifyRevocation (peer) */
-function unverified (suite: Suite, network: string, { bank, keysets, rings, dayKeys, revocations }: BankListing): string | null {
+/** @throws bad-ring, bad-keyset, bad-day-key, and those of verifyRevocations (peer) */
+function unverified (suite: Suite, network: string, body: BankListing): string | null {
+  const { bank, keysets, rings, dayKeys } = body
   const maps = rings.map(ring => new RingMap(suite, ring))
   const listed = new Set(maps.map(({ id }) => toHex(id)))
-  const known = new Map<string, { keys: CoinKeys, ringId: Uint8Array }>()
   for (const signed of keysets) {
-    const id = verifyKeyset(suite, network, bank, signed)
+    verifyKeyset(suite, network, bank, signed)
     if (!listed.has(toHex(signed.keyset.ringId))) return 'a keyset names a ring that is not listed'
-    known.set(toHex(id), { keys: coinKeys(id, signed.keyset), ringId: signed.keyset.ringId })
   }
   for (const signed of dayKeys) verifyDayKey(suite, network, bank, signed)
-  for (const revocation of revocations) verifyRevocation(suite, network, revocation, maps, id => known.get(toHex(id)))
+  verifyRevocations(suite, network, body, maps)
   return null
+}
+
+/** What several peers of one bank list, as one listing: what they say alike stands in it once. @param listings at least one */
+export function together (listings: readonly BankListing[]): BankListing {
+  const once = <T>(codec: Codec<T>, all: readonly T[]): T[] => [...new Map(all.map(each => [toHex(encode(codec, each)), each])).values()]
+  return {
+    bank: listings[0].bank,
+    keysets: once(SignedKeyset, listings.flatMap(({ keysets }) => keysets)), rings: once(Ring, listings.flatMap(({ rings }) => rings)),
+    dayKeys: once(SignedDayKey, listings.flatMap(({ dayKeys }) => dayKeys)), sealedDays: once(SealedDay, listings.flatMap(({ sealedDays }) => sealedDays)),
+    revocations: once(Revocation, listings.flatMap(({ revocations }) => revocations))
+  }
+}
+
+function untimely ({ dayKeys, sealedDays }: BankListing, now: Millis): string | null {
+  const far = [...dayKeys.map(({ dayKey }) => dayKey.day), ...sealedDays.map(({ day }) => day)].find(day => Math.abs(day - dayOf(now)) > DAYS_LISTED)
+  return far === undefined ? null : `a key for tokens is of day ${far}, more than ${DAYS_LISTED} days from now`
 }
 
 function ambiguous ({ keysets, dayKeys, sealedDays, revocations }: BankListing): string | null {
@@ -58,7 +82,6 @@ function ambiguous ({ keysets, dayKeys, sealedDays, revocations }: BankListing):
 }
 
 function takenBack (suite: Suite, body: BankListing, previous: BankListing, now: Millis): string | null {
-  if (!equal(body.bank, previous.bank)) return 'the bank has another key than before'
   const ids = new Set(body.keysets.map(({ keyset }) => toHex(keysetId(suite, keyset))))
   for (const { keyset } of previous.keysets) {
     if (now < keyset.refundUntil && !ids.has(toHex(keysetId(suite, keyset)))) return 'a keyset is missing whose coins can still be refunded'

@@ -5,11 +5,13 @@
 import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
   CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
-  SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, Spend, Vote, Withdrawal
+  SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, SignedTurnedIn, Spend, Vote, Withdrawal
 } from './formats.ts'
 
 /** Outputs in one question about what was signed. */
 export const MAX_RESTORED = 128
+/** Tokens that are turned in with one request. */
+export const MAX_PRESENTATIONS = 1024
 /** Copies of contracts have one of these lengths, so that they tell little of what is in them. Bytes. */
 export const COPY_SIZES = [2048, 8192, 65536]
 const MAX_COPY = 65536
@@ -70,12 +72,14 @@ export const BankRequest = variants('op', {
   void: record({ contract: Contract, input: Input, signature }),
   /** A coin certified for a contract that is void or settled without it, for fresh outputs: see reclaimMessage. */
   reclaim: record({ contract: Contract, input: Input, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
-  deposit: record({ presentations: list(Presentation, 1024, 1) }),
+  deposit: record({ presentations: list(Presentation, MAX_PRESENTATIONS, 1) }),
+  /** What became of a token, to whoever has its owner's signature for an order: the owner, or its payee. */
+  'turned-in': record({ presentation: Presentation }),
   /** A token that nobody turned in, after its refundAfter, for fresh outputs, signed by its owner key: see refundMessage. */
   refund: record({ token: SignedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** The keys of sealed tokens that have these hashes. */
   'sealed-keys': record({ hashes: list(hash, MAX_SEALED_KEYS, 1) }),
-  'sealed-deposit': record({ presentations: list(SealedPresentation, 1024, 1) }),
+  'sealed-deposit': record({ presentations: list(SealedPresentation, MAX_PRESENTATIONS, 1) }),
   /** As refund: see refundMessage, over the serial. */
   'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** The signatures that were given for these outputs, to whoever shows them: they are of use to their owner only. */
@@ -106,7 +110,8 @@ export const BankReply = variants('is', {
   /** Not settled: not every input is certified. Nothing was taken; the same contract may be tried with other coins. */
   short: record({ inputs: list(InputState, MAX_INPUTS) }),
   outcome: Settlement,
-  deposited: record({ results: list(DepositResult, 1024) }),
+  deposited: record({ results: list(DepositResult, MAX_PRESENTATIONS) }),
+  'turned-in': SignedTurnedIn,
   /** Those that the bank has, in any order. */
   'sealed-keys': record({ keys: list(SignedSealedKeys, MAX_SEALED_KEYS) }),
   /** One for each output, in their order; empty: it was not signed. */

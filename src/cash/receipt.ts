@@ -8,12 +8,14 @@ import { MixmintError } from '../kit/errors.ts'
 import type { Millis } from '../kit/ports.ts'
 import type { Suite } from '../crypto/suite.ts'
 import { contractId, invoiceHash, verifyInvoice, verifyOutcome } from './contract.ts'
-import { Contract, SignedInvoice, SignedOutcome, SignedPaid, type Invoice } from './formats.ts'
-import { verifyPaid } from './token.ts'
+import { Contract, Presentation, SignedInvoice, SignedOutcome, SignedPaid, SignedTurnedIn, type Invoice } from './formats.ts'
+import { verifyPaid, verifyPresentation, verifyTurnedIn } from './token.ts'
 
 export const Receipt = variants('by', {
   /** The bank has settled this contract, which pays this invoice: the payee has the money, whatever it says. */
   bank: record({ invoice: SignedInvoice, contract: Contract, outcome: SignedOutcome }),
+  /** The bank has credited this token, which its owner signed over to this invoice, to the payee, who turned it in for it. */
+  token: record({ invoice: SignedInvoice, presentation: Presentation, word: SignedTurnedIn }),
   /** The payee says that the invoice is paid; for tokens, and until the bank has settled. */
   payee: record({ invoice: SignedInvoice, paid: SignedPaid })
 })
@@ -27,7 +29,7 @@ export interface Proven {
   readonly time: Millis
 }
 
-/** @throws bad-invoice, wrong-contract, bad-outcome, not-settled, bad-receipt (peer) */
+/** @throws bad-invoice, bad-presentation, wrong-token, wrong-contract, bad-outcome, not-settled, bad-receipt (peer) */
 export function verifyReceipt (suite: Suite, receipt: Receipt): Proven {
   const { invoice } = receipt.invoice
   verifyInvoice(suite, receipt.invoice)
@@ -35,6 +37,19 @@ export function verifyReceipt (suite: Suite, receipt: Receipt): Proven {
     verifyPaid(suite, invoice.payee, receipt.paid)
     if (!equal(receipt.paid.paid.invoice, invoiceHash(suite, invoice))) throw new MixmintError('bad-receipt', 'peer', 'the payee signed for another invoice')
     return { by: 'payee', invoice, time: receipt.paid.paid.time }
+  }
+  if (receipt.by === 'token') {
+    const { presentation, word } = receipt
+    const { token } = presentation.token
+    verifyPresentation(suite, presentation)
+    const pays = equal(presentation.invoice, invoiceHash(suite, invoice)) && token.network === invoice.network && equal(token.bank, invoice.bank) &&
+      equal(token.payee, invoice.payee) && token.amount === invoice.amount && token.unit === invoice.unit
+    if (!pays) throw new MixmintError('wrong-token', 'peer', 'the token does not pay this invoice')
+    verifyTurnedIn(suite, token, word)
+    if (word.word.state !== 'credited') throw new MixmintError('not-settled', 'peer', `the bank says that the token is ${word.word.state}, not credited to its payee`)
+    if (word.word.invoice.length === 0) throw new MixmintError('not-settled', 'peer', 'the bank has credited the token to its payee when it did not write down yet for which order')
+    if (!equal(word.word.invoice, presentation.invoice)) throw new MixmintError('not-settled', 'peer', 'the payee has turned the token in for another order')
+    return { by: 'token', invoice, time: word.word.time }
   }
   const { contract, outcome: signed } = receipt
   const pays = contract.kind === 'pay' && equal(contract.invoice, invoiceHash(suite, invoice)) && contract.network === invoice.network &&

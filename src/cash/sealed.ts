@@ -9,6 +9,7 @@ import type { Millis } from '../kit/ports.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
 import type { SealedPresentation, SealedToken } from './formats.ts'
 import type { KnownSealedKeys } from './sealed-keys.ts'
+import { checkTill, type Till } from './till.ts'
 
 /** What the bank never sees before the deposit. */
 const Hidden = record({ payee: bytes(32), till: maybeBytes(32), ownerKey: bytes(32), nonce: bytes(32) })
@@ -50,11 +51,11 @@ export function verifySealedPresentation (suite: Suite, serial: Uint8Array, { to
 
 /**
  * May this payee, at this till, take the token now?
- * @throws wrong-payee, wrong-till, wrong-unit, token-not-yet-valid, token-expired (peer)
+ * @throws wrong-payee, wrong-unit, token-not-yet-valid, token-expired, and those of checkTill (peer)
  */
-export function checkSealed (token: SealedToken, { keys }: KnownSealedKeys, want: { payee: Uint8Array, till: Uint8Array, unit: string }, now: Millis, clockSkew: Millis): void {
+export function checkSealed (token: SealedToken, { keys }: KnownSealedKeys, want: { payee: Uint8Array, till: Till, unit: string }, now: Millis, clockSkew: Millis): void {
   if (!equal(token.payee, want.payee)) throw new MixmintError('wrong-payee', 'peer', 'the token is made out to another payee')
-  if (token.till.length > 0 && !equal(token.till, want.till)) throw new MixmintError('wrong-till', 'peer', 'the token is made out to another till')
+  checkTill(token.till, want.till)
   if (keys.unit !== want.unit) throw new MixmintError('wrong-unit', 'peer', 'the token is in another unit')
   if (now + clockSkew < keys.notBefore) throw new MixmintError('token-not-yet-valid', 'peer', 'the token is not valid yet')
   if (now - clockSkew >= keys.notAfter) throw new MixmintError('token-expired', 'peer', 'the token is no longer valid')

@@ -49,6 +49,11 @@ export class SteadyClock {
     return told
   }
 
+  /** The latest time that the store was seen to know. */
+  get seen (): Millis {
+    return millis(this.#stored)
+  }
+
   #mustBeSame (): void {
     if (this.#isOlder) throw new MixmintError('store-older', 'operator', 'the store was put back to an earlier time while we worked: what it has forgotten might be done twice; stop, and start again with the right one')
   }

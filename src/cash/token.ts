@@ -3,8 +3,9 @@ import { equal } from '../kit/bytes.ts'
 import { encode, tagged } from '../kit/codec.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
-import { Paid, Token, type Presentation, type SignedPaid, type SignedToken } from './formats.ts'
+import { Paid, Token, TurnedIn, type Presentation, type SignedPaid, type SignedToken, type SignedTurnedIn } from './formats.ts'
 import type { Registry } from './registry.ts'
+import { checkTill, type Till } from './till.ts'
 
 /** The serial of the token of a contract: H(tag ‖ D), so that a retry names the same token. 32 bytes. */
 export function serialFor (suite: Suite, contract: Uint8Array): Uint8Array {
@@ -50,15 +51,26 @@ function presentationMessage (suite: Suite, token: Token, invoice: Uint8Array): 
 
 /**
  * May this payee, at this till, take the token for this amount now?
- * @throws wrong-payee, wrong-till, wrong-amount, wrong-unit, token-not-yet-valid, token-expired (peer)
+ * @throws wrong-payee, wrong-amount, wrong-unit, token-not-yet-valid, token-expired, and those of checkTill (peer)
  */
-export function checkToken (token: Token, want: { payee: Uint8Array, till: Uint8Array, amount: number, unit: string }, now: number, clockSkew: number): void {
+export function checkToken (token: Token, want: { payee: Uint8Array, till: Till, amount: number, unit: string }, now: number, clockSkew: number): void {
   if (!equal(token.payee, want.payee)) throw new MixmintError('wrong-payee', 'peer', 'the token is made out to another payee')
-  if (token.till.length > 0 && !equal(token.till, want.till)) throw new MixmintError('wrong-till', 'peer', 'the token is made out to another till')
+  checkTill(token.till, want.till)
   if (token.unit !== want.unit) throw new MixmintError('wrong-unit', 'peer', 'the token is in another unit')
   if (token.amount !== want.amount) throw new MixmintError('wrong-amount', 'peer', 'the token is not for the amount of this order')
   if (now + clockSkew < token.notBefore) throw new MixmintError('token-not-yet-valid', 'peer', 'the token is not valid yet')
   if (now - clockSkew >= token.notAfter) throw new MixmintError('token-expired', 'peer', 'the token is no longer valid')
+}
+
+export function signTurnedIn (suite: Suite, bank: Ed25519KeyPair, word: TurnedIn): SignedTurnedIn {
+  return { word, signature: suite.ed25519Sign(bank, tagged('turned-in', encode(TurnedIn, word))) }
+}
+
+/** The bank's word on this very token. @throws bad-outcome (peer) */
+export function verifyTurnedIn (suite: Suite, token: Token, { word, signature }: SignedTurnedIn): void {
+  if (!equal(word.token, tokenHash(suite, token)) || !suite.ed25519Verify(token.bank, tagged('turned-in', encode(TurnedIn, word)), signature)) {
+    throw new MixmintError('bad-outcome', 'peer', 'this is not the bank\'s word on this token')
+  }
 }
 
 export function signPaid (suite: Suite, payee: Ed25519KeyPair, paid: Paid): SignedPaid {

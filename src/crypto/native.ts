@@ -46,34 +46,79 @@ function plain (buffer: Buffer): Uint8Array {
   return buffer.buffer.byteLength === buffer.length ? new Uint8Array(buffer.buffer) : new Uint8Array(buffer)
 }
 
-/** Where short parts are joined: one call of OpenSSL costs less than an object with several. Wiped after use. */
-const joint = new Uint8Array(256)
+/**
+ * Working memory; secrets are wiped from it after use. Small arrays live in V8's heap until native code is given them, which
+ * moves each outside, a burden on garbage collection: so native code is given these, and callers get copies.
+ */
+const [joint, givenKey, givenPoint, givenNonce, output] = [1024, 32, 32, 12, 32].map(size => new Uint8Array(new ArrayBuffer(size)))
+const BLOCK = 64
+const SHA256_SIZE = 32
+const [INNER_PAD, OUTER_PAD] = [0x36, 0x5c]
 
-function digest (algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return plain(openssl.hash(algorithm, parts[0], 'buffer'))
-  let length = 0
-  for (const part of parts) length += part.length
-  if (length <= joint.length) {
-    let at = 0
-    for (const part of parts) {
-      joint.set(part, at)
-      at += part.length
-    }
-    const out = plain(openssl.hash(algorithm, joint.subarray(0, length), 'buffer'))
-    joint.fill(0, 0, length)
-    return out
+/** What native code has put into `output`. */
+function taken (): Uint8Array {
+  const out = output.slice()
+  output.fill(0)
+  return out
+}
+
+/** As a string of bytes, not as a Buffer: the string lives in V8's heap. */
+function hashInto (algorithm: string, data: Uint8Array, into: Uint8Array): void {
+  const bytes = openssl.hash(algorithm, data, 'binary')
+  for (let i = 0; i < bytes.length; i++) into[i] = bytes.charCodeAt(i)
+}
+
+/** The parts one after the other in `joint`, which they fit into. @returns the first place after them */
+function join (parts: readonly Uint8Array[], at = 0): number {
+  for (const part of parts) {
+    joint.set(part, at)
+    at += part.length
   }
-  const hash = openssl.createHash(algorithm)
-  for (const part of parts) hash.update(part)
-  return plain(hash.digest())
+  return at
+}
+
+function digest (algorithm: 'sha256' | 'sha384', size: number, parts: readonly Uint8Array[]): Uint8Array {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  if (parts.length > 1 && length > joint.length) {
+    const hash = openssl.createHash(algorithm)
+    for (const part of parts) hash.update(part)
+    return plain(hash.digest())
+  }
+  const out = new Uint8Array(size)
+  if (parts.length === 1) {
+    hashInto(algorithm, parts[0], out)
+  } else {
+    hashInto(algorithm, joint.subarray(0, join(parts)), out)
+    joint.fill(0, 0, length)
+  }
+  return out
+}
+
+/** Two hashes (RFC 2104) cost less than an object of OpenSSL's. */
+function shortHmac (key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
+  const pad = (byte: number): void => {
+    joint.fill(byte, 0, BLOCK)
+    for (let i = 0; i < key.length; i++) joint[i] ^= key[i]
+  }
+  pad(INNER_PAD)
+  const end = join(parts, BLOCK)
+  const out = new Uint8Array(SHA256_SIZE)
+  hashInto('sha256', joint.subarray(0, end), out)
+  pad(OUTER_PAD)
+  joint.set(out, BLOCK)
+  hashInto('sha256', joint.subarray(0, BLOCK + SHA256_SIZE), out)
+  joint.fill(0, 0, Math.max(end, BLOCK + SHA256_SIZE))
+  return out
 }
 
 function nativeSuite (sodium: Sodium): Suite {
   return {
     name: 'native',
-    sha256: (...parts) => digest('sha256', parts),
-    sha384: (...parts) => digest('sha384', parts),
+    sha256: (...parts) => digest('sha256', SHA256_SIZE, parts),
+    sha384: (...parts) => digest('sha384', 48, parts),
     hmacSha256: (key, ...parts) => {
+      const length = parts.reduce((sum, part) => sum + part.length, 0)
+      if (key.length <= BLOCK && BLOCK + length <= joint.length) return shortHmac(key, parts)
       const hmac = openssl.createHmac('sha256', key)
       for (const part of parts) hmac.update(part)
       return plain(hmac.digest())
@@ -84,9 +129,14 @@ function nativeSuite (sodium: Sodium): Suite {
     },
     blake2b256: (key, data) => {
       wantLengthWithin('BLAKE2b key', key, MIN_BLAKE_KEY, MAX_BLAKE_KEY)
-      const out = new Uint8Array(32)
-      sodium.crypto_generichash(out, data, key)
-      return out
+      if (key.length !== givenKey.length) {
+        sodium.crypto_generichash(output, data, key)
+      } else {
+        givenKey.set(key)
+        sodium.crypto_generichash(output, data, givenKey)
+        givenKey.fill(0)
+      }
+      return taken()
     },
     shake128: (data, length) => {
       wantNumber('SHAKE128 output', length, 1, MAX_SHAKE)
@@ -101,7 +151,10 @@ function nativeSuite (sodium: Sodium): Suite {
       wantLength('ChaCha20 key', key, 32)
       wantLength('ChaCha20 nonce', nonce, 12)
       wantLength('ChaCha20 output', into, data.length)
-      sodium.crypto_stream_chacha20_ietf_xor(into, data, nonce, key)
+      givenKey.set(key)
+      givenNonce.set(nonce)
+      sodium.crypto_stream_chacha20_ietf_xor(into, data, givenNonce, givenKey)
+      givenKey.fill(0)
       return into
     },
     seal: (key, nonce, plaintext, associated) => {
@@ -121,8 +174,11 @@ function nativeSuite (sodium: Sodium): Suite {
     x25519: (scalar, point) => {
       wantLength('X25519 scalar', scalar, 32)
       if (point.length !== 32) return null
-      const out = new Uint8Array(32)
-      return refuses(() => { sodium.crypto_scalarmult(out, scalar, point) }, 'status: -1') ? null : out
+      givenKey.set(scalar)
+      givenPoint.set(point)
+      const refused = refuses(() => { sodium.crypto_scalarmult(output, givenKey, givenPoint) }, 'status: -1')
+      givenKey.fill(0)
+      return refused ? null : taken()
     },
     x25519Base: scalar => {
       wantLength('X25519 scalar', scalar, 32)
@@ -145,11 +201,36 @@ function nativeSuite (sodium: Sodium): Suite {
     // libsodium 1.0.21 follows the rule of suite.ts to the letter; the adversarial cases in test/crypto hold it to that.
     ed25519Verify: (publicKey, message, signature) =>
       publicKey.length === 32 && signature.length === 64 && sodium.crypto_sign_verify_detached(signature, message, publicKey),
+    secp256k1Verify: verifySecp256k1,
     rsaImportPrivate,
     rsaPublicRaw,
     rsaBlindSign,
     rsaVerifyPss
   }
+}
+
+/** SubjectPublicKeyInfo (RFC 5480) of a compressed point of secp256k1, up to the point. */
+const SECP256K1 = Buffer.from('3036301006072a8648ce3d020106052b8104000a032200', 'hex')
+/** Half of the order of secp256k1 (SEC 2 §2.4.1), rounded down. */
+const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex')
+
+function verifySecp256k1 (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== 33 || !hasLowS(signature)) return false
+  let key: KeyObject
+  try {
+    key = openssl.createPublicKey({ key: Buffer.concat([SECP256K1, publicKey]), format: 'der', type: 'spki' })
+  } catch {
+    return false // not a point of the curve
+  }
+  return openssl.verify('sha256', message, { key, dsaEncoding: 'der' }, signature)
+}
+
+/** Of a DER sequence of two integers, is the second at most half the order? Anything else that is not DER OpenSSL refuses. */
+function hasLowS (signature: Uint8Array): boolean {
+  const at = 4 + signature[3]
+  if (signature.length < 8 || signature.length > 72 || at + 2 > signature.length || signature[at] !== 2 || at + 2 + signature[at + 1] !== signature.length) return false
+  const s = signature.subarray(at + 2)
+  return s.length < 32 || (s.length === 32 && Buffer.compare(s, HALF_ORDER) <= 0)
 }
 
 /** Did libsodium refuse the input, which sodium-native tells by an error with this message? Other errors are rethrown. */

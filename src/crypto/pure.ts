@@ -5,6 +5,7 @@
 import { ctr } from '@noble/ciphers/aes.js'
 import { chacha20, xchacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { bytesToNumberLE } from '@noble/curves/utils.js'
 import { blake2b } from '@noble/hashes/blake2.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
@@ -76,6 +77,8 @@ export const pureSuite: Suite = {
     return ed25519.sign(message, key.secret)
   },
   ed25519Verify: verifyEd25519,
+  secp256k1Verify: (publicKey, message, signature) =>
+    publicKey.length === 33 && (orNull(() => secp256k1.verify(signature, message, publicKey, { format: 'der', lowS: true })) ?? false),
   rsaImportPrivate,
   rsaPublicRaw,
   rsaBlindSign,

@@ -67,6 +67,12 @@ export interface Suite {
    */
   ed25519Verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean
 
+  /**
+   * ECDSA over secp256k1 (SEC 1 §4.1.4) with SHA-256; the key compressed, 33 bytes; the signature in DER, and with s at most half
+   * the order, so that nobody can make a second signature out of one.
+   */
+  secp256k1Verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean
+
   /** PKCS #8 DER. @throws bad-argument (caller) when it is not an RSA private key with e = 65537 and 2048 to 4096 bits */
   rsaImportPrivate: (pkcs8: Uint8Array) => RsaPrivateKey
   /** m^e mod n of a number below n; both as long as the modulus. Null if the input is not below n. */

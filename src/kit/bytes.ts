@@ -7,6 +7,9 @@ export function utf8 (text: string): Uint8Array {
   return encoder.encode(text)
 }
 
+/** No bytes: how formats say that an optional key or hash is not there. */
+export const NONE: Uint8Array = new Uint8Array(0)
+
 /** A fresh array with the parts one after the other. */
 export function concat (...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0

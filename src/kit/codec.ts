@@ -111,6 +111,9 @@ export function nullable<T> (of: Codec<T>): Codec<T | null> {
   }
 }
 
+/** Any value, as CBOR has it, its maps as Maps: to read what another version wrote, field by field. */
+export const anything: Codec<unknown> = { parse: raw => raw, out: value => value }
+
 export type Fields = Record<string, Codec<unknown>>
 export type RecordOf<F extends Record<string, unknown>> = { [K in keyof F]: F[K] extends Codec<infer T> ? T : never }
 

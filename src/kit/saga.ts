@@ -35,14 +35,31 @@ export function * scan (range: Range): Saga<Entry[]> { return yield { do: 'scan'
 export function * batch (ops: readonly Op[]): Saga<BatchResult> { return yield { do: 'batch', ops } }
 export function * wait (ms: number): Saga<void> { yield { do: 'wait', ms } }
 
-/** Every entry under a prefix, read in pages. */
-export function * scanAll (prefix: Uint8Array, page = 256): Saga<Entry[]> {
-  const all: Entry[] = []
-  for (;;) {
-    const entries: Entry[] = yield * scan(all.length === 0 ? { prefix, limit: page } : { prefix, after: all[all.length - 1].key, limit: page })
-    all.push(...entries)
-    if (entries.length < page) return all
+/**
+ * Every entry under a prefix, in order, read in pages.
+ * @param visit may yield, and change what it was given; the rest is not read once it says `enough`
+ */
+export function * eachEntry<E = never> (
+  prefix: Uint8Array, visit: (entry: Entry) => Visited | Saga<Visited, E>, { after, page = 256 }: { readonly after?: Uint8Array, readonly page?: number } = {}
+): Saga<void, E> {
+  for (let last = after; ;) {
+    const entries = yield * scan(last === undefined ? { prefix, limit: page } : { prefix, after: last, limit: page })
+    for (const entry of entries) {
+      const said = visit(entry)
+      if ((typeof said === 'object' ? yield * said : said) === 'enough') return
+    }
+    if (entries.length < page) return
+    last = entries[entries.length - 1].key
   }
+}
+
+type Visited = 'enough' | void
+
+/** Every entry under a prefix, read in pages. */
+export function * scanAll (prefix: Uint8Array): Saga<Entry[]> {
+  const all: Entry[] = []
+  yield * eachEntry(prefix, entry => { all.push(entry) })
+  return all
 }
 
 /** Run sagas side by side; see the effect `gather`. */

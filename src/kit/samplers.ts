@@ -19,7 +19,7 @@ export function below (rng: Rng, n: number): number {
   const fair = 2 ** 32 - 2 ** 32 % n
   for (;;) {
     const bytes = rng.bytes(4)
-    const value = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
+    const value = bytes[0] * 2 ** 24 + (bytes[1] << 16 | bytes[2] << 8 | bytes[3])
     if (value < fair) return value % n
   }
 }

@@ -7,16 +7,16 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { centerProofFile, retire, verifyCenterProof } from '@mixmint/core/cash/center-proof'
 import { coinId } from '@mixmint/core/cash/coin'
-import { CenterProofFile, DoubleSpendProofFile, type BankListing, type CenterFault, type Revocation } from '@mixmint/core/cash/formats'
+import { CenterProofFile, type BankListing, type CenterFault, type Revocation } from '@mixmint/core/cash/formats'
 import { checkListing } from '@mixmint/core/cash/listing-policy'
 import type { Spend } from '@mixmint/core/cash/formats'
 import type { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { Registry } from '@mixmint/core/cash/registry'
 import { signVote, verifyDoubleSpend } from '@mixmint/core/cash/spend'
 import { codeOf } from '../doubles/code.ts'
-import { MemoryStore } from '../doubles/memory-store.ts'
+import { copyOf, MemoryStore } from '../doubles/memory-store.ts'
 import { createEconomy, keyNamed, NETWORK, START, suite, type Economy, type TestCenter } from '../doubles/economy.ts'
-import { copyOf, Person, Town, type Shop } from '../doubles/town.ts'
+import { Person, Town, type Shop } from '../doubles/town.ts'
 
 let town: Town
 let economy: Economy
@@ -57,7 +57,7 @@ const keepersFor = async (amount: number): Promise<TestCenter[]> => {
 }
 const publish = (revocations: readonly Revocation[], previous?: BankListing): BankListing => {
   const listing = { ...economy.listing, revocations: [...revocations] }
-  expect(checkListing(suite, NETWORK, listing, previous ?? economy.listing, START)).toBeNull()
+  expect(checkListing(suite, NETWORK, { ...listing, sealedDays: [] }, { beside: [], previous: { ...previous ?? economy.listing, sealedDays: [] }, now: START })).toBeNull()
   town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [listing])
   return listing
 }
@@ -209,8 +209,8 @@ describe('two of a coin\'s four keepers lie: one too many', () => {
     await town.desk.expectBalanced()
 
     // Who was robbed holds a proof against the payer; the centers are convicted by the bank, before everybody.
-    const [{ file }] = await shop.run(shop.engine.proofs())
-    verifyDoubleSpend(suite, economy.known, decode(DoubleSpendProofFile, file).proof)
+    const [{ file }] = await shop.run(shop.engine.proofs(9))
+    verifyDoubleSpend(suite, economy.known, file.proof)
     const names = (await town.desk.run(town.desk.engine.centerProofs())).map(proof => toHex(verifyCenterProof(suite, proof).id)).sort()
     expect(names).toEqual([keepers[0], keepers[1]].map(({ id }) => toHex(id)).sort())
     publish(await town.desk.run(town.desk.engine.revocations()))
@@ -277,10 +277,10 @@ describe('a proof', () => {
 
   describe('in a listing', () => {
     const own = createEconomy()
-    const { listing } = own
+    const listing = { ...own.listing, sealedDays: [] }
     const revocation: Revocation = { voteKey: keeper.voteKey.publicKey, from: START, why: { is: 'fault', fault: twice } }
     const given: Revocation = { voteKey: stranger.voteKey.publicKey, from: START, why: { is: 'retired', retirement: retire(suite, NETWORK, stranger.voteKey) } }
-    const policy = (revocations: Revocation[], previous = listing): string | null => checkListing(suite, NETWORK, { ...listing, revocations }, previous, START)
+    const policy = (revocations: Revocation[], previous = listing): string | null => checkListing(suite, NETWORK, { ...listing, revocations }, { beside: [], previous, now: START })
 
     test('revokes; without one nobody\'s key can be revoked, by the bank least of all', () => {
       expect(policy([revocation, given])).toBeNull()

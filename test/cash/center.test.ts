@@ -1,15 +1,19 @@
 import { describe, expect, test } from 'vitest'
+import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Store } from '@mixmint/core/kit/ports'
-import { drive } from '@mixmint/core/kit/saga'
+import { drive, type Saga } from '@mixmint/core/kit/saga'
 import type { Suite } from '@mixmint/core/crypto/suite'
+import { lookMessage } from '@mixmint/core/cash/bank-requests'
 import { CenterEngine } from '@mixmint/core/cash/center'
+import { coinId } from '@mixmint/core/cash/coin'
 import type { Spend } from '@mixmint/core/cash/formats'
 import type { CenterReply } from '@mixmint/core/cash/messages'
 import { signSpend, verifyDoubleSpend, verifyVote } from '@mixmint/core/cash/spend'
-import { createEconomy, DAY, mint, never, suite, type OwnedCoin, type TestCenter } from '../doubles/economy.ts'
+import { knownTime } from '@mixmint/core/cash/steady-clock'
+import { createEconomy, DAY, HOUR, keyNamed, mint, never, suite, type OwnedCoin, type TestCenter } from '../doubles/economy.ts'
 import { FaultyStore } from '../doubles/faulty-store.ts'
-import { MemoryStore } from '../doubles/memory-store.ts'
+import { copyOf, MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
 import { malleated, smallOrderKeys, smallOrderSignatures } from '../doubles/small-order.ts'
 
@@ -288,3 +292,52 @@ test('a center whose vote key is not the one on the ring says so instead of givi
   expect(await said(spend)).toBe('ring-vote-key')
   expect(await center.store.scan({ prefix: Buffer.from('spend'), limit: 9 })).toEqual([])
 })
+
+describe('a center whose store is one of before', () => {
+  test('repeats what it still knows, votes for no other coin under a key of then, also after a restart, and does under a new one', async () => {
+    const { economy, owned, center, spend, other, said } = setUp()
+    expect(await said(spend)).toBe('vote')
+    const copy = await copyOf(center.store)
+    const lost = mintFor(economy, center)
+    const [first, second] = [D, E].map(d => signSpend(suite, lost.key, lost.coin, d).spend)
+    expect(await said(first)).toBe('vote')
+    economy.clock.advance(HOUR)
+
+    center.store = copy
+    economy.restart(center)
+    const tell = async <T>(saga: Saga<T>): Promise<T> => await drive(saga, economy.ports(center.store), never)
+    const known = await tell(knownTime())
+    await expect(tell(center.engine.declareLoss(economy.clock.now() + HOUR))).rejects.toMatchObject({ code: 'bad-argument' })
+    // By that it is told from the right one.
+    expect(await tell(knownTime())).toBe(known)
+    await tell(center.engine.declareLoss(economy.clock.now()))
+    for (let i = 0; i < 2; i++) {
+      // It would have voted twice.
+      expect(await said(second)).toBe('center-forgot')
+      expect(await said(first)).toBe('center-forgot')
+      expect(await said(spend)).toBe('vote')
+      expect(await said(other)).toBe('conflict')
+      const look = async (coin: OwnedCoin): Promise<CenterReply> => await tell(center.engine.handle({ op: 'look', coin: coin.coin, signature: suite.ed25519Sign(coin.key, lookMessage(coinId(suite, coin.coin))) }))
+      expect(await look(owned)).toMatchObject({ is: 'recorded', spend })
+      expect(await look(lost)).toMatchObject({ is: 'refused', code: 'center-forgot' })
+      economy.restart(center)
+    }
+    // One that was made for rings to come has not voted, whether it was made before or after that was said.
+    const fresh = keyNamed('new vote key')
+    center.engine = new CenterEngine({ suite, id: center.id, voteKeys: [fresh, center.voteKey], registry: () => economy.registry, meter: center.meter })
+    await tell(center.engine.declareLoss(economy.clock.now()))
+    expect([...await tell(center.engine.silent())]).toEqual([toHex(center.voteKey.publicKey)])
+    economy.clock.advance(HOUR)
+    await tell(center.engine.declareLoss(economy.clock.now()))
+    expect([...await tell(center.engine.silent())]).toEqual([toHex(center.voteKey.publicKey)])
+  })
+})
+
+
+/** A coin that this center keeps, too. */
+function mintFor (economy: ReturnType<typeof createEconomy>, center: TestCenter): OwnedCoin {
+  for (;;) {
+    const coin = economy.mint(8)
+    if (economy.keepersOf(coin).includes(center)) return coin
+  }
+}

@@ -1,10 +1,11 @@
 /** A merchant takes coins; every single check refuses something that nothing else does. */
 import { beforeEach, describe, expect, test } from 'vitest'
-import { decode } from '@mixmint/core/kit/codec'
+import { fromHex, toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { decode, encode } from '@mixmint/core/kit/codec'
 import { certify } from '@mixmint/core/cash/certify'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, signOutcome } from '@mixmint/core/cash/contract'
-import { DoubleSpendProofFile, type Contract, type Input, type SignedInvoice } from '@mixmint/core/cash/formats'
+import { DoubleSpendProofFile, type DoubleSpendProof, type Contract, type Input, type SignedInvoice } from '@mixmint/core/cash/formats'
 import { keysetId, signKeyset } from '@mixmint/core/cash/keyset'
 import type { BankReply, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { Registry } from '@mixmint/core/cash/registry'
@@ -204,12 +205,39 @@ describe('short', () => {
     const [{ state, first }] = reply.inputs
     expect(state).toBe('conflict')
     expect(first).toEqual(inputsOf(earlier, [coin])[0].spend)
-    const [{ coin: name, file }] = await shop.run(shop.engine.proofs())
+    const [{ coin: name, file }] = await shop.run(shop.engine.proofs(9))
     expect(name).toEqual(coinId(suite, coin.coin))
-    const { proof, keyset } = decode(DoubleSpendProofFile, file)
+    const { proof, keyset } = decode(DoubleSpendProofFile, encode(DoubleSpendProofFile, file))
     verifyDoubleSpend(suite, economy.known, proof)
     expect(keyset).toEqual(economy.signedKeyset)
     expect(await accepted()).toBe(0)
+  })
+
+  test('whoever spends coins in vain again and again fills no disk: a keyset is kept once, and of proofs the latest', async () => {
+    const few = town.shop('few', { mostProofs: 3 })
+    const coins = await town.desk.coins(1, 1, 1, 1, 1)
+    const earlier = contractFor(await shop.invoice(5))
+    await economy.run(certify({ suite, registry: economy.registry, meter: economy.meter }, inputsOf(earlier, coins)))
+    let kept = 0
+    for (const [i, coin] of coins.entries()) {
+      const to = await few.invoice(1)
+      const contract = economy.contract({ kind: 'pay', payee: few.key.publicKey, amount: 1, invoice: hashOf(to) })
+      for (let again = 0; again < 2; again++) expect(await few.replyTo({ op: 'pay', contract, inputs: inputsOf(contract, [coin]) })).toBe('short')
+      const bytes = (await few.store.scan({ prefix: utf8('pro'), limit: 99 })).concat(await few.store.scan({ prefix: utf8('contest'), limit: 99 }))
+        .reduce((sum, { value }) => sum + value.length, 0)
+      if (i === 2) kept = bytes
+      if (i > 2) expect(bytes).toBeLessThanOrEqual(kept + 8)
+    }
+    expect(kept).toBeLessThan(3 * encode(DoubleSpendProofFile, (await few.run(few.engine.proofs(1)))[0].file).length)
+    const names = coins.map(({ coin }) => toHex(coinId(suite, coin)))
+    const page = async (last: number, before?: number): Promise<string[]> => (await few.run(few.engine.proofs(last, before))).map(({ number, coin }) => `${number} ${names.indexOf(toHex(coin))}`)
+    expect(await page(2)).toEqual(['5 4', '4 3'])
+    expect(await page(9)).toEqual(['5 4', '4 3', '3 2'])
+    expect(await page(9, 4)).toEqual(['3 2'])
+    expect(await page(9, 3)).toEqual([])
+    expect(await few.run(few.engine.proofOf(fromHex(names[0])))).toBeNull()
+    const last = await few.run(few.engine.proofOf(fromHex(names[4])))
+    verifyDoubleSpend(suite, economy.known, last?.file.proof as DoubleSpendProof)
   })
 })
 
@@ -261,8 +289,7 @@ describe('settlement later', () => {
   test('the bank is slow: the payer is not kept waiting, and what it says later is recorded', async () => {
     const request = paying(contractFor(invoice), await town.desk.coins(8))
     const { promise: gate, resolve: open } = Promise.withResolvers<void>()
-    const askBank = town.askBank.bind(town)
-    town.askBank = async request => { await gate; return await askBank(request) }
+    town.bendBank(async (request, ask) => { await gate; return await ask(request) })
     const reply = paid(request)
     while (await accepted() === 0) await new Promise(resolve => { setImmediate(resolve) })
     await new Promise(resolve => { setImmediate(resolve) })
@@ -290,11 +317,10 @@ describe('settlement later', () => {
   test.each(Object.keys(lies))('an answer of the bank that is no settlement is not believed: %s', async name => {
     contract = contractFor(invoice, { outputs: town.desk.outputs(8) })
     const request = paying(contract, await town.desk.coins(16))
-    const askBank = town.askBank.bind(town)
-    town.askBank = async request => request.op === 'settle' ? lies[name](await askBank(request)) : { is: 'outcome', ...otherOutcome('open'), signatures: [], token: null }
+    const mend = town.bendBank(async (request, ask) => request.op === 'settle' ? lies[name](await ask(request)) : { is: 'outcome', ...otherOutcome('open'), signatures: [], token: null })
     expect((await paid(request)).settlement).toBeNull()
     expect((await shop.run(shop.engine.takings())).pending).toBe(8)
-    town.askBank = askBank
+    mend()
     expect(await shop.run(shop.engine.settlePending())).toEqual({ settled: 1, pending: 0 })
   })
 

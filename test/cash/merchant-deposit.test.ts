@@ -57,10 +57,9 @@ test('deposited, and shown again for another order: refused', async () => {
 
 test('the answer is lost: the next deposit learns that it was credited already', async () => {
   await acceptIssued(8)
-  const askBank = town.askBank.bind(town)
-  town.askBank = async request => { await askBank(request); town.bankDown = true; return await askBank(request) }
+  const mend = town.bendBank(async (request, ask) => { await ask(request); town.bankDown = true; return await ask(request) })
   expect(await shop.codeOf(shop.engine.deposit())).toBe('overdue')
-  town.askBank = askBank
+  mend()
   town.bankDown = false
   expect(await shop.run(shop.engine.deposit())).toEqual({ credited: 0, already: 1, refused: 0, amount: 8 })
   expect(await town.accountOf(shop)).toBe(8)
@@ -95,11 +94,11 @@ test('two deposits at once: credited once, counted once', async () => {
 test('in batches of 1024', async () => {
   for (let i = 0; i < 1030; i++) await acceptStray(1)
   const sizes: number[] = []
-  town.askBank = async request => {
+  town.bendBank(async request => {
     if (request.op !== 'deposit') throw new Error(request.op)
     sizes.push(request.presentations.length)
     return { is: 'deposited', results: request.presentations.map(({ token }) => ({ serial: token.token.serial, state: 'credited', code: '' })) }
-  }
+  })
   expect((await shop.run(shop.engine.deposit())).credited).toBe(1030)
   expect(sizes).toEqual([1024, 6])
 })
@@ -113,11 +112,10 @@ describe('answers that are not taken for deposits', () => {
   test.each(Object.keys(replies))('%s', async name => {
     const [code, reply] = replies[name]
     await acceptIssued(8)
-    const askBank = town.askBank.bind(town)
-    town.askBank = async () => reply
+    const mend = town.bendBank(async () => reply)
     expect(await shop.codeOf(shop.engine.deposit())).toBe(code)
     expect((await shop.run(shop.engine.takings())).pending).toBe(8)
-    town.askBank = askBank
+    mend()
     expect((await shop.run(shop.engine.deposit())).credited).toBe(1)
   })
 })

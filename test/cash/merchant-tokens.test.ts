@@ -10,6 +10,7 @@ import { DAY, HOUR, keyNamed, NETWORK, START, suite, type Economy } from '../dou
 import { hashOf, Town, type Shop } from '../doubles/town.ts'
 
 const OWNER = keyNamed('owner')
+const NONE = new Uint8Array(0)
 const TILL = suite.sha256(utf8('till 1'))
 
 let town: Town
@@ -20,14 +21,14 @@ let invoice: SignedInvoice
 beforeEach(async () => {
   town = new Town()
   economy = town.desk.economy
-  shop = town.shop('bakery', { till: TILL })
+  shop = town.shop('bakery', { till: { name: TILL, alone: true } })
   invoice = await shop.invoice(8)
   town.network(false)
 })
 
 /** A token for the shop, as the bank makes it. */
 function token (changes: Partial<Token> = {}, key = economy.dayKey): SignedToken {
-  return signToken(suite, key, economy.token({ payee: shop.key.publicKey, ...changes }))
+  return signToken(suite, key, economy.token({ payee: shop.key.publicKey, till: TILL, ...changes }))
 }
 
 function presented (signed: SignedToken, to = invoice, owner = OWNER): Presentation {
@@ -39,7 +40,7 @@ async function codeOf (presentation: Presentation): Promise<string> {
 }
 
 test('accepted with everything else down; the receipt is signed by the payee', async () => {
-  const { signed, repeat } = await shop.run(shop.engine.accept(encode(Presentation, presented(token({ till: TILL })))))
+  const { signed, repeat } = await shop.run(shop.engine.accept(encode(Presentation, presented(token()))))
   expect(repeat).toBe(false)
   expect(signed.paid).toEqual({ invoice: hashOf(invoice), how: 'token', time: START })
   verifyPaid(suite, shop.key.publicKey, signed)
@@ -52,6 +53,7 @@ describe('refused, and nothing taken', () => {
     'for another amount': ['wrong-amount', () => presented(token({ amount: 9 }))],
     'for less': ['wrong-amount', () => presented(token({ amount: 7 }))],
     'for another till': ['wrong-till', () => presented(token({ till: suite.sha256(utf8('till 2')) }))],
+    'for any till, for another may have taken it': ['till-not-named', () => presented(token({ till: NONE }))],
     'in another unit': ['wrong-unit', () => presented(token({ unit: 'USD-cent' }))],
     'of another network': ['wrong-network', () => presented(token({ network: 'elsewhere' }))],
     'of another bank': ['wrong-bank', () => presented(token({ bank: keyNamed('other bank').publicKey }))],
@@ -179,10 +181,22 @@ describe('durable before "paid"', () => {
   })
 })
 
+test('two tills with a store each: no token pays at both', async () => {
+  const other = town.shop('bakery', { till: { name: suite.sha256(utf8('till 2')), alone: true } })
+  for (const till of [NONE, TILL, suite.sha256(utf8('till 2'))]) {
+    const one = token({ till })
+    const codes = [await codeOf(presented(one, await shop.invoice(8))), await other.codeOf(other.engine.accept(presented(one, await other.invoice(8))))]
+    expect(codes.filter(code => code === 'fine')).toHaveLength(till.length === 0 ? 0 : 1)
+  }
+})
+
 test('a shop that was restored from a copy refuses tokens of before, which it may have accepted already', async () => {
   const { clock, parameters } = town.desk.economy
-  const restored = town.shop('bakery', { till: TILL, restoredAt: clock.now() })
+  const restored = town.shop('bakery', { till: { name: TILL, alone: true } })
   restored.store = shop.store
+  await restored.run(restored.engine.declareLoss(clock.now()))
+  // For good: nobody says it again.
+  restored.restart()
   expect(await restored.codeOf(restored.engine.accept(presented(token())))).toBe('token-before-restore')
   clock.advance(parameters.clockSkew + 1)
   expect(await restored.codeOf(restored.engine.accept(presented(token())))).toBe('fine')

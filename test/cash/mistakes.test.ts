@@ -3,9 +3,8 @@
  * when the mistake is made here.
  */
 import { readFileSync } from 'node:fs'
-import { createPrivateKey } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { concat, equal, toHex } from '@mixmint/core/kit/bytes'
+import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { BankRequest, CenterReply } from '@mixmint/core/cash/messages'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId } from '@mixmint/core/cash/contract'
@@ -15,10 +14,8 @@ import { Registry } from '@mixmint/core/cash/registry'
 import { signSpend, verifyDoubleSpend } from '@mixmint/core/cash/spend'
 import { present } from '@mixmint/core/cash/token'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
-import { pureSuite } from '@mixmint/core/crypto/pure'
-import { BankKeys } from '../../nodes/bank-keys.ts'
 import { BankDesk } from '../doubles/bank-desk.ts'
-import { HOUR, keyNamed, mint, NETWORK, rsaKeys, rsaPkcs8, suite, UNIT, type OwnedCoin, type TestCenter } from '../doubles/economy.ts'
+import { HOUR, keyNamed, mint, NETWORK, suite, UNIT, type OwnedCoin, type TestCenter } from '../doubles/economy.ts'
 import { smallOrderKeys, smallOrderSignatures } from '../doubles/small-order.ts'
 import { Town } from '../doubles/town.ts'
 
@@ -54,6 +51,10 @@ const ELSEWHERE: Record<string, ReadonlyArray<readonly [file: string, title: str
     ['kit/codec.test.ts', '100,000 levels deep'],
     ['kit/codec.test.ts', 'giant lengths cost neither memory nor time'],
     ['kit/codec.test.ts', 'keys that name parts of every object']
+  ],
+  'signing time that depends on the key': [
+    ['cash/signing-time.test.ts', 'blinded messages that are chosen to tell the primes take as long as any other, and so does any key'],
+    ['cash/signing-time.test.ts', 'a bank does not open its keys where they would be used with big integers']
   ]
 }
 
@@ -268,7 +269,7 @@ describe('a derivation counter reserved twice', () => {
     const engines = [ann.engine, twin]
     await Promise.all(Array.from({ length: 8 }, async (_, i) => { await ann.run(engines[i % 2].withdraw(7)) }))
     await Promise.all([ann.run(ann.engine.exchange([1, 1])), ann.run(twin.exchange([1, 1])), ann.run(twin.buyToken(shop.key.publicKey, 3))])
-    for (let effect = 0; effect < 12; effect++) {
+    for (let effect = 0; effect < 16; effect++) {
       await ann.runUntil(ann.engine.withdraw(1), effect, effect % 2 === 0 ? 'before' : 'after')
       await ann.run(ann.engine.exchange([1]))
     }
@@ -369,44 +370,3 @@ describe('a payout above what was paid in', () => {
     await desk.expectBalanced()
   })
 })
-
-describe('signing time that depends on the key', () => {
-  const ROUNDS = 80
-  /** µs, of the quicker half: what else runs on the machine makes single ones slower, never quicker. */
-  const quick = (times: number[]): number => {
-    const sorted = times.sort((a, b) => a - b).slice(0, times.length >> 1)
-    return sorted.reduce((sum, time) => sum + time, 0) / sorted.length
-  }
-
-  /** The slowest and the quickest kind, as a ratio. */
-  function spread (kinds: ReadonlyArray<() => unknown>): number {
-    const times: number[][] = kinds.map(() => [])
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [i, kind] of kinds.entries()) {
-        const start = performance.now()
-        kind()
-        times[i].push(performance.now() - start)
-      }
-    }
-    const means = times.map(quick)
-    return Math.max(...means) / Math.min(...means)
-  }
-
-  test('blinded messages that are chosen to tell the primes take as long as any other, and so does any key', () => {
-    const [key] = rsaKeys
-    const { p } = createPrivateKey({ key: Buffer.from(rsaPkcs8[0]), format: 'der', type: 'pkcs8' }).export({ format: 'jwk' })
-    const prime = concat(new Uint8Array(128), new Uint8Array(Buffer.from(p ?? '', 'base64url')))
-    const one = new Uint8Array(256).fill(1, 255)
-    const any = suite.sha256(one)
-    const ordinary = (): Uint8Array => concat(Uint8Array.of(1), new Uint8Array(223), any)
-    const chosen = [one, new Uint8Array(256), prime, concat(new Uint8Array(254), Uint8Array.of(1, 0)), ordinary()]
-    // Signing with JavaScript's big integers takes twenty times as long for one of these as for another.
-    expect(Math.min(...[1, 2, 3].map(() => spread(chosen.map(message => () => suite.rsaBlindSign(key, message)))))).toBeLessThan(3)
-    expect(Math.min(...[1, 2, 3].map(() => spread(rsaKeys.slice(0, 4).map(key => () => suite.rsaBlindSign(key, ordinary())))))).toBeLessThan(3)
-  })
-
-  test('and a bank does not open its keys where they would be used with big integers', () => {
-    expect(() => BankKeys.open(pureSuite, NETWORK, '/nowhere', { centers: [], virtualNodesPerWeight: 1, replicas: 1, faults: 0, quorum: 1 }, { hold: () => ({ number: 0 }), sign: async () => null })).toThrow(expect.objectContaining({ code: 'slow-suite' }))
-  })
-})
-

@@ -1,8 +1,9 @@
 /** Receipts settle a dispute by themselves: what is not the bank's, or the payee's, word on this very invoice is refused. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { tokenOwnerKey } from '@mixmint/core/cash/derive'
 import { contractId, signInvoice, signOutcome } from '@mixmint/core/cash/contract'
 import { verifyReceipt, type Receipt } from '@mixmint/core/cash/receipt'
-import { signPaid } from '@mixmint/core/cash/token'
+import { present, signPaid, signTurnedIn } from '@mixmint/core/cash/token'
 import { armor } from '../../nodes/armor.ts'
 import { verifyReceiptText } from '../../nodes/receipt.ts'
 import { keyNamed, suite } from '../doubles/economy.ts'
@@ -48,6 +49,45 @@ test('paid with a token: the payee\'s word', async () => {
   expect(await ann.run(ann.engine.receipts())).toEqual([])
   await ann.run(ann.engine.payWithToken(signed))
   expect(verifyReceipt(suite, await onlyReceipt('payee'))).toMatchObject({ by: 'payee', invoice: signed.invoice })
+})
+
+test('paid with a token that the shop took and is silent about: the bank\'s word that it was turned in for this order, and for no other', async () => {
+  const [signed, other] = [await shop.invoice(9), await shop.invoice(9)]
+  const token = await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+  const presentation = await ann.run(ann.engine.presentToken(token.token.serial, signed))
+  await shop.run(shop.engine.accept(presentation))
+  expect(await ann.codeOf(ann.engine.askTokenReceipt(hashOf(signed)))).toBe('not-settled')
+  await shop.run(shop.engine.deposit())
+  const receipt = await ann.run(ann.engine.askTokenReceipt(hashOf(signed))) as Receipt & { by: 'token' }
+  expect(await verifyReceiptText(armor('receipt', receipt))).toEqual({ by: 'token', invoice: signed.invoice, time: town.desk.economy.clock.now() })
+  expect(ann.sent.at(-1)).toBe('mixnet turned-in')
+  expect(await ann.codeOf(ann.engine.askTokenReceipt(hashOf(other)))).toBe('not-paid')
+  // The owner signs it over to another order afterwards: the bank does not say that it was turned in for that.
+  const owner = tokenOwnerKey(suite, ann.seed, (await ann.run(ann.engine.tokens()))[0].nonce)
+  const second = present(suite, owner, token, hashOf(other))
+  const { bank } = town.desk.economy
+  const bent: Array<[code: string, receipt: Receipt]> = [
+    ['not-settled', { ...receipt, invoice: other, presentation: second }],
+    ['wrong-token', { ...receipt, presentation: second }],
+    ['bad-presentation', { ...receipt, presentation: { ...presentation, ownerSignature: second.ownerSignature } }],
+    ['bad-outcome', { ...receipt, word: signTurnedIn(suite, keyNamed('thief'), receipt.word.word) }],
+    ['bad-outcome', { ...receipt, word: signTurnedIn(suite, bank, { ...receipt.word.word, token: hashOf(other) }) }],
+    ['not-settled', { ...receipt, word: signTurnedIn(suite, bank, { ...receipt.word.word, state: 'refunded' }) }]
+  ]
+  for (const [code, one] of bent) expect(() => verifyReceipt(suite, one)).toThrow(expect.objectContaining({ code, fault: 'peer' }))
+  expect(await town.desk.ask({ op: 'turned-in', presentation: { ...presentation, invoice: hashOf(other) } })).toMatchObject({ is: 'refused', code: 'bad-presentation' })
+  // A bank of before has not written down for which order: nobody is accused of another.
+  const unknown = signTurnedIn(suite, bank, { ...receipt.word.word, invoice: new Uint8Array(0) })
+  expect(() => { verifyReceipt(suite, { ...receipt, word: unknown }) }).toThrow(/did not write down yet for which order/)
+})
+
+test('a token that was refunded', async () => {
+  const { token } = await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+  const presentation = await ann.run(ann.engine.presentToken(token.serial, await shop.invoice(9)))
+  expect(await town.desk.ask({ op: 'turned-in', presentation })).toMatchObject({ is: 'turned-in', word: { state: 'open' } })
+  town.desk.economy.clock.set(token.refundAfter + 3_600_000)
+  await ann.run(ann.engine.recover(true))
+  expect(await town.desk.ask({ op: 'turned-in', presentation })).toMatchObject({ is: 'turned-in', word: { state: 'refunded' } })
 })
 
 describe('what proves nothing', () => {

@@ -9,7 +9,8 @@ import { reclaimMessage, refundCoinMessage, refundMessage, voidMessage } from '@
 import { Registry } from '@mixmint/core/cash/registry'
 import { BankDesk } from '../doubles/bank-desk.ts'
 import { DAY, HOUR, keyNamed, mint, NETWORK, suite, type OwnedCoin } from '../doubles/economy.ts'
-import { copyOf, Person, Town, type Shop } from '../doubles/town.ts'
+import { copyOf } from '../doubles/memory-store.ts'
+import { Person, Town, type Shop } from '../doubles/town.ts'
 
 const { keyset } = new BankDesk().economy.signedKeyset
 const { redeemUntil, refundUntil } = keyset
@@ -272,12 +273,11 @@ describe('a wallet', () => {
     const copy = new Person(town, 'ann')
     copy.store = await copyOf(ann.store)
     // It lets the bank keep no copy of what it signs.
-    const ask = town.askBank.bind(town)
-    town.askBank = async request => request.op === 'file' ? { is: 'filed' } : await ask(request)
+    const mend = town.bendBank(async (request, ask) => request.op === 'file' ? { is: 'filed' } : await ask(request))
     town.honest = false
     for (const [i, center] of keepers.entries()) center.down = i < 2
     expect(await copy.codeOf(copy.engine.payWithCoins(await town.shop('rival').invoice(16)))).not.toBe('fine')
-    town.askBank = ask
+    mend()
     for (const [i, center] of keepers.entries()) center.down = i >= 2
     expect(await ann.codeOf(ann.engine.payWithCoins(invoice))).toBe('coins-unavailable')
     for (const center of keepers) center.down = false

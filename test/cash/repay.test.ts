@@ -68,11 +68,10 @@ describe.each(['coins', 'a token', 'sealed tokens'])('paid with %s', how => {
   })
 
   test('the account is empty: promised, and kept', async () => {
-    const askBank = town.askBank.bind(town)
-    town.askBank = async request => request.op === 'withdraw' ? { is: 'refused', code: 'insufficient-funds', fault: 'peer', retry: false, message: '' } : await askBank(request)
+    const mend = town.bendBank(async (request, ask) => request.op === 'withdraw' ? { is: 'refused', code: 'insufficient-funds', fault: 'peer', retry: false, message: '' } : await ask(request))
     await shop.run(shop.engine.repay(1))
     expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('repay-unfunded')
-    town.askBank = askBank
+    mend()
     await ann.run(ann.engine.recover())
     expect(await ann.available()).toBe(60)
     await town.expectBooks([ann])
@@ -84,15 +83,15 @@ describe.each(['coins', 'a token', 'sealed tokens'])('paid with %s', how => {
     const next = signKeyset(suite, bank, { ...signedKeyset.keyset, issueFrom: issueUntil, issueUntil: issueUntil + 30 * DAY, spendUntil: issueUntil + 60 * DAY, redeemUntil: issueUntil + 90 * DAY, refundUntil: issueUntil + 120 * DAY })
     town.desk.registry = new Registry(suite, NETWORK, parameters, [{ ...listing, keysets: [signedKeyset, next] }])
     await shop.run(shop.engine.repay(1))
-    const askBank = town.askBank.bind(town)
     // Not asked for in time: the bank hears of it when it is over.
-    town.askBank = async request => { if (request.op === 'withdraw') clock.set(issueUntil + MONEY.clockSkew); return await askBank(request) }
+    let mend = town.bendBank(async (request, ask) => { if (request.op === 'withdraw') clock.set(issueUntil + MONEY.clockSkew); return await ask(request) })
     expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('keyset-not-issuing')
     const closed = { is: 'refused', code: 'closed-after-loss', fault: 'peer', retry: false, message: '' } as const
-    town.askBank = async request => isLost && request.op === 'withdraw' ? closed : await askBank(request)
+    mend()
+    mend = town.bendBank(async (request, ask) => isLost && request.op === 'withdraw' ? closed : await ask(request))
     clock.set(issueUntil + MONEY.margin + 2 * MONEY.clockSkew)
     expect(await ann.codeOf(ann.engine.collectRepay(invoice))).toBe('repay-fresh')
-    town.askBank = askBank
+    mend()
     expect(await ann.run(ann.engine.collectRepay(invoice))).toMatchObject({ state: 'done' })
     expect((await shop.run(shop.engine.takings())).repaid).toBe(9)
     expect(await ann.worth()).toBe(60)

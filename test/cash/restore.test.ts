@@ -3,15 +3,18 @@
  * invoice serves twice, on whichever machine of the same words, is checked at every request (doubles/town.ts).
  */
 import { beforeEach, describe, expect, test } from 'vitest'
-import { toHex } from '@mixmint/core/kit/bytes'
+import { concat, toHex, u32, utf8 } from '@mixmint/core/kit/bytes'
+import { anything, decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import type { Saga } from '@mixmint/core/kit/saga'
+import { scanAll, type Saga } from '@mixmint/core/kit/saga'
 import { outputHash } from '@mixmint/core/cash/contract'
+import { copyKey } from '@mixmint/core/cash/derive'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { outputAt } from '@mixmint/core/cash/bank/keys'
 import { SignedOutput } from '@mixmint/core/cash/bank/records'
 import { stored } from '@mixmint/core/cash/stored'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
+import { sealed, unsealed } from '@mixmint/core/cash/wallet/copies'
 import { GAP } from '@mixmint/core/cash/wallet/outputs'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
 import type { Restored } from '@mixmint/core/cash/wallet/restore-finish'
@@ -219,6 +222,44 @@ test('a copy of a purchase of sealed tokens whose keys the bank has lost holds u
   expect(await again.available()).toBe(MONEY - 8)
 })
 
+/** The bank keeps copies as they were filed: as another version would have filed these. */
+async function filedOtherwise (owner: Person, change: (copy: Map<string, unknown>) => void): Promise<number> {
+  const { store } = town.desk
+  const copies = await town.desk.run(scanAll(utf8('copy')))
+  for (const { key, value } of copies) {
+    const secret = copyKey(suite, owner.seed, key.slice('copy'.length))
+    const padded = unsealed(suite, secret, value) ?? new Uint8Array(0)
+    const length = new DataView(padded.buffer, padded.byteOffset).getUint32(0)
+    const copy = decode(anything, padded.slice(4, 4 + length)) as Map<string, unknown>
+    change(copy)
+    const content = encode(anything, copy)
+    padded.set(concat(u32(content.length), content))
+    await store.batch([{ op: 'put', key, value: sealed(suite, secret, padded) }])
+  }
+  return copies.length
+}
+
+test('a copy in the form of an earlier version is read; one in a form that nobody knows holds up nothing else, and is counted', async () => {
+  const ann = await town.person('ann', MONEY)
+  await ann.run(ann.engine.exchange([8, 8, 8, 4, 2, 1]))
+  const invoice = await shop.invoice(8)
+  shop.down = true
+  expect(await ann.codeOf(ann.engine.payWithCoins(invoice))).toBe('overdue')
+  const back = await town.snapshot([ann])
+  expect(await filedOtherwise(ann, copy => {
+    const signed = copy.get('invoice') as Map<string, Map<string, unknown>> | null
+    signed?.get('invoice')?.delete('till')
+    for (const name of ['claim', 'sealed']) copy.delete(name)
+  })).toBeGreaterThan(1)
+  expect((await restored()).found).toMatchObject({ available: MONEY - 8, inFlight: 8, unknown: 0 })
+  await back()
+  const { meter } = town.desk.economy
+  expect(meter.of('wallet_restore_illegible')).toBe(0)
+  await filedOtherwise(ann, copy => { copy.set('more', 1) })
+  expect((await restored()).found).toMatchObject({ available: MONEY - 8, inFlight: 0, unknown: 8 })
+  expect(meter.of('wallet_restore_illegible')).toBeGreaterThan(0)
+})
+
 test('coins that came to nothing, however many, hold up no wallet that has others', async () => {
   const ann = await town.person('ann', GAP + 2)
   const bob = await town.person('bob', MONEY)
@@ -226,8 +267,6 @@ test('coins that came to nothing, however many, hold up no wallet that has other
   const until = town.desk.economy.clock.now() + DAY
   const { bundle, sequence } = await ann.run(ann.engine.give(GAP + 2, { until }))
   await ann.run(ann.engine.takeBack(sequence, { early: true }))
-  expect(await bob.codeOf(bob.engine.receive(bundle))).toBe('too-many-unanswered')
-  await bob.run(bob.engine.exchange([2, 1]))
   expect(await bob.run(bob.engine.receive(bundle))).toMatchObject({ ours: 0, theirs: GAP + 2 })
   const again = await restored('bob')
   expect(again.found.available).toBe(MONEY)
@@ -269,7 +308,7 @@ test('runs of operations without outputs, or without answers, hide nothing', asy
   for (let i = 0; i < GAP + 2; i++) await ann.run(ann.engine.payWithCoins(await shop.invoice(1)))
   await ann.run(ann.engine.exchange([2, 1]))
   for (let i = 0; i < GAP; i++) expect(await ann.codeOf(ann.engine.withdraw(5))).toBe('insufficient-funds')
-  expect(await ann.codeOf(ann.engine.withdraw(5))).toBe('too-many-unanswered')
+  expect(await ann.codeOf(ann.engine.withdraw(5))).toBe('insufficient-funds')
   const again = await restored()
   expect(again.found.available).toBe(60 - GAP - 2)
   await town.expectBooks([again])
@@ -305,12 +344,11 @@ describe('a bank that lies', () => {
     const invoice = await shop.invoice(16)
     // Certified, and not settled; the bank has lost the copy.
     ann.bend = (reply, request) => request.op === 'file' ? { is: 'filed' } : reply
-    const ask = town.askBank.bind(town)
-    town.askBank = async request => {
+    town.bendBank(async (request, ask) => {
       if (request.op === 'file') return { is: 'filed' }
       if (request.op === 'settle') return { is: 'refused', code: 'overdue', fault: 'us', retry: true, message: '' }
       return await ask(request)
-    }
+    })
     await ann.run(ann.engine.payWithCoins(invoice))
     const again = await restored()
     expect(again.found).toMatchObject({ unknown: 16, available: MONEY - 16 })

@@ -119,7 +119,7 @@ describe('a wallet refreshes its coins', () => {
         if (ended || effect > 40) break
       }
     }
-  }, 60_000)
+  })
 
   test('where the next keyset lacks a value, it takes smaller ones; where there is none, it says so', async () => {
     const { economy } = town.desk
@@ -214,13 +214,12 @@ describe('what is refused now and may come true later loses nothing', () => {
   const copies: BankRequest[] = []
   beforeEach(() => { copies.length = 0 })
   const intercept = (answer: (request: BankRequest) => BankReply | null): void => {
-    const askBank = town.askBank.bind(town)
-    town.askBank = async request => {
+    town.bendBank(async (request, ask) => {
       copies.push(request)
       const reply = answer(request)
       if (reply === null) throw new MixmintError('lost', 'peer', 'lost', { retry: true })
-      return reply.is === 'refused' && reply.code === 'pass' ? await askBank(request) : reply
-    }
+      return reply.is === 'refused' && reply.code === 'pass' ? await ask(request) : reply
+    })
   }
   const pass: BankReply = { is: 'refused', code: 'pass', fault: 'peer', retry: false, message: '' }
 
@@ -276,14 +275,13 @@ describe('what is refused now and may come true later loses nothing', () => {
 
 test('a token whose answer was lost until its day key left the directory is kept, and refunded', async () => {
   const shop: Shop = town.shop()
-  const askBank = town.askBank.bind(town)
-  town.askBank = async request => {
-    const reply = await askBank(request)
+  const mend = town.bendBank(async (request, ask) => {
+    const reply = await ask(request)
     if (request.op === 'settle') throw new MixmintError('lost', 'peer', 'the answer is lost', { retry: true })
     return reply
-  }
+  })
   expect(await ann.codeOf(ann.engine.buyToken(shop.key.publicKey, 20))).toBe('lost')
-  town.askBank = askBank
+  mend()
   const { economy } = town.desk
   town.desk.registry = new Registry(suite, NETWORK, economy.parameters, [{ ...economy.listing, dayKeys: [] }])
   // While it could be presented, a token without a key in the directory is no token.

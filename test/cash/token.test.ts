@@ -38,7 +38,7 @@ describe('the bank\'s signature', () => {
 })
 
 describe('who may take it, for what, and when', () => {
-  const want = { payee: payee.publicKey, till: TILL, amount: 8, unit: UNIT }
+  const want = { payee: payee.publicKey, till: { name: TILL, alone: false }, amount: 8, unit: UNIT }
   const skew = 1000
   const check = (changes: Partial<Token> = {}, now = START): string => codeOf(() => { checkToken({ ...token, ...changes }, want, now, skew) })
 
@@ -47,8 +47,14 @@ describe('who may take it, for what, and when', () => {
     expect(check({ till: TILL })).toBe('accepted')
     expect(check({ till: new Uint8Array(32) })).toBe('wrong-till')
   })
+  test('at a till that shares its store with no other only if it names it', () => {
+    const alone = { ...want, till: { name: TILL, alone: true } }
+    expect(codeOf(() => { checkToken({ ...token, till: TILL }, alone, START, skew) })).toBe('accepted')
+    expect(codeOf(() => { checkToken({ ...token, till: NONE }, alone, START, skew) })).toBe('till-not-named')
+    expect(check({ till: NONE })).toBe('accepted')
+  })
   test('a token for a till is refused where there are no tills', () => {
-    expect(codeOf(() => { checkToken({ ...token, till: TILL }, { ...want, till: NONE }, START, skew) })).toBe('wrong-till')
+    expect(codeOf(() => { checkToken({ ...token, till: TILL }, { ...want, till: { name: NONE, alone: true } }, START, skew) })).toBe('wrong-till')
   })
   test.each([
     ['for another merchant', { payee: keyNamed('other').publicKey }, 'wrong-payee'],

@@ -196,7 +196,7 @@ export function createEconomy (options: EconomyOptions = {}) {
     },
 
     invoice: (changes: Partial<Invoice> = {}): Invoice => ({
-      network: NETWORK, bank: bank.publicKey, payee: payee.publicKey, order: 'order 1', amount: 8, unit: UNIT,
+      network: NETWORK, bank: bank.publicKey, payee: payee.publicKey, till: new Uint8Array(0), order: 'order 1', amount: 8, unit: UNIT,
       settleBy: clock.now() + HOUR, nonce: rng.bytes(32), ...changes
     }),
 

@@ -127,3 +127,11 @@ export class MemoryStore implements Store {
     if (values.some(value => value !== null && value.length > 1 << 20)) throw new MixmintError('bad-argument', 'caller', 'a value of at most 1 MiB wanted')
   }
 }
+
+/** A store with the same content. */
+export async function copyOf (store: Store): Promise<MemoryStore> {
+  const copy = new MemoryStore()
+  const entries = await store.scan({ prefix: new Uint8Array(0), limit: Number.MAX_SAFE_INTEGER })
+  await copy.batch(entries.map(({ key, value }) => ({ op: 'put', key, value })))
+  return copy
+}

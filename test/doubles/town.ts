@@ -18,9 +18,9 @@ import type { Ed25519KeyPair } from '@mixmint/core/crypto/suite'
 import type { AskCenter } from '@mixmint/core/cash/certify'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, invoiceHash } from '@mixmint/core/cash/contract'
-import type { Contract} from '@mixmint/core/cash/formats';
+import type { Contract} from '@mixmint/core/cash/formats'
 import { Withdrawal, type Input, type Output, type SignedInvoice } from '@mixmint/core/cash/formats'
-import type { BankReply, BankRequest} from '@mixmint/core/cash/messages';
+import type { BankReply, BankRequest} from '@mixmint/core/cash/messages'
 import { MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
 import type { AskBank as ShopAsksBank, MerchantOptions } from '@mixmint/core/cash/merchant/parts'
@@ -31,7 +31,7 @@ import type { AskBank, AskMerchant, Wallet } from '@mixmint/core/cash/wallet/par
 import { Operation } from '@mixmint/core/cash/wallet/records'
 import { BankDesk } from './bank-desk.ts'
 import { keyNamed, NETWORK, suite, UNIT, type EconomyOptions } from './economy.ts'
-import { MemoryStore } from './memory-store.ts'
+import { copyOf, MemoryStore } from './memory-store.ts'
 
 const NONE = new Uint8Array(0)
 
@@ -118,8 +118,8 @@ export class Shop extends Machine {
     super(town)
     this.key = keyNamed(`shop ${name}`)
     this.options = {
-      suite, key: this.key, till: NONE, bank: town.desk.economy.bank.publicKey, unit: UNIT, network: NETWORK,
-      catalogue: [{ item: 'bread', price: 5 }, { item: 'cake', price: 20 }], registry: () => town.desk.registry, meter: town.desk.economy.meter, ...options
+      suite, key: this.key, till: { name: NONE, alone: true }, bank: town.desk.economy.bank.publicKey, unit: UNIT, network: NETWORK,
+      catalogue: () => [{ item: 'bread', price: 5 }, { item: 'cake', price: 20 }], registry: () => town.desk.registry, meter: town.desk.economy.meter, ...options
     }
     this.engine = new MerchantEngine(this.options)
   }
@@ -296,6 +296,16 @@ export class Town {
     return await this.desk.ask(request)
   }
 
+  /**
+   * From now on the bank's replies are what `bend` makes of them: it asks the bank, or does not.
+   * @returns what has the bank as it was before
+   */
+  bendBank (bend: (request: BankRequest, ask: (request: BankRequest) => Promise<BankReply>) => Promise<BankReply>): () => void {
+    const before = this.askBank
+    this.askBank = async request => await bend(request, async asked => await before.call(this, asked))
+    return () => { this.askBank = before }
+  }
+
   /** Stop, or start again, everything but shops and people. */
   network (up: boolean): void {
     this.bankDown = !up
@@ -366,14 +376,6 @@ export class Town {
     expect(table.get(key) ?? value).toBe(value)
     table.set(key, value)
   }
-}
-
-/** A store with the same content. */
-export async function copyOf (store: Store): Promise<MemoryStore> {
-  const copy = new MemoryStore()
-  const entries = await store.scan({ prefix: NONE, limit: Number.MAX_SAFE_INTEGER })
-  await copy.batch(entries.map(({ key, value }) => ({ op: 'put', key, value })))
-  return copy
 }
 
 export function hashOf ({ invoice }: SignedInvoice): Uint8Array {

@@ -4,7 +4,8 @@ import { decode, encode, type Codec } from '@mixmint/core/kit/codec'
 import { drive } from '@mixmint/core/kit/saga'
 import { invoiceHash } from '@mixmint/core/cash/contract'
 import { checkBundle } from '@mixmint/core/cash/bundle'
-import { BankConflict, BankListing, CenterListing, CenterProofFile, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, Retirement, SignedSealedKeys } from '@mixmint/core/cash/formats'
+import { BankConflict, CenterListing, CenterProofFile, CoinBundle, DoubleSpendProofFile, MerchantListing, MoneyParameters, Retirement, SignedSealedKeys } from '@mixmint/core/cash/formats'
+import { BankEntry, bankEntry, signMerchantListing } from '@mixmint/core/cash/listing-entry'
 import { BankReply, BankRequest, CenterReply, CenterRequest, MerchantReply, MerchantRequest } from '@mixmint/core/cash/messages'
 import { Receipt, verifyReceipt } from '@mixmint/core/cash/receipt'
 import { signSpend } from '@mixmint/core/cash/spend'
@@ -12,7 +13,7 @@ import { retire } from '@mixmint/core/cash/center-proof'
 import { readListing, writeListing } from '@mixmint/mixnet/service/listing'
 import { armor, unarmor, uriOf } from '../../nodes/armor.ts'
 import { joinParts, parts } from '../../nodes/qr.ts'
-import { MONEY, suite } from '../doubles/economy.ts'
+import { MONEY, NETWORK, suite } from '../doubles/economy.ts'
 import { Town, type Shop } from '../doubles/town.ts'
 import { utf8 } from '@mixmint/core/kit/bytes'
 import { documented, must, type Target } from './fuzz.ts'
@@ -49,7 +50,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   const { payment: { presentations } } = requests.find(({ op }) => op === 'sealed-present') as MerchantRequest & { op: 'sealed-present' }
   const more: BankRequest[] = [
     { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
-    { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] },
+    { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] }, { op: 'turned-in', presentation: presented.presentation },
     { op: 'refund', token: presented.presentation.token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'sealed-deposit', presentations }, { op: 'sealed-refund', token: presentations[0].token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'refund-coin', coin: input.spend.coin, promisedTo: new Uint8Array(32), outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
@@ -108,17 +109,18 @@ export const money: readonly Target[] = [
   conversation('merchant-reply', MerchantReply, merchant[1]),
   conversation('center-reply', CenterReply, fromCenters),
   // What a service has in the directory.
-  conversation('bank-listing', BankListing, [economy.listing]),
+  conversation('bank-entry', BankEntry, [decode(BankEntry, bankEntry(economy.suite, economy.bank, NETWORK, new Uint8Array(39), { listing: economy.listing, store: new Uint8Array(16) }))]),
   conversation('sealed-keys', SignedSealedKeys, [economy.sealed(0).signed]),
   conversation('center-listing', CenterListing, [{ center: economy.centers[0].id }]),
-  conversation('merchant-listing', MerchantListing, [{ payee: shop.key.publicKey, name: 'Corner Shop' }]),
+  conversation('merchant-listing', MerchantListing, [signMerchantListing(suite, shop.key, 'fuzz', new Uint8Array(39), { name: 'Corner Shop', till: new Uint8Array(0), store: new Uint8Array(16) })]),
   conversation('money-parameters', MoneyParameters, [MONEY]),
   conversation('center-proof', CenterProofFile, [
     { fault: { is: 'twice', ring: economy.known.ring.id, center: economy.centers[0].id, coin: new Uint8Array(32), first: BALLOT, second: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset },
     { fault: { is: 'foreign', ring: economy.known.ring.id, center: economy.centers[0].id, coin: spends[0][0].coin, vote: BALLOT }, ring: economy.ring, keyset: economy.signedKeyset }
   ]),
   conversation<BankConflict>('bank-conflict', BankConflict, [
-    { is: 'keysets', first: economy.signedKeyset, second: economy.signedKeyset }, { is: 'dayKeys', first: economy.listing.dayKeys[0], second: economy.listing.dayKeys[1] }
+    { is: 'keysets', first: economy.signedKeyset, second: economy.signedKeyset }, { is: 'dayKeys', first: economy.listing.dayKeys[0], second: economy.listing.dayKeys[1] },
+    { is: 'sealedKeys', first: economy.sealed(0).signed, second: economy.sealed(1).signed }
   ]),
   conversation('retirement', Retirement, [retire(suite, 'fuzz', economy.centers[0].voteKey)]),
   conversation('double-spend', DoubleSpendProofFile, [{ proof: { first: spends[0][0], second: spends[0][1] }, keyset: economy.signedKeyset }]),

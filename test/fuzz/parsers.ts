@@ -127,10 +127,10 @@ export const parsers: readonly Target[] = [
   target('payload', [bytesOf('payload', 3984)], bytes => {
     must(openReply(suite, { id: bytesOf('id', 16), key: bytesOf('key', 16), secrets: pathOf(3).keys }, bytes) === null, 'chance opened')
   }),
-  coded('signed-descriptor', SignedDescriptor, [descriptor, gateway, service], found => { documented(DESCRIPTOR, () => { verifyDescriptor(found, rules) }) }),
+  coded('signed-descriptor', SignedDescriptor, [descriptor, gateway, service], found => { documented(DESCRIPTOR, () => { verifyDescriptor(suite, found, rules) }) }),
   // What a node of the network may sign, whatever that is.
   coded('descriptor', Descriptor, [descriptor.descriptor, gateway.descriptor, service.descriptor], found => {
-    for (const { secret } of [testNode('mix 0'), testNode('gateway 0'), testNode('bank')]) documented(DESCRIPTOR, () => { verifyDescriptor(signDescriptor(secret, found), rules) })
+    for (const { secret } of [testNode('mix 0'), testNode('gateway 0'), testNode('bank')]) documented(DESCRIPTOR, () => { verifyDescriptor(suite, signDescriptor(secret, found), rules) })
   }),
   target('signed-document', [encode(SignedDocument, signedBy(suite, document, keys))], bytes => {
     const found = documented(/^bad-encoding$/, () => decodeDocument(bytes))
@@ -142,7 +142,7 @@ export const parsers: readonly Target[] = [
     if (documented(DOCUMENT, () => { verifyDocument(suite, whole, trust, now); return true }) === true) use(whole)
   }),
   coded<DirectoryRequest>('directory-request', DirectoryRequest, [{ op: 'get', epoch: null }, { op: 'get', epoch: EPOCH }, { op: 'schedule' }, { op: 'agreement', epoch: 1 }, { op: 'vote', epoch: 1, authority: keys[0].publicKey, vote: bytesOf('vote', 32) },
-    { op: 'descriptors', epoch: 1, hashes: [bytesOf('descriptor', 32)] }, { op: 'publish', signed: descriptor }]),
+    { op: 'descriptors', epoch: 1, hashes: [bytesOf('descriptor', 32)] }, { op: 'publish', signed: descriptor }, { op: 'recall', kind: 'bank', after: null }, { op: 'recall', kind: 'bank', after: descriptor.descriptor.peer }]),
   coded<DirectoryReply>('directory-reply', DirectoryReply, [
     { is: 'schedule', time: now, epochLength: 1, epochGrace: 2, clockSkew: 3 }, { is: 'published' }, { is: 'refused', code: 'x', fault: 'us', retry: true, message: 'why' },
     { is: 'document', time: now, signed: signedBy(suite, document, keys) }, { is: 'descriptors', signed: [descriptor, gateway] }, { is: 'vote', signed: said('vote'), vote: ballot },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import { asMixmintError, batch, drive, gather, get, now, random, scanAll, wait, type BasePorts, type Saga, type Settled } from '@mixmint/core/kit/saga'
+import { asMixmintError, batch, drive, eachEntry, gather, get, now, random, scanAll, wait, type BasePorts, type Saga, type Settled } from '@mixmint/core/kit/saga'
 import { VirtualClock } from '../doubles/clock.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { seededRng } from '../doubles/rng.ts'
@@ -49,15 +49,26 @@ test('wait lets the clock\'s time pass', async () => {
   expect(await done).toBe(1500)
 })
 
-test('scanAll reads every page, in order, and nothing beside the prefix', async () => {
-  const { ports, perform } = setUp()
+test('eachEntry visits every entry once, in order, and nothing beside the prefix, whatever the visitor changes, until it has enough', async () => {
   const names = Array.from({ length: 10 }, (_, i) => `a${i}`)
-  await ports.store.batch(['b', ...names.toReversed()].map(name => ({ op: 'put', key: utf8(name), value: utf8(name) })))
   for (const page of [1, 3, 5, 10, 11]) {
-    const entries = await drive(scanAll(utf8('a'), page), ports, perform)
-    expect(entries.map(entry => new TextDecoder().decode(entry.key))).toEqual(names)
+    const { ports, perform } = setUp()
+    await ports.store.batch(['b', ...names.toReversed()].map(name => ({ op: 'put', key: utf8(name), value: utf8(name) })))
+    const read = async (saga: (seen: string[]) => Saga<void, Call>): Promise<string[]> => {
+      const seen: string[] = []
+      await drive(saga(seen), ports, perform)
+      return seen
+    }
+    const text = (value: Uint8Array): string => new TextDecoder().decode(value)
+    expect(await read(seen => eachEntry(utf8('a'), ({ value }) => { seen.push(text(value)) }, { page }))).toEqual(names)
+    expect(await read(seen => eachEntry(utf8('a'), ({ value }) => seen.push(text(value)) === 4 ? 'enough' : undefined, { page, after: utf8('a2') }))).toEqual(names.slice(3, 7))
+    expect(await drive(scanAll(utf8('a')), ports, perform)).toEqual(names.map(name => ({ key: utf8(name), value: utf8(name) })))
+    expect(await read(seen => eachEntry(utf8('a'), function * ({ key, value }) {
+      seen.push(text(value))
+      yield * batch([{ op: 'delete', key }])
+    }, { page }))).toEqual(names)
+    expect(await drive(scanAll(utf8('a')), ports, perform)).toEqual([])
   }
-  expect(await drive(scanAll(utf8('c')), ports, perform)).toEqual([])
 })
 
 describe('an error of an effect', () => {

@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { concat, equal, toHex } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
-import type { Store } from '@mixmint/core/kit/ports'
 import { isMixmintError } from '@mixmint/core/kit/errors'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { DirectoryClient } from '@mixmint/mixnet/directory/client'
@@ -14,7 +13,7 @@ import { contradict, signStatement, verifyEquivocation, type Statement } from '@
 import { Council, NOW, PowerStore, TINY } from '../doubles/council.ts'
 import { EPOCH, NETWORK, PARAMETERS, testDocument } from '../doubles/directory.ts'
 import { Liar } from '../doubles/liar.ts'
-import { MemoryStore } from '../doubles/memory-store.ts'
+import { copyOf } from '../doubles/memory-store.ts'
 import { randomOf } from '../doubles/rng.ts'
 
 const suite = await defaultSuite()
@@ -345,11 +344,6 @@ it('an authority on a disk that was set back hears from the others what it had s
   for (const { authority } of council.seats) expect(authority.evidence.proofs).toEqual([])
 })
 
-async function copyOf (store: Store): Promise<MemoryStore> {
-  const copy = new MemoryStore()
-  await copy.batch((await store.scan({ prefix: new Uint8Array(0), limit: 10_000 })).map(({ key, value }) => ({ op: 'put', key, value })))
-  return copy
-}
 
 it('proofs of one authority are kept up to a number, each once, and none of nobody', async () => {
   const council = await Council.of(suite, 4, TINY)

@@ -79,11 +79,11 @@ async function season (seed: number, kills: number): Promise<Season> {
 describe('four authorities over fifty epochs, with every fifth message lost', () => {
   it.each([1, 2])('have a document of each in time (%i)', async seed => {
     expect(await season(seed, 0)).toMatchObject({ inTime: EPOCHS, late: EPOCHS })
-  }, 120_000)
+  })
 
   it.each([3, 4])('and killed every few writes, too (%i)', async seed => {
     const { inTime, late, kills } = await season(seed, 12)
     expect({ inTime, late }).toEqual({ inTime: EPOCHS, late: EPOCHS })
     expect(kills).toBeGreaterThan(EPOCHS)
-  }, 120_000)
+  })
 })

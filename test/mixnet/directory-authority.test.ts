@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import type { Log, Millis, Store } from '@mixmint/core/kit/ports'
 import { drive, type Saga } from '@mixmint/core/kit/saga'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
@@ -130,6 +130,42 @@ describe('publication', () => {
     expect(seat.meter.of('directory_refused', { code: 'not-admitted' })).toBe(3)
   })
 
+  it('follows the operator\'s list when that changes, and a list that is wrong changes nothing', async () => {
+    const seat = await new Seat().open()
+    const late = { node: testNode('late'), layer: 1, change: {} }
+    await seat.publishAll(nodes)
+    expect(await seat.publish(fresh(late, NOW))).toBe('not-admitted')
+    const [gone, ...left] = nodes
+    seat.authority.admit([...left, late].map(node => admissionOf(node)))
+    expect(() => { seat.authority.admit([admissionOf(late), admissionOf(late)]) }).toThrow(expect.objectContaining({ code: 'authority-admission' }))
+    expect(await seat.publish(fresh(gone, NOW + 1))).toBe('not-admitted')
+    await seat.publishAll([late])
+    await seat.tick()
+    expect(listed(await seat.get())).toEqual(peersOf([...left, late]))
+  })
+
+  it('is remembered, over restarts, also of those who are admitted no more; what a newcomer says is judged by it', async () => {
+    const checkService: CheckService = (_kind, body, _others, { before }) => before.every(other => equal(other.body, body)) ? null : 'bank-listing'
+    const store = new MemoryStore()
+    const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
+    const others = nodes.filter(({ change }) => change.role !== 'service')
+    const moved = { ...bank, node: testNode('moved') }
+    const seat = await new Seat({ checkService, admitted: [...others, bank].map(node => admissionOf(node)) }, { store }).open()
+    await seat.publishAll([...others, bank])
+    const said = fresh(bank, NOW)
+    const recalled = async (from: Seat): Promise<DirectoryReply> => await from.run(from.authority.handle({ op: 'recall', kind: 'bank', after: null }))
+    expect(await recalled(seat)).toEqual({ is: 'descriptors', signed: [said] })
+    seat.authority.admit([...others, moved].map(node => admissionOf(node)))
+    const again = await new Seat({ checkService, admitted: [...others, moved].map(node => admissionOf(node)) }, { store }).open()
+    for (const each of [seat, again]) {
+      expect(await recalled(each)).toEqual({ is: 'descriptors', signed: [said] })
+      expect(await each.publish(fresh({ ...moved, change: { ...moved.change, body: utf8('other') } }, NOW))).toBe('bank-listing')
+      await each.tick()
+      expect(listed(await each.get()) ?? []).not.toContain(toHex(bank.node.peer))
+    }
+    expect(await again.publish(fresh(moved, NOW))).toBe('published')
+  })
+
   it('verifies the descriptor, and its time against this clock', async () => {
     const seat = await new Seat().open()
     const right = fresh(nodes[0], NOW)
@@ -157,19 +193,23 @@ describe('publication', () => {
 
   it('asks the rules of services, with what the others and the service itself had published', async () => {
     const asked: unknown[] = []
-    const checkService: CheckService = (kind, body, others, { previous }) => {
-      asked.push([kind, body, others.map(other => other.kind), previous])
+    const checkService: CheckService = (kind, body, others, { before }) => {
+      asked.push([kind, body, others.map(other => other.kind), before.map(service => service.body)])
       return toHex(body) === toHex(utf8('second')) ? 'keyset-second' : null
     }
     const seat = await new Seat({ checkService }).open()
     const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
     await seat.publishAll()
-    expect(asked).toEqual([['bank', utf8('listing'), [], null], ['center', new Uint8Array(0), ['bank'], null]])
+    expect(asked).toEqual([['bank', utf8('listing'), [], []], ['center', new Uint8Array(0), ['bank'], [utf8('listing')]]])
     expect(await seat.publish(fresh({ ...bank, change: { ...bank.change, body: utf8('second') } }, NOW + 1))).toBe('keyset-second')
-    expect(asked[2]).toEqual(['bank', utf8('second'), ['center'], utf8('listing')])
+    expect(asked[2]).toEqual(['bank', utf8('second'), ['center'], [utf8('listing'), new Uint8Array(0)]])
     await seat.tick()
     const body = (await seat.get())?.document.nodes.find(({ signed: { descriptor } }) => descriptor.kind === 'bank')?.signed.descriptor.body
     expect(body).toEqual(utf8('listing'))
+    // Who has not been heard of for long stands in nobody's way; what it published may still bind.
+    seat.clock.advance(3 * PARAMETERS.epochLength)
+    expect(await seat.publish(fresh(bank, seat.clock.now()))).toBe('published')
+    expect(asked.at(-1)).toEqual(['bank', utf8('listing'), [], [utf8('listing'), new Uint8Array(0)]])
   })
 
   it('survives a restart', async () => {

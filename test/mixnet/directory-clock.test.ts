@@ -55,6 +55,8 @@ class Node {
   readonly files = new MemoryKeys()
   readonly errors: string[] = []
   readonly keys = new Set<number>()
+  /** How long it takes to know what to say of itself, ms. */
+  thinks = 0
   readonly #authorities: Authorities
 
   constructor (authorities: Authorities) {
@@ -68,7 +70,15 @@ class Node {
       ports: { clock, rng: seededRng('clock'), store: new MemoryStore(), wait: async () => {} },
       node: {
         secret: testNode('mix 0').secret, mixKeys: this.files, publishTo: () => this.#authorities.asks,
-        describe: async () => ({ role: 'mix', kind: '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body: new Uint8Array(0) }),
+        describe: async signal => {
+          if (this.thinks > 0) {
+            await new Promise<void>(resolve => {
+              setTimeout(resolve, this.thinks)
+              signal.addEventListener('abort', () => { resolve() })
+            })
+          }
+          return { role: 'mix', kind: '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body: new Uint8Array(0) }
+        },
         onKeys: ({ added, destroyed }) => {
           for (const { epoch } of added) this.keys.add(epoch - EPOCH)
           for (const { epoch } of destroyed) this.keys.delete(epoch - EPOCH)
@@ -147,7 +157,7 @@ it('a clock that goes an hour back destroys no key, and what is published is of 
   await pass(60_000)
   expect(node.kept).toEqual(expect.arrayContaining([0, 1, 2]))
   jump(HOUR)
-  await pass(epochLength)
+  await pass(epochLength + epochLength / 4)
   expect(epochs(authorities.taken[0].at(-1))).toEqual([1, 2, 3])
 })
 
@@ -214,6 +224,28 @@ describe('a full disk', () => {
     node.files.failure = null
     await pass(10_000)
     expect(authorities.taken[0].map(epochs)).toEqual([[0, 1, 2]])
+  })
+})
+
+describe('a node that thinks for long about what to say of itself', () => {
+  it('publishes the keys of the epoch in which it says it', async () => {
+    const authorities = new Authorities(1)
+    const node = new Node(authorities)
+    node.thinks = 2 * epochLength
+    await node.start()
+    await pass(2 * epochLength)
+    expect(authorities.taken[0].map(epochs)).toEqual([[2, 3, 4]])
+  })
+
+  it('makes and destroys its keys in time all the same', async () => {
+    const authorities = new Authorities(1)
+    const node = new Node(authorities)
+    await node.start()
+    node.thinks = 10 * epochLength
+    await pass(4 * epochLength + epochGrace)
+    expect(authorities.taken[0].map(epochs)).toEqual([[0, 1, 2]])
+    expect(node.keys).toEqual(new Set([4, 5, 6]))
+    expect(node.kept).toEqual([4, 5, 6])
   })
 })
 

@@ -14,7 +14,7 @@ const suite = await defaultSuite()
 const node = testNode('mix')
 const rules = { network: NETWORK, earliest: START - 10_000, latest: START + 5_000 }
 const message = (descriptor: Descriptor): Uint8Array => tagged('directory-descriptor', encode(Descriptor, descriptor))
-const verify = (given: SignedDescriptor): void => { verifyDescriptor(given, rules) }
+const verify = (given: SignedDescriptor): void => { verifyDescriptor(suite, given, rules) }
 const refusedWith = (code: string): object => expect.objectContaining({ name: 'MixmintError', code, fault: 'peer' })
 
 group('a descriptor', () => {

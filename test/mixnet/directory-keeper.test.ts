@@ -1,90 +1,22 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { isZero, toHex, utf8 } from '@mixmint/core/kit/bytes'
+import { describe, expect, it, vi } from 'vitest'
+import { utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
-import type { Log, Store } from '@mixmint/core/kit/ports'
-import type { BasePorts } from '@mixmint/core/kit/saga'
-import { defaultSuite } from '@mixmint/core/crypto/choose'
-import { Authority } from '@mixmint/mixnet/directory/authority'
 import { signDocument } from '@mixmint/mixnet/directory/document'
 import type { SignedDocument } from '@mixmint/mixnet/directory/formats'
-import type { MixKey, Rotation } from '@mixmint/mixnet/directory/keys'
 import { DirectoryReply, DirectoryRequest } from '@mixmint/mixnet/directory/messages'
 import { verifyEquivocation } from '@mixmint/mixnet/directory/statement'
 import type { DirectoryView } from '@mixmint/mixnet/directory/view'
 import { answerAsMirror, answerDirectory, fetchDocument, fetchSchedule, publishDescriptor, type Ask } from '@mixmint/mixnet/wire/directory'
-import { AuthorityServer } from '@mixmint/mixnet/wire/directory-authority'
-import { DirectoryKeeper, type KeeperOptions } from '@mixmint/mixnet/wire/directory-keeper'
-import { admissionOf, authorityKeys, EPOCH, keysOf, NETWORK, PARAMETERS, signed, START, testDocument, testNetwork, type Placed } from '../doubles/directory.ts'
+import type { DirectoryKeeper } from '@mixmint/mixnet/wire/directory-keeper'
+import { EPOCH, PARAMETERS, signed, START, testDocument } from '../doubles/directory.ts'
 import { FaultyStore } from '../doubles/faulty-store.ts'
-import { MemoryKeys } from '../doubles/memory-keys.ts'
 import { MemoryStore } from '../doubles/memory-store.ts'
 import { CountingMeter } from '../doubles/meter.ts'
-import { seededRng } from '../doubles/rng.ts'
+import { authorities, clock, keeper, keys, never, nodeKeeper, nodes, pass, passUntil, portsOn, quiet, suite, withCode, withTime } from './keeper-material.ts'
 
-const suite = await defaultSuite()
-const keys = authorityKeys(suite, 4)
-const nodes = testNetwork(1)
-const NOW = START + 600_000
 const { epochLength, epochGrace } = PARAMETERS
-const clock = { now: (): number => Date.now() }
-const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} }
-const running: Array<{ stop: () => Promise<void> }> = []
-let seeds = 0
-
-beforeEach(() => { vi.useFakeTimers({ now: NOW, toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] }) })
-afterEach(async () => {
-  await Promise.all(running.splice(0).map(async part => { await part.stop() }))
-  vi.useRealTimers()
-})
-
-function portsOn (store: Store = new MemoryStore()): BasePorts {
-  return { clock, store, rng: seededRng(seeds++), wait: async ms => { await new Promise(resolve => setTimeout(resolve, ms)) } }
-}
-
-/** Authorities that reach each other, and how nodes ask them. */
-async function authorities (n: number, parts: { readonly store?: Store, readonly meter?: CountingMeter } = {}): Promise<Ask[]> {
-  const { store, meter = new CountingMeter() } = parts
-  const trust = { network: NETWORK, authorities: keys.slice(0, n).map(({ publicKey }) => publicKey) }
-  const asks = new Map<string, Ask>()
-  for (const key of keys.slice(0, n)) {
-    const authority = new Authority(suite, { key, trust, parameters: PARAMETERS, admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000 }, new CountingMeter(), quiet)
-    const server = new AuthorityServer({ authority, ports: portsOn(store), log: quiet, meter, askOther: other => asks.get(toHex(other)) ?? null })
-    asks.set(toHex(key.publicKey), async request => await server.answer(request))
-    await server.start()
-    running.push(server)
-  }
-  return [...asks.values()]
-}
-
-async function keeper (sources: readonly Ask[], more: Partial<KeeperOptions> = {}, n = 1): Promise<DirectoryKeeper> {
-  const made = new DirectoryKeeper({
-    suite, ports: portsOn(), log: quiet, meter: new CountingMeter(), sources,
-    trust: { network: NETWORK, authorities: keys.slice(0, n).map(({ publicKey }) => publicKey) }, ...more
-  })
-  running.push(made)
-  await made.start()
-  return made
-}
-
-async function nodeKeeper ({ node, change }: Placed, asks: readonly Ask[], more: Partial<KeeperOptions> = {}, part: object = {}): Promise<DirectoryKeeper> {
-  return await keeper(asks, {
-    ...more,
-    node: {
-      secret: node.secret,
-      mixKeys: change.mixKeys === undefined ? new MemoryKeys() : null,
-      publishTo: () => asks,
-      describe: async () => ({ role: change.role ?? 'mix', kind: change.kind ?? '', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: change.entry ?? [], body: change.body ?? new Uint8Array(0) }),
-      ...part
-    }
-  }, asks.length)
-}
-
-const pass = async (ms: number): Promise<void> => { await vi.advanceTimersByTimeAsync(ms) }
-/** Let a stretch of time pass in steps, as long waits re-arm on the way. */
-const passUntil = async (time: number): Promise<void> => { while (clock.now() < time) await pass(Math.min(30_000, time - clock.now())) }
-const withCode = (code: string): object => expect.objectContaining({ name: 'MixmintError', code })
-const never = new AbortController().signal
+withTime()
 
 describe.each([1, 4])('a network of %i authorities and its nodes', n => {
   it('has its first document within two seconds, and a new one each epoch, with keys for it', async () => {
@@ -102,7 +34,7 @@ describe.each([1, 4])('a network of %i authorities and its nodes', n => {
       for (const mix of view?.layer(1) ?? []) expect(mix.mixKeys.map(key => key.epoch)).toEqual(expect.arrayContaining([epoch, epoch + 1]))
     }
     expect(taken.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3].map(i => EPOCH + i))
-  }, 20_000)
+  })
 })
 
 describe('an authority whose disk is full', () => {
@@ -125,7 +57,7 @@ describe('an authority whose disk is full', () => {
     const before = failed()
     await pass(60_000)
     expect(failed()).toBe(before)
-  }, 20_000)
+  })
 })
 
 describe('a keeper whose clock is set back by an hour', () => {
@@ -148,7 +80,7 @@ describe('a keeper whose clock is set back by an hour', () => {
     off = 0
     await pass(60_000)
     expect(made.view()?.epoch).toBe(EPOCH + 6)
-  }, 30_000)
+  })
 })
 
 describe('a keeper', () => {
@@ -188,7 +120,32 @@ describe('a keeper', () => {
     expect(asked).toHaveLength(1)
     expect(asked[0]).toBeGreaterThan((EPOCH + 1) * epochLength - epochLength / 8)
     expect(again.view()?.epoch).toBe(EPOCH + 1)
-  }, 20_000)
+  })
+
+  it('tells its node the latest document: of a new network none, in the grace of one what there is by then; and nothing while nobody can say', async () => {
+    const documents: SignedDocument[] = []
+    const latest = async (one: DirectoryKeeper, signal = never): Promise<number | null> => {
+      const asking = one.latest(signal)
+      asking.catch(() => {}) // it is awaited below
+      await pass(20_000)
+      return (await asking)?.epoch ?? null
+    }
+    expect(await latest(await keeper([source(documents), dead, source(documents)]))).toBeNull()
+    documents.push(documentOf(EPOCH))
+    const one = await keeper([source(documents)])
+    expect(await latest(one)).toBe(EPOCH)
+    await passUntil((EPOCH + 1) * epochLength + 1)
+    expect([one.view()?.epoch, await latest(one)]).toEqual([EPOCH, EPOCH])
+    documents.push(documentOf(EPOCH + 1))
+    expect(await latest(one)).toBe(EPOCH + 1)
+
+    const cut = await keeper([dead])
+    await expect(latest(cut)).rejects.toEqual(withCode('not-sent'))
+    const given = new AbortController()
+    const waiting = cut.latest(given.signal)
+    given.abort()
+    await expect(waiting).rejects.toEqual(withCode('aborted'))
+  })
 
   it('on a machine that has slept through epochs has the document soon after', async () => {
     const documents = [documentOf(EPOCH)]
@@ -307,126 +264,4 @@ describe('a keeper', () => {
     await expect(publishDescriptor(mirror, signed(suite, nodes[0].node), never)).rejects.toThrow(withCode('not-an-authority'))
     expect((await keeper([mirror]).then(async other => { await pass(100); return other })).view()?.epoch).toBe(EPOCH)
   })
-})
-
-describe('a node in the directory', () => {
-  it('hands over its keys before it publishes them, and after a restart the same ones', async () => {
-    const [ask] = await authorities(1)
-    const mixKeys = new MemoryKeys()
-    const [mix] = nodes.filter(({ layer }) => layer === 1)
-    const seen: Array<readonly MixKey[]> = []
-    const onKeys = ({ added }: Rotation): void => { seen.push(added) }
-    let published = 0
-    const onPublished = (): void => { published += 1; expect(seen).toHaveLength(published) }
-    const first = await nodeKeeper(mix, [ask], {}, { mixKeys, onKeys, onPublished })
-    await pass(100)
-    await first.stop()
-    await pass(10)
-    await nodeKeeper(mix, [ask], {}, { mixKeys, onKeys, onPublished })
-    await pass(100)
-    expect(published).toBe(2)
-    expect(seen[0].map(({ epoch }) => epoch - EPOCH)).toEqual([0, 1, 2])
-    expect(seen[1].map(({ publicKey }) => publicKey)).toEqual(seen[0].map(({ publicKey }) => publicKey))
-  })
-
-  it('destroys its keys when their grace is over', async () => {
-    const [ask] = await authorities(1)
-    const rotations: Rotation[] = []
-    await nodeKeeper(nodes[2], [ask], {}, { onKeys: (rotation: Rotation) => { rotations.push(rotation) } })
-    await passUntil(START + epochLength + epochGrace + 100)
-    const destroyed = rotations.flatMap(rotation => rotation.destroyed)
-    expect(destroyed.map(({ epoch }) => epoch)).toEqual([EPOCH])
-    expect(isZero(destroyed[0].secret)).toBe(true)
-  })
-
-  it('publishes again at once when what it says has changed', async () => {
-    const [ask] = await authorities(1)
-    const bank = nodes.find(({ change }) => change.kind === 'bank') as Placed
-    let body = utf8('one')
-    const describeBank = async (): Promise<object> => ({ role: 'service', kind: 'bank', addresses: ['/ip4/127.0.0.1/tcp/4001'], entry: [], body })
-    const keep = await nodeKeeper(bank, [ask], {}, { describe: describeBank })
-    await pass(100)
-    body = utf8('two')
-    keep.republish()
-    await pass(100)
-    for (const node of nodes.filter(other => other !== bank)) {
-      await publishDescriptor(ask, signed(suite, node.node, { mixKeys: keysOf(suite, node.node, EPOCH), ...node.change, published: clock.now() }), never)
-    }
-    await pass(100)
-    const { signed: { document } } = await fetchDocument(ask, null, clock, never)
-    expect(document.nodes.find(({ signed: { descriptor } }) => descriptor.kind === 'bank')?.signed.descriptor.body).toEqual(utf8('two'))
-  })
-
-  it('makes its keys by what more authorities say than may lie', async () => {
-    const asks = await authorities(4)
-    const liar: Ask = async (request, signal) => {
-      const asked = decode(DirectoryRequest, request)
-      if (asked.op !== 'schedule') return await asks[0](request, signal)
-      return encode(DirectoryReply, { is: 'schedule', time: clock.now(), epochLength: 7 * epochLength, epochGrace, clockSkew: PARAMETERS.clockSkew })
-    }
-    const seen: Array<readonly MixKey[]> = []
-    await nodeKeeper(nodes[0], [liar, ...asks.slice(1)], {}, { onKeys: ({ added }: Rotation) => { seen.push(added) } })
-    await pass(500)
-    expect(seen.flat().map(({ epoch }) => epoch - EPOCH)).toEqual([0, 1, 2])
-  })
-
-  it('says that its clock is wrong', async () => {
-    const asks = await authorities(4)
-    const lines: unknown[] = []
-    const ahead = { now: (): number => clock.now() + 60_000 }
-    await nodeKeeper(nodes[0], asks, { ports: { ...portsOn(), clock: ahead }, log: { ...quiet, warn: (_message, fields) => { lines.push(fields) } } })
-    await pass(500)
-    expect(lines).toContainEqual(expect.objectContaining({ code: 'clock-skewed', message: expect.stringContaining('this machine\'s clock is 60 s ahead of') }))
-  })
-
-  it('whom most authorities refuse signs anew and tries again; whom one refuses leaves it be', async () => {
-    const asks = await authorities(4)
-    const refusing = new Set([0])
-    const requests: Uint8Array[] = []
-    const watched = asks.map((ask, i): Ask => async (request, signal) => {
-      if (request.length > 200) requests.push(request)
-      if (request.length > 200 && refusing.has(i)) return encode(DirectoryReply, { is: 'refused', code: 'not-admitted', fault: 'peer', retry: false, message: 'who are you?' })
-      return await ask(request, signal)
-    })
-    let published = 0
-    const keep = await nodeKeeper(nodes[0], watched, {}, { onPublished: () => { published += 1 } })
-    await pass(20_000)
-    expect([published, requests.length]).toEqual([1, 4])
-    refusing.add(1).add(2)
-    keep.republish()
-    await pass(1_000)
-    expect(published).toBe(1)
-    expect(new Set(requests.slice(4).map(toHex)).size).toBeGreaterThan(1)
-    refusing.clear()
-    await pass(6_000)
-    expect(published).toBe(2)
-  })
-
-  it('keeps trying an authority that is away, with the same descriptor for all', async () => {
-    const asks = await authorities(4)
-    let away = true
-    const requests: Uint8Array[][] = asks.map(() => [])
-    const watched = asks.map((ask, i): Ask => async (request, signal) => {
-      if (request.length > 200) requests[i].push(request)
-      if (i === 2 && away) throw new MixmintError('not-sent', 'peer', 'nobody there', { retry: true })
-      return await ask(request, signal)
-    })
-    let published = false
-    await nodeKeeper(nodes[0], watched, {}, { onPublished: () => { published = true } })
-    await pass(1_000)
-    expect(published).toBe(true)
-    expect(requests.map(({ length }) => length)).toEqual([1, 1, 1, 1])
-    away = false
-    await pass(6_000)
-    expect(requests.map(({ length }) => length)).toEqual([1, 1, 2, 1])
-    for (const request of requests.flat()) expect(request).toEqual(requests[0][0])
-  })
-})
-
-it('bad requests are refused, not thrown', async () => {
-  const [ask] = await authorities(1)
-  const garbage = await ask(utf8('garbage'), never)
-  await expect(fetchDocument(async () => garbage, null, clock, never)).rejects.toThrow(withCode('directory-refused'))
-  await expect(fetchDocument(async () => await ask(new Uint8Array(1 << 20), never), null, clock, never)).rejects.toThrow(withCode('directory-refused'))
-  await expect(fetchDocument(async (_, signal) => await ask(encode(DirectoryRequest, { op: 'schedule' }), signal), null, clock, never)).rejects.toThrow(withCode('directory-reply'))
 })

@@ -51,28 +51,28 @@ describe('a document made of votes', () => {
       vote(all, { previous: older }), vote(without(bank), { previous: documentOf(EPOCH - 2, nodes.slice(0, 4)) }),
       vote([...without(gateway), sign(gateway, BEFORE + 5)]), vote(all.slice(0, 3)), vote([...without(bank), sign(bank, BEFORE, { body: utf8('other') })])
     ]
-    const bytes = encode(Document, mergeVotes(rules, votes))
+    const bytes = encode(Document, mergeVotes(suite, rules, votes))
     fc.assert(fc.property(fc.shuffledSubarray(votes, { minLength: votes.length }), shuffled => {
-      expect(encode(Document, mergeVotes(rules, shuffled))).toEqual(bytes)
+      expect(encode(Document, mergeVotes(suite, rules, shuffled))).toEqual(bytes)
     }), { numRuns: 20 })
   })
 
   it('lists who stands in more than half of them, in one role', () => {
-    expect(listed(mergeVotes(rules, [vote(all), vote(all), vote(without(gateway))]))).toContain(toHex(gateway.node.peer))
-    expect(listed(mergeVotes(rules, [vote(all), vote(without(gateway)), vote(without(gateway))]))).not.toContain(toHex(gateway.node.peer))
-    expect(listed(mergeVotes(rules, [vote(all), vote(without(gateway))]))).not.toContain(toHex(gateway.node.peer))
+    expect(listed(mergeVotes(suite, rules, [vote(all), vote(all), vote(without(gateway))]))).toContain(toHex(gateway.node.peer))
+    expect(listed(mergeVotes(suite, rules, [vote(all), vote(without(gateway)), vote(without(gateway))]))).not.toContain(toHex(gateway.node.peer))
+    expect(listed(mergeVotes(suite, rules, [vote(all), vote(without(gateway))]))).not.toContain(toHex(gateway.node.peer))
     const asMix = sign({ ...gateway, change: { role: 'mix' } })
-    expect(listed(mergeVotes(rules, [vote(all), vote([...without(gateway), asMix])]))).not.toContain(toHex(gateway.node.peer))
-    const mixed = mergeVotes(rules, [vote([...without(gateway), asMix]), vote([...without(gateway), asMix]), vote(all)])
+    expect(listed(mergeVotes(suite, rules, [vote(all), vote([...without(gateway), asMix])]))).not.toContain(toHex(gateway.node.peer))
+    const mixed = mergeVotes(suite, rules, [vote([...without(gateway), asMix]), vote([...without(gateway), asMix]), vote(all)])
     expect(found(mixed, gateway)?.descriptor.role).toBe('mix')
   })
 
   it('has the newest descriptor of a node that any of them has; of two of one time, the same for all', () => {
     const newer = sign(gateway, BEFORE + 5)
-    expect(found(mergeVotes(rules, [vote(all), vote(all), vote([...without(gateway), newer])]), gateway)).toEqual(newer)
+    expect(found(mergeVotes(suite, rules, [vote(all), vote(all), vote([...without(gateway), newer])]), gateway)).toEqual(newer)
     const twins = [sign(gateway, BEFORE, { addresses: ['/ip4/127.0.0.1/tcp/1'] }), sign(gateway)].sort((a, b) => compare(descriptorHash(suite, a), descriptorHash(suite, b)))
     for (const order of [twins, twins.toReversed()]) {
-      expect(found(mergeVotes(rules, order.map(each => vote([...without(gateway), each]))), gateway)).toEqual(twins[0])
+      expect(found(mergeVotes(suite, rules, order.map(each => vote([...without(gateway), each]))), gateway)).toEqual(twins[0])
     }
   })
 
@@ -84,8 +84,8 @@ describe('a document made of votes', () => {
       sign(gateway, BEFORE, { mixKeys: keysOf(suite, gateway.node, EPOCH + 1) }), sign(gateway, BEFORE, { network: 'other' })
     ]
     for (const each of bent) {
-      expect(found(mergeVotes(rules, [vote(all), vote(all), vote([...without(gateway), each])]), gateway)).toEqual(sign(gateway))
-      expect(found(mergeVotes(rules, [vote(all), vote([...without(gateway), each]), vote(without(gateway))]), gateway)).toBeUndefined()
+      expect(found(mergeVotes(suite, rules, [vote(all), vote(all), vote([...without(gateway), each])]), gateway)).toEqual(sign(gateway))
+      expect(found(mergeVotes(suite, rules, [vote(all), vote([...without(gateway), each]), vote(without(gateway))]), gateway)).toBeUndefined()
     }
   })
 
@@ -95,22 +95,22 @@ describe('a document made of votes', () => {
     const [previous, stale] = [documentOf(EPOCH - 1, moved), documentOf(EPOCH - 2, nodes)]
     const layer = (document: Document, node: Placed): number | undefined => document.nodes.find(each => equal(each.signed.descriptor.peer, node.node.peer))?.layer
     // The newest document that one of them goes on from.
-    const kept = mergeVotes(rules, [vote(all, { previous: stale }), vote(all, { previous }), vote(all)])
+    const kept = mergeVotes(suite, rules, [vote(all, { previous: stale }), vote(all, { previous }), vote(all)])
     for (const mix of mixes) expect(layer(kept, mix)).toBe(4 - mix.layer)
     const wish = (wanted: number): Map<string, number> => new Map([[toHex(mixes[0].node.peer), wanted]])
-    expect(layer(mergeVotes(rules, [vote(all, { layers: wish(2) }), vote(all, { layers: wish(2) }), vote(all, { previous })]), mixes[0])).toBe(2)
-    expect(layer(mergeVotes(rules, [vote(all, { layers: wish(2) }), vote(all, { layers: wish(1) }), vote(all, { previous })]), mixes[0])).toBe(3)
+    expect(layer(mergeVotes(suite, rules, [vote(all, { layers: wish(2) }), vote(all, { layers: wish(2) }), vote(all, { previous })]), mixes[0])).toBe(2)
+    expect(layer(mergeVotes(suite, rules, [vote(all, { layers: wish(2) }), vote(all, { layers: wish(1) }), vote(all, { previous })]), mixes[0])).toBe(3)
   })
 
   it('verifies descriptors only of those who may be listed', () => {
     const crowd = Array.from({ length: 5 }, (_, i) => sign({ node: testNode(`crowd ${i}`), layer: 1, change: {} }))
     const looked = new Map<string, boolean>()
-    mergeVotes(rules, [vote(all), vote(all), vote([...all, ...crowd])], looked)
+    mergeVotes(suite, rules, [vote(all), vote(all), vote([...all, ...crowd])], looked)
     expect(looked.size).toBe(all.length)
   })
 
   it('is usable with a gateway and a mix in each layer', () => {
-    const document = mergeVotes(rules, [vote(all)])
+    const document = mergeVotes(suite, rules, [vote(all)])
     expect(isUsable(document)).toBe(true)
     for (const layer of [0, 1, 2, 3]) expect(isUsable({ ...document, nodes: document.nodes.filter(node => node.layer !== layer) })).toBe(false)
     expect(isUsable({ ...document, nodes: document.nodes.filter(node => node.layer !== 255) })).toBe(true)
@@ -119,17 +119,17 @@ describe('a document made of votes', () => {
 
 describe('services', () => {
   /** One of a body; and nothing that was `fixed` changes. */
-  const checkService: CheckService = (_kind, body, others, { previous }) =>
-    others.some(other => equal(other.body, body)) ? 'taken' : previous !== null && equal(previous, utf8('fixed')) && !equal(body, utf8('fixed')) ? 'changed' : null
+  const checkService: CheckService = (_kind, body, others, { peer, before }) =>
+    others.some(other => equal(other.body, body)) ? 'taken' : before.some(was => equal(was.peer, peer) && equal(was.body, utf8('fixed'))) && !equal(body, utf8('fixed')) ? 'changed' : null
   const strict = { ...rules, checkService }
   const [one, two] = ['rival 1', 'rival 2'].map(name => ({ node: testNode(name), layer: 255, change: { role: 'service' as const, kind: 'bank', body: utf8('same') } }))
     .sort((a, b) => compare(a.node.peer, b.node.peer))
 
   it('that cannot both be there are taken in order of their ids, those of the previous document first', () => {
     const both = [...without(bank), sign(one), sign(two)]
-    expect([one, two].map(node => found(mergeVotes(strict, [vote(both)]), node) !== undefined)).toEqual([true, false])
+    expect([one, two].map(node => found(mergeVotes(suite, strict, [vote(both)]), node) !== undefined)).toEqual([true, false])
     const previous = documentOf(EPOCH - 1, [...nodes.filter(node => node !== bank), two])
-    expect([one, two].map(node => found(mergeVotes(strict, [vote(both, { previous })]), node) !== undefined)).toEqual([false, true])
+    expect([one, two].map(node => found(mergeVotes(suite, strict, [vote(both, { previous })]), node) !== undefined)).toEqual([false, true])
   })
 
   it('whose newest listing breaks a rule stay with an older one, or go', () => {
@@ -137,14 +137,14 @@ describe('services', () => {
     const previous = documentOf(EPOCH - 1, [...nodes.filter(node => node !== bank), fixed])
     const [right, wrong] = [sign(fixed), sign(bank, BEFORE + 5, { body: utf8('another') })]
     const votes = [vote([...without(bank), right], { previous }), vote([...without(bank), wrong], { previous })]
-    expect(found(mergeVotes(strict, votes), bank)).toEqual(right)
-    expect(found(mergeVotes(strict, [votes[1], votes[1]]), bank)).toBeUndefined()
-    expect(found(mergeVotes(rules, votes), bank)).toEqual(wrong)
+    expect(found(mergeVotes(suite, strict, votes), bank)).toEqual(right)
+    expect(found(mergeVotes(suite, strict, [votes[1], votes[1]]), bank)).toBeUndefined()
+    expect(found(mergeVotes(suite, rules, votes), bank)).toEqual(wrong)
   })
 
   it('are judged as of the end of the epoch', () => {
     const asked: unknown[] = []
-    mergeVotes({ ...rules, checkService: (kind, _body, _others, { now }) => { asked.push([kind, now]); return null } }, [vote(all)])
+    mergeVotes(suite, { ...rules, checkService: (kind, _body, _others, { now }) => { asked.push([kind, now]); return null } }, [vote(all)])
     expect(asked).toHaveLength(2)
     expect(asked).toContainEqual(['bank', START + PARAMETERS.epochLength])
   })

@@ -287,6 +287,15 @@ describe('waiting', () => {
     expect(engine.counts()).toMatchObject({ forwarded: 40, queued: 0 })
   })
 
+  test('tells how many packets waited whenever one came', () => {
+    const engine = ready({ meanDelay: 10_000 })
+    for (let i = 0; i < 10; i++) engine.handle(packet(packetFor(KEY, NEXT, { delay: 10_000 })), 0, rng)
+    // 0; 1; 2; 3 and 4; 5 to 8; 9.
+    expect(engine.queues()).toEqual({ counts: [1, 1, 1, 2, 4, 1, ...Array<number>(9).fill(0)], sum: 45 })
+    runOut(engine)
+    expect(engine.queues().sum).toBe(45)
+  })
+
   test('draining takes nothing in and lets everything out in its time; abandoning drops it', () => {
     const engine = ready()
     for (let i = 0; i < 3; i++) engine.handle(packet(packetFor(KEY, NEXT)), 0, rng)

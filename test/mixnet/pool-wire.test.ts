@@ -128,7 +128,7 @@ it.each(['fragments', 'plain'] as const)('a node and a client ask a node, and th
   }
   for (const { mix } of net.members) expect(mix.counts().mix.dropped).toEqual({})
   expect(net.meter.of('request_no_path')).toBe(0)
-}, 30_000)
+})
 
 it('what cannot be asked or answered: in fragments the service says so, plain has limits and silence', async () => {
   const [fragments, plain] = [await world(4, 'fragments'), await world(4, 'plain')]
@@ -142,7 +142,7 @@ it('what cannot be asked or answered: in fragments the service says so, plain ha
   for (const asked of silence) await expect(asked).rejects.toMatchObject({ code: 'lost' })
   expect(plain.meter.of('responder_refused', { code: 'nothing-asked' })).toBe(1)
   expect(plain.meter.of('responder_dropped', { reason: 'unknown-protocol' })).toBe(1)
-}, 30_000)
+})
 
 it('a node that cannot be reached is set aside', async () => {
   const net = await world(6, 'fragments')

@@ -104,7 +104,6 @@ it('the pool is what the directory lists, and cannot be changed', () => {
 
 it('nodes send loops, which come home', async () => {
   await expect.poll(() => members.slice(0, 8).every(({ services }) => (services.mix.status().loops?.returned ?? 0) > 0), { timeout: 20_000 }).toBe(true)
-  for (const { services } of members) expect(services.mix.status().loops?.alarms).toEqual([])
 })
 
 it('whoever stands in the directory does not ask, nor has it an entry to hand around', async () => {

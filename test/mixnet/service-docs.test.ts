@@ -40,4 +40,4 @@ it('nothing public is without a docstring', () => {
   if (entry === undefined) throw new Error('the entry of the package was not found')
   expect(checker.getExportsOfModule(entry).length).toBeGreaterThan(20)
   expect(undocumented(checker, entry)).toEqual([])
-}, 60_000)
+})

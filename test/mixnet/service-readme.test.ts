@@ -98,7 +98,7 @@ it('they compile', () => {
     `${file?.fileName ?? ''}:${(file?.getLineAndCharacterOfPosition(start).line ?? 0) + 1} ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
   expect(wrong).toEqual([])
   for (const { name } of PROGRAMS) expect(program.getSourceFile(join(folder, name))).toBeDefined()
-}, 120_000)
+})
 
 it('they run: relays, a server, an exit; one asks over TCP, as the README does, one over WebSocket', async () => {
   await promisify(execFile)(process.execPath, ['run.ts'], { cwd: folder, timeout: 100_000 })
@@ -110,7 +110,7 @@ it('they run: relays, a server, an exit; one asks over TCP, as the README does, 
     heard: false,
     ended: expect.stringMatching(/^refused: .*unknown-protocol/)
   })
-}, 120_000)
+})
 
 it('codes in the table are in the code, and what the service refuses with is in the table', () => {
   const inTable = new Set([...README.matchAll(/^\|.*\|.*\|.*\|$/gm)].flatMap(([row]) => [...row.split('|')[2].matchAll(/`([a-z-]+)`/g)].map(([, code]) => code)))

@@ -18,4 +18,4 @@ it('a node that is down is set aside in the pool of those who try to reach it', 
   }
   await until(() => aside().includes(others[0].peerId.toString()))
   expect(aside()).not.toContain(server.peerId.toString())
-}, 20_000)
+})

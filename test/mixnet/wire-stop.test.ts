@@ -269,7 +269,7 @@ describe('a link', () => {
     clearInterval(feeding)
     await until(() => got.length + b.got.length >= next)
     expect([...got, ...b.got]).toEqual(upTo(next))
-  }, 60_000)
+  })
 
   test('that was silent for too long is ended without a loss, and opened again when there is something to say', async () => {
     const [a, b] = [await startEnd(), await startEnd({ limits: { silence: 30 } })]

@@ -5,7 +5,6 @@ import { encode } from '@mixmint/core/kit/codec'
 import { stored } from '@mixmint/core/cash/stored'
 import { coinAt, doneAt, spentAt } from '@mixmint/core/cash/wallet/keys'
 import { Operation, OwnedCoin } from '@mixmint/core/cash/wallet/records'
-import type { Disk } from './disk.ts'
 import { LIARS, type LiarName } from './liars.ts'
 import { Person, type AnyMachine, type Shop } from './parties.ts'
 import { NO_FAULTS, type Faults } from './post.ts'
@@ -25,6 +24,12 @@ export type Act =
   | { readonly do: 'present-sealed', readonly person: number, readonly shop: number, readonly amount: number, readonly times: number }
   | { readonly do: 'exchange', readonly person: number, readonly values: readonly number[] }
   | { readonly do: 'reclaim' | 'recover' | 'refresh' | 'fetch-change' | 'reclaim-spent', readonly person: number }
+  /** A bundle, good for so long, given to one of the others or to both, who receive it after a while, or never. */
+  | { readonly do: 'give', readonly person: number, readonly amount: number, readonly good: Millis, readonly to: ReadonlyArray<{ readonly next: number, readonly after: Millis }> }
+  /** What was given, while somebody may be receiving it. */
+  | { readonly do: 'take-back', readonly person: number }
+  /** The machine is lost, at once (null) or in the midst of what it does; bank and centers never are. What is found again is exchanged, or not. */
+  | { readonly do: 'lose', readonly person: number, readonly effect: number | null, readonly when: 'before' | 'after', readonly secure: boolean }
   | { readonly do: 'deposit' | 'settle', readonly shop: number }
   | { readonly do: 'stop', readonly machine: number, readonly effect: number, readonly when: 'before' | 'after', readonly down: Millis }
   | { readonly do: 'cut-off', readonly machine: number, readonly down: Millis }
@@ -54,10 +59,16 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('exchange' as const), person, values: fc.array(fc.constantFrom(1, 2, 4, 8), { minLength: 1, maxLength: 4 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reclaim' as const, 'recover' as const, 'refresh' as const, 'fetch-change' as const), person }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reclaim-spent' as const), person }) },
+  { weight: 4, arbitrary: fc.record({
+    do: fc.constant('give' as const), person, amount, good: fc.constantFrom(HOUR, 6 * HOUR),
+    to: fc.array(fc.record({ next: fc.integer({ min: 1, max: PEOPLE - 1 }), after: fc.constantFrom(0, 100, SECOND, MINUTE, 2 * HOUR) }), { maxLength: 2 })
+  }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('take-back' as const), person }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('lose' as const), person, effect: fc.option(fc.nat(30), { freq: 2 }), when: fc.constantFrom('before' as const, 'after' as const), secure: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('deposit' as const, 'settle' as const), shop }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('stop' as const), machine, effect: fc.nat(30), when: fc.constantFrom('before' as const, 'after' as const), down }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('cut-off' as const), machine, down }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('sicken' as const), machine, sickness: fc.constantFrom('full' as const, 'failing' as const), down }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('sicken' as const), machine, sickness: fc.constantFrom('full' as const, 'failing' as const), down }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('set-clock' as const), machine, ahead: fc.constantFrom(-2 * HOUR, -50 * SECOND, 0, 50 * SECOND, 2 * HOUR, MOST_AHEAD) }) }
 )
 
@@ -96,11 +107,11 @@ export const conspiracies: fc.Arbitrary<History> = fc.record({
   }), { minLength: 1, maxLength: 8, size: 'max' })
 })
 
-let disks: readonly Disk[] | undefined
+let before: World | undefined
 
 /** Every history begins alike: all have an account, and half of what is in it as coins. */
-function morning (): { disks: readonly Disk[], credited: number } {
-  if (disks === undefined) {
+function morning (): World {
+  if (before === undefined) {
     const world = new World({ seed: 0, faults: NO_FAULTS, speed: [5, 400], liars: [], beyond: false, long: false })
     for (const person of world.people) {
       world.credit(person, START_MONEY)
@@ -108,9 +119,9 @@ function morning (): { disks: readonly Disk[], credited: number } {
     }
     for (const shop of world.shops) world.expect(shop, shop.engine.fetchSealedKeys())
     world.schedule.run(world.schedule.now + MINUTE)
-    disks = world.machines.map(({ disk }) => disk)
+    before = world
   }
-  return { disks, credited: PEOPLE * START_MONEY }
+  return before
 }
 
 /** What it was like, for those who count. */
@@ -127,6 +138,7 @@ export function live ({ setting, steps }: History): Told {
   world.expectConvictions()
   world.expectEveryUnit()
   world.expectSpendable()
+  world.expectNothingLost()
   return { happened: world.schedule.happened, outcomes: world.outcomes, convicted: world.bank.look(world.bank.engine.revocations()).length }
 }
 
@@ -149,6 +161,15 @@ function perform (world: World, act: Act): void {
     case 'recover': withPerson(world, act.person, person => { world.expect(person, person.engine.recover()) }); break
     case 'refresh': withPerson(world, act.person, person => { world.expect(person, person.engine.refresh({ early: true })) }); break
     case 'fetch-change': withPerson(world, act.person, person => { world.expect(person, person.engine.fetchChange()) }); break
+    case 'give': withPerson(world, act.person, person => { give(world, person, act) }); break
+    case 'take-back': withPerson(world, act.person, person => {
+      for (const { sequence } of person.look(person.engine.given()).filter(({ open }) => open > 0)) world.expect(person, person.engine.takeBack(sequence, { early: true }))
+    }); break
+    case 'lose':
+      world.people[act.person].secures = act.secure
+      if (act.effect === null) world.people[act.person].lose()
+      else world.people[act.person].loseAt(act.effect, act.when)
+      break
     case 'deposit': world.expect(world.shops[act.shop], world.shops[act.shop].engine.deposit()); break
     case 'settle': world.expect(world.shops[act.shop], world.shops[act.shop].engine.settlePending()); break
     case 'stop': world.machines[act.machine].stopAt(act.effect, act.when, act.down); break
@@ -193,6 +214,16 @@ function doubleSpend (world: World, act: { person: number, shop: number, amount:
       world.schedule.after(30 * HOUR, () => { world.expect(thief, thief.engine.recover()) })
     })
   }
+}
+
+function give (world: World, giver: Person, { person, amount, good, to }: Act & { do: 'give' }): void {
+  world.expect(giver, giver.engine.give(amount, { until: world.schedule.now + good }), ({ bundle }) => {
+    giver.gave(bundle)
+    for (const { next, after } of to) {
+      const receiver = world.people[(person + next) % PEOPLE]
+      world.schedule.after(after, () => { world.expect(receiver, receiver.engine.receive(bundle)) })
+    }
+  })
 }
 
 function withPerson (world: World, index: number, then: (person: Person) => void): void {

@@ -7,24 +7,31 @@
  *   was paid out; and every account holds what its movements come to;
  * - the bank's word on a contract never changes once it is settled or void, nor do its signatures; a withdrawal, reclaim or refund that
  *   is asked for again has the same answer, and no coin or token comes back for two requests;
- * - a wallet asks for an output in one operation only, signs a coin over to one contract only, pays an invoice by one
- *   contract only, and has all that on disk before it is sent;
+ * - a wallet asks for an output in one operation only, on whichever machine of its words, signs a coin over to one contract only,
+ *   pays an invoice by one contract only, and has all that on disk before it is sent;
+ * - what it gave away in a bundle it does nothing with but take it back;
+ * - a machine that came back from its words derives under no generation of another machine;
+ * - a shop has never more at risk for coins without certificates than it would;
  * - nobody fails by a fault of its own.
  */
 import { equal, fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { encode } from '@mixmint/core/kit/codec'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId } from '@mixmint/core/cash/contract'
+import { EXPOSURE } from '@mixmint/core/cash/merchant/keys'
+import { Exposure } from '@mixmint/core/cash/merchant/records'
 import { BankReply, BankRequest, Settlement, type MerchantRequest } from '@mixmint/core/cash/messages'
 import { type Contract, type Output, type Spend, Withdrawal } from '@mixmint/core/cash/formats'
 import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { stored } from '@mixmint/core/cash/stored'
 import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
-import { Operation } from '@mixmint/core/cash/wallet/records'
+import { Operation, type Place } from '@mixmint/core/cash/wallet/records'
 import type { Books } from '@mixmint/core/cash/bank/books'
 import { contractAt } from '@mixmint/core/cash/bank/keys'
 import { suite, type Economy } from '../doubles/economy.ts'
-import type { Bank, Person, Witness } from './parties.ts'
+import type { Bank, Person, Shop, Witness } from './parties.ts'
+
+const NONE = new Uint8Array(0)
 
 interface Refusal { readonly code: string, readonly fault: string, readonly message: string }
 
@@ -44,10 +51,12 @@ export class Laws implements Witness {
   /** By coin: by d, who voted. */
   readonly #votes = new Map<string, Map<string, Set<string>>>()
   readonly #decided = new Map<string, string>()
-  readonly #claims = new Map<string, string>()
+  readonly #claims: Map<string, string>
 
-  constructor (world: Judged) {
+  /** @param before what was asked for in the world that this one goes on with */
+  constructor (world: Judged, before: Laws | null) {
     this.#world = world
+    this.#claims = new Map(before === null ? [] : before.#claims)
   }
 
   /** A center, honest or not, gives out its vote for this spend. */
@@ -72,6 +81,12 @@ export class Laws implements Witness {
     if (credited !== paidOut + accounts + tokens + outstanding) this.#world.break('what came in is not what left, and accounts, tokens and coins')
     if (outstanding < 0) this.#world.break('more coins were redeemed than issued')
     if (credited !== this.#world.credited) this.#world.break(`${this.#world.credited} was credited, the books say ${credited}`)
+  }
+
+  shopWrote ({ name, disk, trust }: Shop): void {
+    const value = disk.get(EXPOSURE)
+    const total = value === null ? 0 : stored(Exposure, value).total
+    if (total > (trust?.total ?? 0)) this.#world.break(`${name} has ${total} at risk, more than it would`)
   }
 
   books (): Books {
@@ -117,17 +132,23 @@ export class Laws implements Witness {
     // Another run of the same may have ended it meanwhile.
     const begun = [OPEN, DONE].flatMap(prefix => person.disk.scan({ prefix, limit: Infinity })).map(({ value }) => stored(Operation, value))
     const needs = (holds: boolean): void => { if (!holds) this.#world.break(`${person.name} sends a ${request.op} that is not on its disk`) }
+    const begunAs = (is: (one: Operation) => boolean): Operation | undefined => {
+      const found = begun.find(is)
+      needs(found !== undefined)
+      if (honest && found !== undefined && 'places' in found) this.#derivedHere(person, found)
+      return found
+    }
     switch (request.op) {
       case 'withdraw': {
         const bytes = encode(Withdrawal, request.withdrawal)
         if (honest) this.#outputs(request.withdrawal.outputs, toHex(bytes))
-        needs(begun.some(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), bytes)))
+        begunAs(one => one.kind === 'withdraw' && equal(encode(Withdrawal, one.withdrawal), bytes))
         break
       }
       case 'settle': case 'pay': {
-        if (honest) this.#contract(request.contract, request.inputs.map(({ spend }) => spend))
         const id = contractId(suite, request.contract)
-        const found = begun.find(one => one.kind === 'contract' && equal(contractId(suite, one.contract), id))
+        const found = begunAs(one => one.kind === 'contract' && equal(contractId(suite, one.contract), id))
+        if (honest) this.#contract(person, request.contract, request.inputs.map(({ spend }) => spend), found?.kind === 'contract' ? found.claim : NONE)
         const held = found?.kind === 'contract' ? found.coins.map(({ input }) => toHex(input.spend.signature)) : []
         needs(request.inputs.every(({ spend }) => held.includes(toHex(spend.signature))))
         break
@@ -135,25 +156,25 @@ export class Laws implements Witness {
       case 'reclaim': {
         const coin = coinId(suite, request.input.spend.coin)
         if (honest) this.#outputs(request.outputs, toHex(coin))
-        needs(begun.some(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        begunAs(one => one.kind === 'reclaim' && equal(coinId(suite, one.input.spend.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))
         break
       }
       case 'refund-coin': {
         const coin = coinId(suite, request.coin)
         if (honest) this.#outputs(request.outputs, toHex(coin))
-        needs(begun.some(one => one.kind === 'refund-coin' && equal(coinId(suite, one.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        begunAs(one => one.kind === 'refund-coin' && equal(coinId(suite, one.coin), coin) && equal(one.outputs[0].blinded, request.outputs[0].blinded))
         break
       }
       case 'refund': {
         const { serial } = request.token.token
         if (honest) this.#outputs(request.outputs, toHex(serial))
-        needs(begun.some(one => one.kind === 'refund' && equal(one.was.token.token.serial, serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        begunAs(one => one.kind === 'refund' && equal(one.was.token.token.serial, serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded))
         break
       }
       case 'sealed-refund': {
         const serial = sealedSerial(suite, request.token)
         if (honest) this.#outputs(request.outputs, toHex(serial))
-        needs(begun.some(one => one.kind === 'sealed-refund' && equal(sealedSerial(suite, one.was.token), serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded)))
+        begunAs(one => one.kind === 'sealed-refund' && equal(sealedSerial(suite, one.was.token), serial) && equal(one.outputs[0].blinded, request.outputs[0].blinded))
         break
       }
       case 'sealed-present': {
@@ -169,10 +190,23 @@ export class Laws implements Witness {
     }
   }
 
-  #contract (contract: Contract, spends: readonly Spend[]): void {
+  /** Contracts that are taken up after a loss derive as they did before. */
+  #derivedHere ({ owner, machine, inherited }: Person, operation: Operation & { readonly places: readonly Place[] }): void {
+    if (operation.kind === 'contract' && inherited.has(toHex(contractId(suite, operation.contract)))) return
+    for (const { generation } of operation.places) {
+      this.#same(`generation ${generation} of ${owner}`, String(machine), 'a wallet that came back from its words derives under a generation of before')
+    }
+  }
+
+  /** @param claim the bundle that it takes a coin of; else empty */
+  #contract ({ owner, given }: Person, contract: Contract, spends: readonly Spend[], claim: Uint8Array): void {
     const id = toHex(contractId(suite, contract))
     this.#outputs(contract.outputs, id)
-    for (const { coin, d } of spends) this.#same(`coin ${toHex(coinId(suite, coin))}`, toHex(d), 'a wallet signed one coin over to two contracts')
+    for (const { coin, d } of spends) {
+      const name = toHex(coinId(suite, coin))
+      this.#same(`coin ${name} of ${owner}`, toHex(d), 'a wallet signed one coin over to two contracts')
+      if (!equal(given.get(name) ?? claim, claim)) this.#world.break('a wallet uses a coin that it gave away')
+    }
     if (contract.kind !== 'pay') return
     const key = `invoice ${toHex(contract.invoice)}`
     const before = this.#claims.get(key)

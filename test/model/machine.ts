@@ -54,7 +54,11 @@ export abstract class Machine<E extends { readonly do: string }> {
 
   /** Stop for so long, before or after the effect that is so many away. */
   stopAt (effect: number, when: 'before' | 'after', down: Millis): void {
-    this.#fuse = { left: effect, when, then: () => { this.stopFor(down) } }
+    this.failAt(effect, when, () => { this.stopFor(down) })
+  }
+
+  protected failAt (effect: number, when: 'before' | 'after', fail: () => void): void {
+    this.#fuse = { left: effect, when, then: fail }
   }
 
   stopFor (down: Millis): void {

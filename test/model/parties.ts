@@ -1,5 +1,5 @@
 /** The machines of an economy: centers, one bank, shops, people with wallets; each the production engine on a disk. */
-import { equal, utf8 } from '@mixmint/core/kit/bytes'
+import { equal, toHex, utf8 } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
@@ -7,17 +7,22 @@ import type { Saga } from '@mixmint/core/kit/saga'
 import type { Ed25519KeyPair } from '@mixmint/core/crypto/suite'
 import { BankEngine } from '@mixmint/core/cash/bank/engine'
 import type { BankEffect } from '@mixmint/core/cash/bank/parts'
+import { bundleId, handedCoins } from '@mixmint/core/cash/bundle'
 import { CenterEngine } from '@mixmint/core/cash/center'
 import type { AskCenter } from '@mixmint/core/cash/certify'
-import { SignedInvoice, type Spend } from '@mixmint/core/cash/formats'
+import { contractId } from '@mixmint/core/cash/contract'
+import { SignedInvoice, type CoinBundle, type Spend } from '@mixmint/core/cash/formats'
 import { BankRequest, CenterRequest, MerchantReply, MerchantRequest, type BankReply, type CenterReply } from '@mixmint/core/cash/messages'
 import { invoiceAt, paidAt, serialAt } from '@mixmint/core/cash/merchant/keys'
 import { MerchantEngine } from '@mixmint/core/cash/merchant/engine'
-import type { MerchantEffect } from '@mixmint/core/cash/merchant/parts'
+import type { MerchantEffect, Trust } from '@mixmint/core/cash/merchant/parts'
 import { stored } from '@mixmint/core/cash/stored'
 import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
+import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
+import { Operation } from '@mixmint/core/cash/wallet/records'
 import { keyNamed, NETWORK, suite, UNIT, type Economy } from '../doubles/economy.ts'
+import { Disk } from './disk.ts'
 import { Machine, type Outcome } from './machine.ts'
 import type { Post } from './post.ts'
 import type { Schedule } from './schedule.ts'
@@ -25,6 +30,8 @@ import type { Schedule } from './schedule.ts'
 const NONE = new Uint8Array(0)
 /** How long a wallet waits for an answer over the mixnet, and a shop for its bank. */
 const PATIENCE: Millis = 30_000
+/** The mean time between two questions of a restore. */
+const PACE: Millis = 100
 
 type Done = (outcome: Outcome<unknown>) => void
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any kind
@@ -35,6 +42,7 @@ export interface Witness {
   /** A center, honest or not, gives out its vote for this spend. */
   readonly voted: (center: Uint8Array, spend: Spend) => void
   readonly bankWrote: () => void
+  readonly shopWrote: (shop: Shop) => void
   readonly bankSaid: (request: BankRequest, reply: BankReply) => void
   readonly refused: (who: string, refusal: { readonly code: string, readonly fault: string, readonly message: string }) => void
   readonly walletSends: (person: Person, request: BankRequest | MerchantRequest) => void
@@ -51,7 +59,7 @@ export interface Surroundings {
   readonly askBank: (from: AnyMachine, request: BankRequest, patience: Millis, done: Done) => void
   readonly blindSign: (value: number, blinded: Uint8Array) => Uint8Array | null
   /** Run it; if it fails by a fault of its own, the law is broken. */
-  readonly expect: <T, E extends { readonly do: string }>(machine: Machine<E>, saga: Saga<T, E>) => void
+  readonly expect: <T, E extends { readonly do: string }>(machine: Machine<E>, saga: Saga<T, E>, then?: (value: T) => void) => void
   readonly fault: (what: string, error: unknown) => never
 }
 
@@ -156,12 +164,16 @@ export class Bank extends Machine<BankEffect> {
 export class Shop extends Machine<MerchantEffect> {
   readonly world: Surroundings
   readonly key: Ed25519KeyPair
+  /** What it takes coins for that find no certificate for the time being; null: nothing. */
+  readonly trust: Trust | null
   engine: MerchantEngine
 
-  constructor (world: Surroundings, name: string) {
+  constructor (world: Surroundings, name: string, trust: Trust | null = null) {
     super(name, world.schedule)
     this.world = world
     this.key = keyNamed(name)
+    this.trust = trust
+    this.onWritten = () => { world.laws.shopWrote(this) }
     this.engine = this.#newEngine()
   }
 
@@ -204,7 +216,7 @@ export class Shop extends Machine<MerchantEffect> {
 
   #newEngine (): MerchantEngine {
     const { bank, registry, meter } = this.world.economy
-    return new MerchantEngine({ suite, key: this.key, till: NONE, bank: bank.publicKey, unit: UNIT, network: NETWORK, catalogue: [], registry: () => registry, meter })
+    return new MerchantEngine({ suite, key: this.key, till: { name: NONE, alone: true }, bank: bank.publicKey, unit: UNIT, network: NETWORK, catalogue: () => [], registry: () => registry, meter, ...this.trust === null ? {} : { trust: this.trust } })
   }
 }
 
@@ -212,7 +224,18 @@ export class Person extends Machine<WalletEffect> {
   readonly world: Surroundings
   /** Whose seed it is: a copy of somebody's wallet has the same. */
   readonly owner: string
+  /** Which of its machines this is: all before were lost. */
+  machine = 0
+  /** The contracts that were on the disks of these. */
+  readonly inherited = new Set<string>()
+  /** It exchanges what a restore has found. */
+  secures = false
+  /** It has made a bundle of coins for somebody. */
+  hasGiven = false
+  /** The coins of such bundles, as far as it can know: by coin, the bundle. */
+  readonly given = new Map<string, Uint8Array>()
   engine: WalletEngine
+  #isRestoring = false
 
   constructor (world: Surroundings, name: string, owner = name) {
     super(name, world.schedule)
@@ -221,9 +244,46 @@ export class Person extends Machine<WalletEffect> {
     this.engine = this.#newEngine()
   }
 
+  /** The machine is gone, with its disk: the words are on a new one. */
+  lose (): void {
+    this.stop()
+    for (const { value } of [OPEN, DONE].flatMap(prefix => this.disk.scan({ prefix, limit: Infinity }))) {
+      const operation = stored(Operation, value)
+      if (operation.kind === 'contract') this.inherited.add(toHex(contractId(suite, operation.contract)))
+    }
+    this.disk = new Disk()
+    this.machine += 1
+    this.given.clear()
+    this.#isRestoring = true
+    this.look(this.engine.expectRestore())
+    this.start()
+  }
+
+  get wasLost (): boolean { return this.machine > 0 }
+
+  /** In the midst of what it does: before or after the effect that is so many away. */
+  loseAt (effect: number, when: 'before' | 'after'): void {
+    this.failAt(effect, when, () => { this.lose() })
+  }
+
+  gave (bundle: CoinBundle): void {
+    this.hasGiven = true
+    for (const { id } of handedCoins(suite, bundle)) this.given.set(toHex(id), bundleId(suite, bundle))
+  }
+
+  /** Once more: for what arrived at the bank after it was asked. */
+  restore (): void {
+    this.#isRestoring = true
+    this.world.expect(this, this.engine.restore({ pace: PACE }), () => {
+      this.#isRestoring = false
+      if (this.secures) this.world.expect(this, this.engine.secure())
+    })
+  }
+
   protected boot (): void {
     this.engine = this.#newEngine()
-    this.world.expect(this, this.engine.recover())
+    if (this.#isRestoring) this.restore()
+    else this.world.expect(this, this.engine.recover())
   }
 
   protected perform (effect: WalletEffect, done: Done): void {

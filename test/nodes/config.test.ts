@@ -6,7 +6,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { Parameters } from '@mixmint/mixnet/directory/formats'
 import { readNetwork, readNode } from '../../nodes/config.ts'
+import { readSources, strangeVariables, type Given } from '../../nodes/config-sources.ts'
+import { configText } from '../../nodes/config-text.ts'
 import { networkParameters } from '../../nodes/parameters.ts'
+import { ROLES, type Role } from '../../nodes/settings.ts'
 
 const NETWORK = `network = "n"\n[[authority]]\nkey = "${'ab'.repeat(32)}"\naddress = "/ip4/127.0.0.1/tcp/1/p2p/x"\n`
 let root: string
@@ -42,6 +45,16 @@ test('what a bank has lost, it is told by a date', () => {
   expect(() => bank('restoredAt = "yesterday"\n')).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringContaining('restoredAt') }))
 })
 
+test('metrics are asked on loopback unless it says otherwise, and nowhere without a word of them', () => {
+  const metrics = (settings: string): ReturnType<typeof readNode>['metrics'] => node(`role = "mix"\nlisten = "x"\n${settings}`).metrics
+  expect(metrics('')).toBeNull()
+  expect(metrics('[metrics]\nlisten = "9464"\n')).toEqual({ host: '127.0.0.1', port: 9464, hosts: [], every: 30_000 })
+  expect(metrics('[metrics]\nlisten = "[2001:db8::7]:9464"\nhosts = ["Mix.example"]\nevery = 60\n')).toEqual({ host: '2001:db8::7', port: 9464, hosts: ['mix.example'], every: 60_000 })
+  for (const [settings, names] of [['', 'listen'], ['listen = "here"', 'metrics.listen'], ['listen = "1:99999"', 'metrics.listen'], ['listen = "1"\nevery = 0', 'metrics.every'], ['listen = "1"\nhost = []', 'did you mean hosts']]) {
+    expect(() => metrics(`[metrics]\n${settings}\n`), settings).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringContaining(names) }))
+  }
+})
+
 test('where wallets come in is a list, of which a gateway has need', () => {
   const entry = ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/ws']
   expect(node(`role = "gateway"\nlisten = "x"\nentry = ${JSON.stringify(entry)}\n`).entry).toEqual(entry)
@@ -72,6 +85,55 @@ test('a gateway takes so many packets of wallets, by default 2000 a second', () 
   const gateway = (settings: string): number => node(`role = "gateway"\nlisten = "x"\nentry = ["x"]\n${settings}`).walletPackets
   expect([gateway(''), gateway('[gateway]\nwalletPackets = 500\n')]).toEqual([2000, 500])
   expect(() => gateway('[gateway]\nwalletPackets = 0\n')).toThrow(expect.objectContaining({ code: 'bad-config', message: expect.stringContaining('walletPackets') }))
+})
+
+describe('a flag comes before a variable, before the file, before the default', () => {
+  const FILE = 'role = "gateway"\nlisten = "file"\nentry = ["x"]\n[gateway]\nwalletPackets = 1\n'
+  const read = (given: Given): ReturnType<typeof readNode> => {
+    node(FILE)
+    return readNode(dir, given)
+  }
+  test('and each is told apart', () => {
+    const given = { set: ['listen=flag', 'entry=["y", "z"]'], environment: { MIXMINT_LISTEN: 'variable', MIXMINT_WALLET_PACKETS: '2', MIXMINT_SIGNERS: 'of another role' } }
+    expect(read(given)).toMatchObject({ listen: 'flag', entry: ['y', 'z'], walletPackets: 2, drainLimit: 60_000 })
+    expect(Object.fromEntries(readSources(join(dir, 'config.toml'), given).origins)).toMatchObject({
+      role: 'file', network: 'default', listen: 'flag', entry: 'flag', 'gateway.walletPackets': 'environment', 'gateway.drainLimit': 'default'
+    })
+    expect(read({})).toMatchObject({ listen: 'file', walletPackets: 1 })
+    expect(read({ set: ['gateway.walletPackets=3'], environment: { MIXMINT_WALLET_PACKETS: '2' } }).walletPackets).toBe(3)
+  })
+
+  test.each([
+    [{ set: ['walletPacket=2'] }, 'bad-argument', /walletPacket: no setting of a gateway; did you mean walletPackets\?/],
+    [{ set: ['gateway.drainlimit=2'] }, 'bad-argument', /did you mean gateway\.drainLimit\?/],
+    [{ set: ['bank.unit=cent'] }, 'bad-argument', /no setting of a gateway/],
+    [{ set: ['role=mix'] }, 'bad-argument', /no setting/],
+    [{ set: ['listen'] }, 'bad-argument', /NAME=VALUE is wanted/],
+    [{ environment: { MIXMINT_WALLET_PACKETS: 'many' } }, 'bad-config', /MIXMINT_WALLET_PACKETS: a value as in TOML/],
+    [{ environment: { MIXMINT_WALLET_PACKETS: '"2"' } }, 'bad-config', /config\.toml with MIXMINT_WALLET_PACKETS: walletPackets: a whole number/],
+    [{ set: ['log=loud'] }, 'bad-config', /with --set log: log: one of trace/]
+  ])('what is wrong is named by where it stands: %j', (given, code, message) => {
+    expect(() => read(given)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }))
+  })
+
+  test('a variable that is no setting is told', () => {
+    expect(strangeVariables({ MIXMINT_LISTN: 'x', MIXMINT_NET: 'x', MIXMINT_LOG: 'x', PATH: 'x' })).toEqual(['MIXMINT_LISTN is no setting, and is not heeded; did you mean MIXMINT_LISTEN?'])
+  })
+})
+
+describe('what init writes', () => {
+  const NEEDED: Partial<Record<Role, Record<string, unknown>>> = { gateway: { entry: ['x'] }, merchant: { 'merchant.bank': 'ab'.repeat(32) } }
+  test.each(ROLES)('is read; its comments, too, once they are none any more: %s', role => {
+    const values = { role, listen: '/ip4/127.0.0.1/tcp/1', ...NEEDED[role] }
+    const config = node(configText(role, values))
+    expect(config).toMatchObject({ role, listen: '/ip4/127.0.0.1/tcp/1' })
+    const bare = Object.entries(values).filter(([name]) => !name.includes('.')).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`).join('')
+    expect(config).toEqual(node(`${bare}${role === 'merchant' ? `[merchant]\nbank = "${'ab'.repeat(32)}"\n` : ''}`))
+    const uncommented = configText(role, values).replace(/^# (?=[a-zA-Z]+ = |\[\[)/gm, '')
+    expect(uncommented).not.toBe(configText(role, values))
+    const all = readSources((node(uncommented), join(dir, 'config.toml')))
+    expect([...all.origins].filter(([, origin]) => origin === 'default')).toEqual([])
+  })
 })
 
 describe('refused, and the message names', () => {

@@ -8,13 +8,14 @@ import { callControl, serveControl } from '../../nodes/control.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'mixmint-control-'))
 afterAll(() => { rmSync(root, { recursive: true, force: true }) })
+const serving = (): string => 'serving'
 
 test.each(['short', `long/${'very-long-name-of-a-folder/'.repeat(8)}ñ 日`])('in a folder named %s', async name => {
   const dir = join(root, name)
   mkdirSync(dir, { recursive: true })
   const alias = join(root, `alias-${name.length}`)
   symlinkSync(dir, alias)
-  const server = await serveControl(dir, { echo: async input => input })
+  const server = await serveControl(dir, { echo: async input => input }, serving)
   expect(readdirSync(dir)).toEqual(['control.sock'])
   for (const path of [dir, alias]) expect(await callControl(path, 'echo', { a: 1 })).toEqual({ a: 1 })
   await server.close()
@@ -29,7 +30,7 @@ test('no folder, no daemon', async () => {
 })
 
 test('an operation that is not there is refused, whatever its name', async () => {
-  const server = await serveControl(root, { status: async () => ({}) })
+  const server = await serveControl(root, { status: async () => ({}) }, serving)
   for (const name of ['other', '__proto__', 'constructor', '../status']) {
     await expect(callControl(root, name)).rejects.toMatchObject({ code: 'unknown-operation', fault: 'caller' })
   }
@@ -37,7 +38,7 @@ test('an operation that is not there is refused, whatever its name', async () =>
 })
 
 test.each(['{', 'null', '[]', '"text"', '7'])('%s is refused as the caller\'s mistake', async body => {
-  const server = await serveControl(root, { status: async () => ({}) })
+  const server = await serveControl(root, { status: async () => ({}) }, serving)
   const said = await new Promise<string>((resolve, reject) => {
     const asked = request({ socketPath: join(root, 'control.sock'), agent: false, method: 'POST', path: '/status' }, response => {
       let text = ''

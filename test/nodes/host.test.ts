@@ -20,6 +20,8 @@ describe('the host', () => {
     expect(host.node.peerId.equals(peerIdFromPrivateKey(privateKey))).toBe(true)
     expect(host.addresses()).toEqual([expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+$/)])
     expect((await startHost({ role: 'wallet', listen: [] })).addresses()).toEqual([])
+    const announce = ['/dns4/mix.example.org/tcp/4001', '/ip4/192.0.2.1/tcp/4001']
+    expect((await startHost({ announce })).addresses()).toEqual(announce)
   })
 
   test('tells strangers nothing about itself', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toHex, utf8 } from '@mixmint/core/kit/bytes'
+import type { BankListing } from '@mixmint/core/cash/formats'
 import { keysetId } from '@mixmint/core/cash/keyset'
 import { BankKeys, type KeysetTerms } from '../../nodes/bank-keys.ts'
 import { KeyShelf } from '../../nodes/key-shelf.ts'
@@ -81,4 +82,26 @@ test('keysets that were made before the store was shared are put there; others u
   await apart.prepare(terms, START)
   apart.share(new KeyShelf(suite, apart.identity.secret, store))
   await expect(apart.prepare(terms, START)).rejects.toMatchObject({ code: 'keysets-differ', fault: 'operator' })
+})
+
+test('a lost keyset that is put back, after a later one was made, stands on the shelf behind it, and every process has both', async () => {
+  const before = await processIn('bank')
+  await before.prepare(terms, START)
+  const [file] = readdirSync(join(root, 'bank')).filter(name => name.startsWith('keyset-'))
+  const listed: BankListing = { bank: before.identity.publicKey, keysets: before.keysets(START), rings: before.rings(START), dayKeys: [], sealedDays: [], revocations: [] }
+  // Folder and store are gone.
+  store = new MemoryStore()
+  const later = START + 8 * DAY
+  await (await processIn('anew')).prepare(terms, later, [listed])
+  await copyFile(join(root, 'bank', file), join(root, 'anew', file))
+  const whole = await processIn('anew')
+  await whole.prepare(terms, later)
+  await whole.prepare(terms, later)
+  expect([whole.lost(later), idsOf(whole, later).length]).toEqual([[], 2])
+  const other = await processIn('other')
+  await other.prepare(terms, later)
+  expect(idsOf(other, later)).toEqual(idsOf(whole, later))
+  await Promise.all([whole.prepare(terms, later + 10 * DAY), other.prepare(terms, later + 10 * DAY)])
+  await whole.prepare(terms, later + 10 * DAY)
+  expect([idsOf(whole, later).length, idsOf(other, later)]).toEqual([3, idsOf(whole, later)])
 })

@@ -1,6 +1,6 @@
 /** Key files locked with a passphrase: they open with it, and with nothing else. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,8 @@ import { isLocked, Passphrase } from '../../nodes/passphrase.ts'
 import { keyFiles } from '../../nodes/passphrase-source.ts'
 import { BankSealedKeys } from '../../nodes/sealed-keys.ts'
 import { createSecret, loadOrCreateSeed, readSecret } from '../../nodes/secrets.ts'
+import { openLmdb } from '../../nodes/store/lmdb.ts'
+import { lockFolder } from '../../nodes/store/lock.ts'
 import { createEconomy, DAY, NETWORK, START, suite } from '../doubles/economy.ts'
 import { signer } from '../doubles/signer.ts'
 
@@ -79,16 +81,32 @@ test('the keys of sealed tokens are locked, too', async () => {
 test('a folder\'s keys are locked and unlocked by a command; a wrong passphrase changes nothing', async () => {
   const seeds = ['bank.key', 'identity.key'].map(name => toHex(loadOrCreateSeed(join(dir, name))))
   writeFileSync(join(dir, 'passphrase'), `${TEXT}\n`, { mode: 0o600 })
-  const keys = async (what: string, environment: Record<string, string>): Promise<{ changed?: string[], error?: { code: string } }> => {
+  const keys = async (what: string, environment: Record<string, string>): Promise<{ changed?: string[], removed?: string[], kept?: string[], error?: { code: string } }> => {
     const run = promisify(execFile)(process.execPath, [main, 'keys', what, '--dir', dir, '--json'], { env: { ...process.env, ...environment } })
     return JSON.parse((await run.catch((error: { stdout: string }) => error)).stdout) as { changed?: string[] }
   }
   const file = { MIXMINT_PASSPHRASE_FILE: join(dir, 'passphrase') }
-  expect(await keys('lock', file)).toEqual({ changed: ['bank.key', 'identity.key'] })
-  expect(await keys('lock', file)).toEqual({ changed: [] })
+  expect(await keys('lock', file)).toMatchObject({ changed: ['bank.key', 'identity.key'] })
   expect(toHex(loadOrCreateSeed(join(dir, 'bank.key'), right))).toBe(seeds[0])
+  // Another passphrase half-way is none; and what a crash has left in the open goes, but not what may be the only copy of a key.
+  const vote = toHex(loadOrCreateSeed(join(dir, 'vote.key')))
+  expect((await keys('lock', { MIXMINT_PASSPHRASE: 'incorrect horse' })).error?.code).toBe('passphrase-wrong')
+  expect(isLocked(readFileSync(join(dir, 'vote.key'), 'utf8'))).toBe(false)
+  for (const name of ['bank.key.0123456789ab', 'payee.key.0123456789ab', 'notes.0123456789ab']) writeFileSync(join(dir, name), seeds[0], { mode: 0o600 })
+  // Of one file, under both names: what is there is not overwritten.
+  linkSync(join(dir, 'vote.key'), join(dir, 'vote.key.ba9876543210'))
+  expect(await keys('lock', file)).toEqual({ changed: ['vote.key'], removed: ['bank.key.0123456789ab', 'vote.key.ba9876543210'], kept: ['payee.key.0123456789ab'] })
+  expect(toHex(loadOrCreateSeed(join(dir, 'vote.key'), right))).toBe(vote)
+  expect(readdirSync(dir).sort()).toEqual(['bank.key', 'identity.key', 'notes.0123456789ab', 'passphrase', 'payee.key.0123456789ab', 'vote.key'])
+  expect(await keys('lock', file)).toMatchObject({ changed: [], removed: [] })
   expect((await keys('unlock', { MIXMINT_PASSPHRASE: 'incorrect horse' })).error?.code).toBe('passphrase-wrong')
   expect(isLocked(readFileSync(join(dir, 'bank.key'), 'utf8'))).toBe(true)
-  expect(await keys('unlock', file)).toEqual({ changed: ['bank.key', 'identity.key'] })
+  // A node that runs may be writing keys.
+  const store = await openLmdb(join(dir, 'store'))
+  const lock = await lockFolder(store)
+  expect((await keys('unlock', file)).error?.code).toBe('folder-in-use')
+  await lock.release()
+  await store.close()
+  expect(await keys('unlock', file)).toMatchObject({ changed: ['bank.key', 'identity.key', 'vote.key'] })
   expect(['bank.key', 'identity.key'].map(name => toHex(loadOrCreateSeed(join(dir, name))))).toEqual(seeds)
 })

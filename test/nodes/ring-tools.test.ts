@@ -1,5 +1,5 @@
 /** `mixmint ring` on files, and a center's vote keys. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -11,8 +11,9 @@ import { armor, unarmorAs } from '../../nodes/armor.ts'
 import { bankListing, checkNewRing } from '../../nodes/bank-listing.ts'
 import { BankKeys } from '../../nodes/bank-keys.ts'
 import { verifyProofText } from '../../nodes/proof.ts'
-import { writeRing } from '../../nodes/ring-file.ts'
-import { locateCoin, ringBalance, ringEntry, ringRetire, showRings } from '../../nodes/ring-tools.ts'
+import { makeNode } from '../../nodes/node-folder.ts'
+import { readRing, writeRing } from '../../nodes/ring-file.ts'
+import { locateCoin, ringBalance, ringEntryOf, ringOfEntries, ringRetire, showRings } from '../../nodes/ring-tools.ts'
 import { voteKeys } from '../../nodes/vote-keys.ts'
 import { codeOf } from '../doubles/code.ts'
 import { createEconomy, DAY, NETWORK, START, suite } from '../doubles/economy.ts'
@@ -41,9 +42,10 @@ test('a ring file is shown, balanced and searched', async () => {
 })
 
 test('a center gets a new vote key, keeps the old one, and can give that up', async () => {
-  const first = await ringEntry(dir, 1, false)
-  expect(await ringEntry(dir, 1, false)).toEqual(first)
-  const second = await ringEntry(dir, 3, true)
+  makeNode(suite, dir, 'center', { listen: '/ip4/127.0.0.1/tcp/1' }, null)
+  const first = await ringEntryOf(dir, 1, false)
+  expect(await ringEntryOf(dir, 1, false)).toEqual(first)
+  const second = await ringEntryOf(dir, 3, true)
   expect(second).toMatchObject({ id: first.id, weight: 3 })
   expect(second.voteKey).not.toBe(first.voteKey)
   expect(voteKeys(suite, dir, null).map(({ publicKey }) => toHex(publicKey))).toEqual([second.voteKey, first.voteKey])
@@ -51,6 +53,22 @@ test('a center gets a new vote key, keeps the old one, and can give that up', as
   verifyRetirement(suite, NETWORK, retirement)
   expect(toHex(retirement.voteKey)).toBe(first.voteKey)
   await expect(ringRetire(dir, NETWORK, '00'.repeat(32))).rejects.toMatchObject({ code: 'no-vote-key' })
+})
+
+test('a ring file is made of what the operators of centers hand over', async () => {
+  const entries = []
+  for (let i = 1; i <= 4; i++) {
+    makeNode(suite, join(dir, `c${i}`), 'center', { listen: '/ip4/127.0.0.1/tcp/1' }, null)
+    entries.push({ where: `c${i}`, text: `${JSON.stringify(await ringEntryOf(join(dir, `c${i}`), i, false))}\n` })
+  }
+  const terms = { replicas: 4, faults: 1, quorum: 3, virtualNodesPerWeight: 512 }
+  const file = join(dir, 'ring.json')
+  writeFileSync(file, await ringOfEntries(entries, terms))
+  expect(readRing(file)).toMatchObject({ ...terms, centers: [1, 2, 3, 4].map(weight => ({ weight })) })
+  await expect(ringOfEntries(entries.slice(1), terms)).rejects.toMatchObject({ code: 'bad-ring' })
+  await expect(ringOfEntries([{ where: 'x', text: 'hello' }], terms)).rejects.toMatchObject({ code: 'bad-ring-file' })
+  makeNode(suite, join(dir, 'mix'), 'mix', { listen: '/ip4/127.0.0.1/tcp/1' }, null)
+  await expect(ringEntryOf(join(dir, 'mix'), 1, false)).rejects.toMatchObject({ code: 'wrong-role' })
 })
 
 test('a proof against a center is a text that `proof verify` takes; one changed bit and it does not', async () => {

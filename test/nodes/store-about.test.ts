@@ -80,9 +80,14 @@ describe('where the money is', () => {
     const mine = await openMoney(own, '', 'bank')
     expect(mine.store).toBe(own)
     await mine.close()
+    // Its name is drawn once.
+    expect(mine.id).toHaveLength(16)
+    expect((await openMoney(own, '', 'bank')).id).toEqual(mine.id)
     if (server !== null) {
       writeFileSync(file, `${server.url()}\n`, { mode: 0o600 })
       const [one, two] = await Promise.all([openMoney(own, file, 'bank'), openMoney(own, file, 'bank')])
+      expect(one.id).toEqual(two.id)
+      expect(one.id).not.toEqual(mine.id)
       await one.store.batch([{ op: 'put', key: utf8('record'), value: utf8('shared') }])
       expect(new TextDecoder().decode(await two.store.get(utf8('record')) ?? utf8(''))).toBe('shared')
       expect(await own.get(utf8('record'))).toBeNull()

@@ -1,6 +1,7 @@
 /** PostgreSQL through the contract, and what is its own: many connections, a server that goes away, settings that lose money. */
 import { utf8 } from '@mixmint/core/kit/bytes'
 import type { Store } from '@mixmint/core/kit/ports'
+import { setTimeout } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { openPostgres, type PostgresOptions } from '../../nodes/store/postgres.ts'
@@ -104,6 +105,27 @@ else {
       await theServer().run()
       expect(text(await store.get(utf8('a')))).toBe('1')
       expect(await store.batch([{ op: 'insert', key: utf8('b'), value: utf8('2') }])).toEqual({ done: true })
+      await store.close()
+    })
+
+    it('waits for it once: who asks later, or stood behind another, is told when the first is', async () => {
+      const patience = 2000
+      const store = await openIn(await fresh(), { patience })
+      await store.batch([{ op: 'insert', key: utf8('a'), value: utf8('1') }])
+      await theServer().stop('crash')
+      const began = performance.now()
+      const put = (key: string): Promise<unknown> => store.batch([{ op: 'put', key: utf8(key), value: utf8('2') }])
+      const refused = async (asked: Promise<unknown>): Promise<void> => { await expect(asked).rejects.toMatchObject({ code: 'store-unreachable', retry: true }) }
+      const first = refused(put('b'))
+      // In a turn of its own it is of another transaction.
+      await setTimeout(20)
+      const second = refused(put('c'))
+      await Promise.all([first, second])
+      await refused(put('d'))
+      await refused(put('e'))
+      expect(performance.now() - began).toBeLessThan(2 * patience)
+      await theServer().run()
+      expect(await put('d')).toEqual({ done: true })
       await store.close()
     })
 

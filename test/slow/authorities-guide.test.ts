@@ -3,7 +3,7 @@
  * proof. Each command and each file of that page is used, and what it says of them is checked.
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +25,7 @@ import { callControl, type JsonObject } from '../../nodes/control.ts'
 import { createHost, type Host } from '../../nodes/host.ts'
 import { freshIdentity } from '../../nodes/identity.ts'
 import { freePorts } from '../../nodes/layout.ts'
+import { makeNode } from '../../nodes/node-folder.ts'
 import { Counters } from '../../nodes/observe.ts'
 import { PROGRAM } from '../../nodes/program.ts'
 import { loadOrCreateSeed } from '../../nodes/secrets.ts'
@@ -49,7 +50,7 @@ const keys = new Map<string, Uint8Array>()
 const entries = new Map<string, string>()
 let root: string
 let ports: number[]
-let admitted: string
+let admitted = ''
 let supervisor: Supervisor
 let host: Host
 let rpc: RpcClient
@@ -91,7 +92,10 @@ async function restart (name: string): Promise<void> {
 
 async function found (name: string): Promise<void> {
   const port = ports.pop() as number
-  const entry = await mixmint('mixmint directory entry --dir DIR --address ADDRESS', { DIR: join(root, name), ADDRESS: `/ip4/127.0.0.1/tcp/${port}` })
+  const told = await mixmint('mixmint init authority --dir DIR --address ADDRESS --yes', { DIR: join(root, name), ADDRESS: '127.0.0.1' })
+  writeFileSync(join(root, name, 'config.toml'), `role = "authority"\nlisten = "/ip4/127.0.0.1/tcp/${port}"\n`)
+  const entry = await mixmint('mixmint directory entry --dir DIR', { DIR: join(root, name) })
+  expect(told).toContain(entry.split('\n')[1])
   entries.set(name, entry)
   keys.set(name, suite.ed25519KeyPair(loadOrCreateSeed(join(root, name, 'authority.key'))).publicKey)
   expect(entry).toContain(`key = "${toHex(keys.get(name) as Uint8Array)}"`)
@@ -143,13 +147,11 @@ const status = async (name: string): Promise<JsonObject> => await callControl(jo
 
 test('a network is founded by what its operators hand to each other', async () => {
   for (const [name, role] of [['gateway', 'gateway'], ['mix', 'mix']]) {
-    mkdirSync(join(root, name), { mode: 0o700 })
-    const entry = role === 'mix' ? '' : `entry = ["/ip4/127.0.0.1/tcp/${ports.pop() as number}"]\n`
-    writeFileSync(join(root, name, 'config.toml'), `role = "${role}"\nlisten = "/ip4/127.0.0.1/tcp/${ports.pop() as number}"\n${entry}`)
+    const place = `/ip4/127.0.0.1/tcp/${ports.pop() as number}`
+    const entry = role === 'mix' ? {} : { entry: [`/ip4/127.0.0.1/tcp/${ports.pop() as number}`] }
+    makeNode(suite, join(root, name), role as 'gateway' | 'mix', { listen: place, ...entry }, null)
+    admitted += `${await mixmint('mixmint directory entry --dir DIR', { DIR: join(root, name) })}\n`
   }
-  const mix = await mixmint('mixmint directory entry --dir DIR --role mix', { DIR: join(root, 'mix') })
-  const { stdout: gateway } = await promisify(execFile)(process.execPath, [PROGRAM, 'directory', 'entry', '--dir', join(root, 'gateway'), '--role', 'gateway'])
-  admitted = `${mix}\n${gateway}`
   for (const name of FOUNDERS) await found(name)
   writeNetwork()
   await Promise.all([...FOUNDERS, 'gateway', 'mix'].map(run))

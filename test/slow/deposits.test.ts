@@ -11,9 +11,8 @@ import { encode } from '@mixmint/core/kit/codec'
 import type { Op } from '@mixmint/core/kit/ports'
 import { tokenAt } from '@mixmint/core/cash/bank/keys'
 import { IssuedToken } from '@mixmint/core/cash/bank/records'
-import { BATCH } from '@mixmint/core/cash/merchant/deposit'
 import { dueAt } from '@mixmint/core/cash/merchant/keys'
-import { BankRequest } from '@mixmint/core/cash/messages'
+import { BankRequest, MAX_PRESENTATIONS } from '@mixmint/core/cash/messages'
 import { Presentation } from '@mixmint/core/cash/formats'
 import { present, signToken, tokenHash } from '@mixmint/core/cash/token'
 import { openLmdb } from '../../nodes/store/lmdb.ts'
@@ -31,9 +30,9 @@ test(`${TOKENS} tokens`, { timeout: 600_000 }, async () => {
     town.desk.store = await openLmdb(join(dir, 'bank'))
     shop.store = await openLmdb(join(dir, 'shop'))
     const owner = keyNamed('owner')
-    for (let at = 0; at < TOKENS; at += BATCH) {
+    for (let at = 0; at < TOKENS; at += MAX_PRESENTATIONS) {
       const [issued, due]: [Op[], Op[]] = [[], []]
-      for (let i = at; i < Math.min(TOKENS, at + BATCH); i++) {
+      for (let i = at; i < Math.min(TOKENS, at + MAX_PRESENTATIONS); i++) {
         const serial = suite.sha256(concat(u64(i)))
         const token = economy.token({ payee: shop.key.publicKey, amount: 1 + i % 7, serial, ownerKey: owner.publicKey })
         issued.push({ op: 'insert', key: tokenAt(serial), value: encode(IssuedToken, { token: tokenHash(suite, token), contract: serial }) })
@@ -44,16 +43,15 @@ test(`${TOKENS} tokens`, { timeout: 600_000 }, async () => {
     }
     const worth = Array.from({ length: TOKENS }, (_, i) => 1 + i % 7).reduce((sum, amount) => sum + amount, 0)
 
-    const askBank = town.askBank.bind(town)
     let asked = 0
     let longest = 0
-    town.askBank = async request => {
+    town.bendBank(async (request, ask) => {
       longest = Math.max(longest, encode(BankRequest, request).length)
-      const reply = await askBank(request)
+      const reply = await ask(request)
       // The bank has credited these, and nobody hears of it.
       if (++asked === 4) return await new Promise(() => {})
       return reply
-    }
+    })
     expect(await shop.run(shop.engine.due())).toBe(TOKENS)
     const began = performance.now()
     const heard = new Set<string>()
@@ -70,10 +68,10 @@ test(`${TOKENS} tokens`, { timeout: 600_000 }, async () => {
     shop.store = await openLmdb(join(dir, 'shop'))
     town.desk.restart()
     shop.restart()
-    expect(heard.size).toBe(3 * BATCH)
+    expect(heard.size).toBe(3 * MAX_PRESENTATIONS)
     const { credited, already, refused } = await shop.run(shop.engine.deposit({ onResult: hear }))
     const seconds = (performance.now() - began) / 1000
-    expect({ credited, already, refused }).toEqual({ credited: TOKENS - 4 * BATCH, already: BATCH, refused: 0 })
+    expect({ credited, already, refused }).toEqual({ credited: TOKENS - 4 * MAX_PRESENTATIONS, already: MAX_PRESENTATIONS, refused: 0 })
     expect(heard.size).toBe(TOKENS)
     expect(await shop.run(shop.engine.due())).toBe(0)
     expect(await shop.run(shop.engine.takings())).toMatchObject({ accepted: worth, deposited: worth, pending: 0, refused: 0 })

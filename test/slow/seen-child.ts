@@ -16,7 +16,19 @@ import { createHost } from '../../nodes/host.ts'
 import { freshIdentity } from '../../nodes/identity.ts'
 
 const [dir, task, secret] = process.argv.slice(2)
-const say = (what: unknown): void => { writeSync(1, `${typeof what === 'string' ? what : JSON.stringify(what)}\n`) }
+const pause = new Int32Array(new SharedArrayBuffer(4))
+const say = (what: unknown): void => {
+  const line = Buffer.from(`${typeof what === 'string' ? what : JSON.stringify(what)}\n`)
+  for (let done = 0; done < line.length;) {
+    try {
+      done += writeSync(1, line, done)
+    } catch (error) {
+      // Whoever reads is slower: nothing said is lost.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(pause, 0, 0, 1)
+    }
+  }
+}
 const key = new Uint8Array(Buffer.from(secret, 'hex'))
 const tags = (count: number): Uint8Array[] => Array.from({ length: count }, () => new Uint8Array(randomBytes(32)))
 const log = new SeenLog(join(dir, 'seen'))

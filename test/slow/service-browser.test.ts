@@ -17,20 +17,15 @@ import { lpStream } from '@libp2p/utils'
 import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
-import { chromium } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exactly, isAnonymous, lengthPrefixed, mix, type MixInit, type MixService } from '@mixmint/mixnet'
+import { CHROMIUM, openBrowser } from './browser.ts'
 
 const PAGE = fileURLToPath(new URL('../../mixnet/examples/browser/', import.meta.url))
-/** Where Debian and its like put it; or as the environment says. */
-const CHROMIUM = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path => path !== undefined && existsSync(path))
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.json': 'application/json' }
 const PING = '/ipfs/ping/1.0.0'
 const GREET = '/greet/1'
-
-if (CHROMIUM === undefined) process.stderr.write('skipped: no chromium is installed (apt install chromium), or CHROMIUM does not name one\n')
 
 const nodes: Libp2p[] = []
 const served: string[] = []
@@ -91,7 +86,7 @@ test.skipIf(CHROMIUM === undefined)('a page asks a server, and through an exit a
   outside.addEventListener('connection:open', ({ detail: { remotePeer } }) => { met.push(remotePeer.toString()) })
 
   const address = await publish({ pool, server: greeter.peerId.toString(), outside: outside.getMultiaddrs()[0].toString() })
-  const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS })
+  const browser = await openBrowser()
   try {
     const page = await browser.newPage()
     const errors: string[] = []

@@ -7,11 +7,10 @@ import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { batch, get, scanAll, type Saga } from '../../kit/saga.ts'
-import { centerProofFile, twoFaced, verifyCenterFault, verifyRetirement, verifyRevocation } from '../center-proof.ts'
+import { centerProofFile, twoFaced, verifyCenterFault, verifyRetirement, verifyRevocations } from '../center-proof.ts'
 import { coinId } from '../coin.ts'
 import { Revocation, type BankListing, type CenterFault, type CenterProofFile, type Input, type Retirement, type Spend } from '../formats.ts'
-import { keysetId } from '../keyset.ts'
-import { coinKeys, type KnownKeyset } from '../known-keyset.ts'
+import type { KnownKeyset } from '../known-keyset.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import { RingMap } from '../ring.ts'
@@ -104,16 +103,11 @@ export function * takeRetirement (bank: Bank, retirement: Retirement): Saga<void
 /**
  * What the directory says that we have revoked. A store that has lost data may not know it, and authorities refuse a listing that takes
  * a revocation back, or gives it another date: so it is kept as it stands there, the earlier of two dates.
- * @throws bad-revocation, and those of verifyRevocation (peer)
+ * @throws bad-revocation, and those of verifyRevocations (peer)
  */
-export function * adopt (bank: Bank, { keysets, rings, revocations }: BankListing): Saga<void> {
-  const maps = rings.map(ring => new RingMap(bank.suite, ring))
-  const known = new Map(keysets.map(({ keyset }) => {
-    const id = keysetId(bank.suite, keyset)
-    return [toHex(id), { keys: coinKeys(id, keyset), ringId: keyset.ringId }]
-  }))
-  for (const revocation of revocations) {
-    verifyRevocation(bank.suite, bank.network, revocation, maps, id => known.get(toHex(id)))
+export function * adopt (bank: Bank, listing: BankListing): Saga<void> {
+  verifyRevocations(bank.suite, bank.network, listing, listing.rings.map(ring => new RingMap(bank.suite, ring)))
+  for (const revocation of listing.revocations) {
     const key = revocationAt(revocation.voteKey)
     for (;;) {
       const was = yield * get(key)

@@ -3,8 +3,8 @@
  * ledger.ts). They are summed up from the journal, and the accounts are held against it, while the bank is at work.
  */
 import { compare, fromHex, toHex } from '../../kit/bytes.ts'
-import type { Entry, Millis } from '../../kit/ports.ts'
-import { get, scan, type Saga } from '../../kit/saga.ts'
+import type { Millis } from '../../kit/ports.ts'
+import { eachEntry, get, type Saga } from '../../kit/saga.ts'
 import { stored } from '../stored.ts'
 import { accountAt, ACCOUNTS, JOURNAL } from './keys.ts'
 import { isEven } from './ledger.ts'
@@ -53,7 +53,7 @@ export function * books (bank: Bank): Saga<Books> {
   for (let reading = 1; ; reading++) {
     const accounts = yield * readAccounts()
     const journal = new Journal(accounts)
-    yield * eachPage(JOURNAL, entries => { for (const { value } of entries) journal.post(stored(JournalEntry, value)) })
+    yield * eachEntry(JOURNAL, ({ value }) => { journal.post(stored(JournalEntry, value)) }, { page: PAGE })
     let orphans = 0
     for (const [name, nth] of journal.late) {
       const now = yield * get(accountAt(fromHex(name)))
@@ -67,20 +67,8 @@ export function * books (bank: Bank): Saga<Books> {
 /** By name, what each holds and how many movements made that. */
 function * readAccounts (): Saga<Map<string, Account>> {
   const accounts = new Map<string, Account>()
-  yield * eachPage(ACCOUNTS, entries => {
-    for (const { key, value } of entries) accounts.set(toHex(key.subarray(ACCOUNTS.length)), stored(Account, value))
-  })
+  yield * eachEntry(ACCOUNTS, ({ key, value }) => { accounts.set(toHex(key.subarray(ACCOUNTS.length)), stored(Account, value)) }, { page: PAGE })
   return accounts
-}
-
-function * eachPage (prefix: Uint8Array, visit: (entries: readonly Entry[]) => void): Saga<void> {
-  let after: Uint8Array | undefined
-  for (;;) {
-    const entries: Entry[] = yield * scan({ prefix, after, limit: PAGE })
-    visit(entries)
-    if (entries.length < PAGE) return
-    after = entries[entries.length - 1].key
-  }
 }
 
 /**

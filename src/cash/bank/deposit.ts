@@ -6,18 +6,18 @@ import { get, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
 import type { Presentation } from '../formats.ts'
 import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
-import { stored } from '../stored.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
-import { accountAt, depositAt, refundedAt, tokenAt } from './keys.ts'
+import { goneOf, isIssued, notIssued } from './issued.ts'
+import { accountAt, depositAt } from './keys.ts'
 import { mustBeKnown } from './loss.ts'
 import { checkOurs, commit, creditStep, insert, journalStep, type AccountStep, type Bank } from './parts.ts'
-import { Deposited, IssuedToken } from './records.ts'
+import { Deposited } from './records.ts'
 
 /** Tokens in one batch of the store: enough to share its cost, few enough that a lost race repeats little. */
 const CHUNK = 128
 
-/** A token that is good, and not known to be turned in. `hash` tells it from another of the same serial. */
-export interface Good { readonly serial: Uint8Array, readonly payee: Uint8Array, readonly amount: number, readonly hash: Uint8Array }
+/** A token that is good, and not known to be turned in. `hash` tells it from another of the same serial; `invoice` as in its record. */
+export interface Good { readonly serial: Uint8Array, readonly payee: Uint8Array, readonly amount: number, readonly hash: Uint8Array, readonly invoice: Uint8Array }
 
 /** @returns null if it was credited before. @throws (peer) why it is refused */
 type Examine = Saga<Good | null>
@@ -58,7 +58,7 @@ export function * turnIn (bank: Bank, shown: ReadonlyArray<{ readonly serial: Ui
       const i = places.get(toHex(token.serial))
       if (i === undefined) continue
       if (credited.includes(token)) results[i] = { ...results[i], state: 'credited' }
-      else if (yield * isRefunded(token.serial)) results[i] = { ...results[i], state: 'refused', code: 'token-refunded' }
+      else if ((yield * goneOf(token.serial, token.hash))?.is === 'refunded') results[i] = { ...results[i], state: 'refused', code: 'token-refunded' }
     }
   }
   for (const { state, code } of results) bank.meter.count('bank_deposit', { outcome: state === 'refused' ? code : state })
@@ -67,10 +67,9 @@ export function * turnIn (bank: Bank, shown: ReadonlyArray<{ readonly serial: Ui
 
 /** Was this very token turned in before? @throws token-refunded (peer) */
 export function * wasDeposited (serial: Uint8Array, hash: Uint8Array): Saga<boolean> {
-  const deposited = yield * get(depositAt(serial))
-  if (deposited === null || !equal(stored(Deposited, deposited).token, hash)) return false
-  if (yield * isRefunded(serial)) throw new MixmintError('token-refunded', 'peer', 'the token was refunded to its owner, as nobody had turned it in')
-  return true
+  const gone = yield * goneOf(serial, hash)
+  if (gone?.is === 'refunded') throw new MixmintError('token-refunded', 'peer', 'the token was refunded to its owner, as nobody had turned it in')
+  return gone !== null
 }
 
 /** @throws (peer) why it is refused */
@@ -83,32 +82,27 @@ function * examine (bank: Bank, presentation: Presentation): Examine {
   if (yield * wasDeposited(token.serial, hash)) return null
   yield * mustBeKnown(bank, { day: token.day })
 
-  const issued = yield * get(tokenAt(token.serial))
-  const isIssued = issued !== null && equal(stored(IssuedToken, issued).token, hash)
+  const isOurs = yield * isIssued(token.serial, hash)
   try {
     verifyTokenSignature(suite, bank.dayKey(token.day)?.publicKey ?? bank.registry().dayKey(bank.bank.publicKey, token.day).key, presentation.token)
   } catch (error) {
     // What was issued is honoured until its owner has it back, however late, and the key of its day may be gone by now.
-    if (!isIssued || !isMixmintError(error, 'unknown-day-key')) throw error
+    if (!isOurs || !isMixmintError(error, 'unknown-day-key')) throw error
   }
-  if (!isIssued) {
+  if (!isOurs) {
     // Our signature on a token that we did not make: somebody else has the key of that day.
     bank.meter.count('bank_token_not_issued')
-    throw new MixmintError('token-not-issued', 'peer', 'the bank has not issued this token')
+    throw notIssued()
   }
   verifyPresentation(suite, presentation)
-  return { serial: token.serial, payee: token.payee, amount: token.amount, hash }
-}
-
-function * isRefunded (serial: Uint8Array): Saga<boolean> {
-  return (yield * get(refundedAt(serial))) !== null
+  return { serial: token.serial, payee: token.payee, amount: token.amount, hash, invoice: presentation.invoice }
 }
 
 /** Credit each token that nobody else deposits meanwhile. @returns those credited */
 function * credit (good: readonly Good[], time: number): Saga<Good[]> {
   let left = good
   while (left.length > 0) {
-    const inserts = left.map(({ serial, hash }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time })))
+    const inserts = left.map(({ serial, hash, invoice }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time, invoice })))
     const credits = yield * creditSteps(left)
     const journal = left.map(({ serial, payee, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, payee))))
     const clash = yield * commit([...inserts, ...credits, ...journal])

@@ -6,6 +6,7 @@ import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
 import type { BankListing, CenterProofFile, Retirement, Revocation, SignedKeyset, SignedStatement } from '../formats.ts'
+import { declareLoss } from '../loss.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import { refusal } from '../refusal.ts'
 import { signStatement } from '../statement.ts'
@@ -15,7 +16,6 @@ import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
-import { declareLoss } from './loss.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
 import { beat, refundEnd } from './outages.ts'
 import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts.ts'
@@ -27,6 +27,7 @@ import { refundCoin } from './refund-coin.ts'
 import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
 import { standingOf } from './standing.ts'
+import { turnedIn } from './turned-in.ts'
 
 /** One for each (bank, unit) and its store; it remembers nothing that the store does not hold. */
 export class BankEngine {
@@ -34,6 +35,11 @@ export class BankEngine {
 
   constructor (options: BankOptions) {
     this.#bank = { ...options, clock: new SteadyClock(options.meter) }
+  }
+
+  /** The latest time that the store was seen to know: one that knows less is an older one. */
+  get seen (): Millis {
+    return this.#bank.clock.seen
   }
 
   /**
@@ -91,7 +97,7 @@ export class BankEngine {
 
   /** For the operator: the store is one of before; see loss.ts. */
   * declareLoss (time: Millis): Saga<void> {
-    yield * declareLoss(this.#bank, time)
+    yield * declareLoss(time)
   }
 
   /** For the operator: what was issued and redeemed, signed. @throws books-unbalanced (operator): then nothing is signed */
@@ -136,6 +142,7 @@ export class BankEngine {
       case 'void': return voidContract(this.#bank, request)
       case 'reclaim': return reclaim(this.#bank, request)
       case 'deposit': return deposit(this.#bank, request)
+      case 'turned-in': return turnedIn(this.#bank, request)
       case 'refund': return refund(this.#bank, request)
       case 'sealed-keys': return sealedKeys(this.#bank, request)
       case 'sealed-deposit': return sealedDeposit(this.#bank, request)

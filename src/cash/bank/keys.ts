@@ -9,7 +9,7 @@
  * | `paid-out` ‖ H(reference) | PaidOut | the operator paid this out under this reference |
  * | `standing` ‖ account key | Standing | the account is open by name, frozen or closed; changed by swap |
  * | `all-credits` | AllCredits | what came in through the operator, in all; changed by swap |
- * | `loss` | Loss | when data was last lost; changed by swap, and only rises |
+ * | `loss` | | cash/loss.ts |
  * | `withdrawal` ‖ withdrawal id | Signatures | the answer to this withdrawal |
  * | `contract` ‖ D | Settlement | the contract is decided, settled or void, and this is the answer |
  * | `invoice` ‖ H(invoice) | D | a contract settled this invoice |
@@ -42,7 +42,6 @@ export const JOURNAL = utf8('journal')
 export const REVOCATIONS = utf8('revocation')
 
 export const ALL_CREDITS = utf8('all-credits')
-export const LOSS = utf8('loss')
 
 export const ALIVE = utf8('alive')
 export const OUTAGES = utf8('outage')

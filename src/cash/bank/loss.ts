@@ -1,36 +1,16 @@
 /**
- * After a loss of data (a store restored from a copy of before, a standby that had not heard of the last movements) the bank
+ * After a loss of data (cash/loss.ts) the bank
  * does not know what it has redeemed, decided and paid since. It stays closed for all that may concern (DESIGN §5, end):
  * coins of keysets that issued before the loss, contracts that may have been decided, tokens of days up to it, and what
  * accounts held, until the operator has looked into each and thaws it. Answers that it still has, it gives. Money in coins
- * of keysets that issue after the loss moves as ever. The mark is durable and only rises.
+ * of keysets that issue after the loss moves as ever.
  */
-import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import type { Millis } from '../../kit/ports.ts'
-import { batch, get, type Saga } from '../../kit/saga.ts'
+import type { Saga } from '../../kit/saga.ts'
 import type { Contract, Input } from '../formats.ts'
 import { dayOf } from '../keyset.ts'
-import { stored } from '../stored.ts'
-import { LOSS } from './keys.ts'
+import { lossTime } from '../loss.ts'
 import type { Bank } from './parts.ts'
-import { Loss } from './records.ts'
-
-/** When data was last lost; 0: never. */
-export function * lossTime (): Saga<Millis> {
-  const value = yield * get(LOSS)
-  return value === null ? 0 : stored(Loss, value).time
-}
-
-/** Data of before `time` may be missing. @throws bad-argument (caller), when that has not come yet */
-export function * declareLoss (bank: Bank, time: Millis): Saga<void> {
-  if (time > (yield * bank.clock.now())) throw new MixmintError('bad-argument', 'caller', 'the loss of data lies in the future: check the date and the clock')
-  for (;;) {
-    const was = yield * get(LOSS)
-    if (was !== null && stored(Loss, was).time >= time) return
-    if ((yield * batch([{ op: 'swap', key: LOSS, was, value: encode(Loss, { time }) }])).done) return
-  }
-}
 
 /** What a request moves, or asks about. */
 interface Concerned {

@@ -4,8 +4,8 @@
  */
 import { concat, u64 } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
-import type { Entry, Millis, Op } from '../../kit/ports.ts'
-import { batch, get, scan, type Saga } from '../../kit/saga.ts'
+import type { Millis, Op } from '../../kit/ports.ts'
+import { batch, eachEntry, get, type Saga } from '../../kit/saga.ts'
 import type { Keyset } from '../formats.ts'
 import { stored } from '../stored.ts'
 import { ALIVE, OUTAGES } from './keys.ts'
@@ -16,7 +16,6 @@ import { Alive, Outage } from './records.ts'
 export const BEAT: Millis = 10_000
 /** After more than this without a beat it was down: time enough for one beat that comes late. */
 const SILENCE: Millis = 3 * BEAT
-const PAGE = 64
 
 /** "I am at work". Before the first request after a start, and then every BEAT. */
 export function * beat (bank: Bank): Saga<void> {
@@ -36,19 +35,14 @@ export function * putOff (bank: Bank, from: Millis, until: Millis, now: Millis):
   // A request may be answered after a standstill before the next beat is. If that beat comes first, it has written the same outage.
   if (alive !== null && now - stored(Alive, alive).time > SILENCE) yield * beat(bank)
   let end = until
-  let after = concat(OUTAGES, u64(from))
-  for (;;) {
-    // In the order of their ends; none overlaps another.
-    const entries: Entry[] = yield * scan({ prefix: OUTAGES, after, limit: PAGE })
-    for (const { key, value } of entries) {
-      const down = stored(Outage, value).from
-      const up = Number(new DataView(key.buffer, key.byteOffset + OUTAGES.length).getBigUint64(0))
-      if (down >= end) return end
-      end += up - Math.max(down, from)
-      after = key
-    }
-    if (entries.length < PAGE) return end
-  }
+  // In the order of their ends; none overlaps another.
+  yield * eachEntry(OUTAGES, ({ key, value }) => {
+    const down = stored(Outage, value).from
+    const up = Number(new DataView(key.buffer, key.byteOffset + OUTAGES.length).getBigUint64(0))
+    if (down >= end) return 'enough'
+    end += up - Math.max(down, from)
+  }, { after: concat(OUTAGES, u64(from)), page: 64 })
+  return end
 }
 
 /** Until when certificates for coins of a keyset count. */

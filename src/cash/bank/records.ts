@@ -10,9 +10,6 @@ export const Account = record({ balance: amount, movements: uint() })
 export type Account = Of<typeof Account>
 export const AllCredits = record({ amount })
 
-/** Of what was before this time the bank may know nothing: see loss.ts. */
-export const Loss = record({ time: uint() })
-
 /** What the operator says of an account; without one it is open. `note` is for people: why, on whose word. */
 export const Standing = record({ state: oneOf('open', 'frozen', 'closed'), note: text(256), time: uint() })
 export type Standing = Of<typeof Standing>
@@ -37,8 +34,8 @@ export const Certificate = record({ d: hash, signature: bytes(64), votes: list(V
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })
-/** `token` is H(token); of a sealed token its serial, which is one already. */
-export const Deposited = record({ token: hash, time: uint() })
+/** `token` is H(token); of a sealed token its serial, which is one already. `invoice`: H(invoice) of the order that an open token paid, else empty. */
+export const Deposited = record({ token: hash, time: uint(), invoice: maybeBytes(32) })
 
 export const Alive = record({ time: uint() })
 /** When it was last heard of before. */

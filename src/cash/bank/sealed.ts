@@ -1,23 +1,18 @@
 /** Sealed tokens at the bank: which it signs, when they are turned in, and when they go back (DESIGN §6). */
 import { equal } from '../../kit/bytes.ts'
-import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
 import { sealedOutputs, total } from '../contract.ts'
 import type { Contract, SealedPresentation, SealedToken } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
-import { refundMessage } from '../reclaim.ts'
 import type { Registry } from '../registry.ts'
 import type { KnownSealedKeys } from '../sealed-keys.ts'
 import { sealedSerial, verifySealed, verifySealedPresentation } from '../sealed.ts'
 import { turnIn, wasDeposited, type Good } from './deposit.ts'
-import { checkFresh, giveBack, givenBack, type Claim } from './give-back.ts'
-import { depositAt, refundedAt } from './keys.ts'
 import { mustBeKnown } from './loss.ts'
-import { putOff } from './outages.ts'
 import type { Bank, BankEffect } from './parts.ts'
-import { Deposited } from './records.ts'
+import { refundToken } from './refund.ts'
 
 /** The keys of the sealed tokens that a contract buys; of one that buys none, no keys. */
 export function sealedKeysOf (bank: Bank, contract: Contract): KnownSealedKeys[] {
@@ -63,7 +58,7 @@ function * examine (bank: Bank, serial: Uint8Array, presentation: SealedPresenta
   if (yield * wasDeposited(serial, serial)) return null
   yield * mustBeKnown(bank, { day })
   verifySealedPresentation(bank.suite, serial, presentation)
-  return { serial, payee: token.payee, amount: token.value, hash: serial }
+  return { serial, payee: token.payee, amount: token.value, hash: serial, invoice: new Uint8Array(0) }
 }
 
 /** Has the bank signed it? @throws unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token (peer) */
@@ -75,34 +70,17 @@ function check (bank: Bank, token: SealedToken): KnownSealedKeys {
   return known
 }
 
-/**
- * As refund, by the token's serial.
- * @throws token-spent, refund-too-early (retry), unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token,
- *   bad-owner-signature, output-used, closed-after-loss, and those of checkFresh (peer)
- */
+/** See refundToken, by the token's serial. @throws also unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token, closed-after-loss (peer) */
 export function * sealedRefund (bank: Bank, { token, outputs, signature }: BankRequest & { op: 'sealed-refund' }): Saga<BankReply, BankEffect> {
-  const { suite } = bank
-  const serial = sealedSerial(suite, token)
-  const message = refundMessage(suite, serial, outputs)
-  const claim: Claim = {
-    goneAt: depositAt(serial), answerAt: refundedAt(serial), request: suite.sha256(message),
-    gone: () => new MixmintError('token-spent', 'peer', 'the token was turned in, or refunded to other coins, before')
-  }
-  const before = yield * givenBack(claim)
-  if (before !== null) return before
-
-  const { keys: { day, notBefore, refundAfter } } = check(bank, token)
-  yield * mustBeKnown(bank, { of: outputs, day })
-  if (!suite.ed25519Verify(token.ownerKey, message, signature)) throw new MixmintError('bad-owner-signature', 'peer', 'the request is not signed by the token\'s owner')
-  const time = yield * bank.clock.now()
-  if (time < (yield * putOff(bank, notBefore, refundAfter, time))) {
-    throw new MixmintError('refund-too-early', 'peer', 'its payee may still turn this token in: ask again after its refundAfter, or later if the bank was down', { retry: true })
-  }
-  const hashes = checkFresh(bank, bank.registry(), outputs, token.value, time)
-  return yield * giveBack(claim, outputs, hashes, {
-    clash: 'deposit', value: encode(Deposited, { token: serial, time }), ids: { outputs: serial, journal: serial }, time,
-    entry: { kind: 'refund', amount: token.value, redeemed: [] }
-  })
+  const serial = sealedSerial(bank.suite, token)
+  return yield * refundToken(bank, {
+    serial, hash: serial, ownerKey: token.ownerKey, amount: token.value,
+    * examine () {
+      const { keys } = check(bank, token)
+      yield * mustBeKnown(bank, { of: outputs, day: keys.day })
+      return keys
+    }
+  }, outputs, signature)
 }
 
 /** Public: whoever asks may have them. */

@@ -5,9 +5,9 @@
  */
 import { MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
+import { lossTime } from '../loss.ts'
 import { stored } from '../stored.ts'
 import { standingAt } from './keys.ts'
-import { lossTime } from './loss.ts'
 import type { Step } from './parts.ts'
 import { Standing } from './records.ts'
 

@@ -15,10 +15,11 @@ import { Input, type Contract } from '../formats.ts'
 import type { MerchantReply } from '../messages.ts'
 import { verifyOpening } from '../spend.ts'
 import { stored } from '../stored.ts'
-import { distrusted, doubleSpendSteps, keepFaults } from './evidence.ts'
+import { distrusted, keepFaults } from './evidence.ts'
 import { unsettledAt, votesAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
 import type { Merchant, MerchantEffect } from './parts.ts'
+import { keepDoubleSpend } from './proofs.ts'
 import { Unsettled, type OpenOrder } from './records.ts'
 import { settleShortly } from './settle.ts'
 import { mayTrust, onTrust, taking } from './trust.ts'
@@ -116,12 +117,10 @@ function * withVotes (merchant: Merchant, invoice: Uint8Array, contract: Uint8Ar
 
 /** Keep the votes of a contract that is short, and for the operator a proof of each double spend. */
 function * remember (merchant: Merchant, invoice: Uint8Array, contract: Uint8Array, { inputs, states }: Collected): Saga<void> {
-  const kept = inputs.flatMap((input, i) => {
-    const { coin, first } = states[i]
-    return [
-      ...input.votes.length > 0 ? [{ op: 'put' as const, key: votesAt(invoice, contract, coin), value: encode(Input, input) }] : [],
-      ...first === null ? [] : doubleSpendSteps(merchant, first, input)
-    ]
-  })
+  const kept = inputs.flatMap((input, i) => input.votes.length > 0 ? [{ op: 'put' as const, key: votesAt(invoice, contract, states[i].coin), value: encode(Input, input) }] : [])
   if (kept.length > 0) yield * batch(kept)
+  for (const [i, input] of inputs.entries()) {
+    const { first } = states[i]
+    if (first !== null) yield * keepDoubleSpend(merchant, first, input)
+  }
 }

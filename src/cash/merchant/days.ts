@@ -1,25 +1,20 @@
 /** What was sold from one time to another, in the order in which it was paid; and forgetting what nobody paid. */
 import type { Millis, Op } from '../../kit/ports.ts'
-import { batch, get, scan, scanAll, type Saga } from '../../kit/saga.ts'
+import { batch, eachEntry, get, scanAll, type Saga } from '../../kit/saga.ts'
+import { DAY } from '../keyset.ts'
 import { ENDS, endsAt, invoiceAt, numberIn, openAt, orderedAt, SOLD, soldAt, votesAt } from './keys.ts'
 import { lineOf, type OrderLine } from './orders.ts'
 import type { Merchant } from './parts.ts'
 
-const PAGE = 256
-
 /** Every order that was paid at or after `from`, and before `until`; reads those, and no others. */
 export function * sold (from: Millis, until: Millis): Saga<OrderLine[]> {
   const lines: OrderLine[] = []
-  // An entry of that very time comes after the key that has its time alone.
-  for (let after = soldAt(from); ;) {
-    const page = yield * scan({ prefix: SOLD, after, limit: PAGE })
-    for (const { key } of page) {
-      if (numberIn(key, SOLD) >= until) return lines
-      lines.push(yield * lineOf(key.slice(soldAt(0).length)))
-      after = key
-    }
-    if (page.length < PAGE) return lines
-  }
+  yield * eachEntry(SOLD, function * ({ key }) {
+    if (numberIn(key, SOLD) >= until) return 'enough'
+    lines.push(yield * lineOf(key.slice(soldAt(0).length)))
+    // An entry of that very time comes after the key that has its time alone.
+  }, { after: soldAt(from) })
+  return lines
 }
 
 /**
@@ -30,20 +25,16 @@ export function * prune (merchant: Merchant): Saga<number> {
   const { voidGrace, clockSkew } = merchant.registry().parameters
   const before = (yield * merchant.clock.now()) - voidGrace - clockSkew - DAY
   let forgotten = 0
-  for (;;) {
-    const page = yield * scan({ prefix: ENDS, limit: PAGE })
-    for (const { key, value } of page) {
-      const settleBy = numberIn(key, ENDS)
-      if (settleBy >= before) return forgotten
-      const invoice = key.slice(endsAt(0, new Uint8Array(0)).length)
-      const open = yield * get(openAt(invoice))
-      const ops: Op[] = [{ op: 'delete', key }]
-      for (const votes of yield * scanAll(votesAt(invoice))) ops.push({ op: 'delete', key: votes.key })
-      if (open !== null) ops.push({ op: 'swap', key: openAt(invoice), was: open, value: null }, { op: 'delete', key: invoiceAt(invoice) }, { op: 'delete', key: orderedAt(numberIn(value)) })
-      if ((yield * batch(ops)).done && open !== null) forgotten += 1
-    }
-    if (page.length < PAGE) return forgotten
-  }
+  yield * eachEntry(ENDS, function * ({ key, value }) {
+    const settleBy = numberIn(key, ENDS)
+    if (settleBy >= before) return 'enough'
+    const invoice = key.slice(endsAt(0, new Uint8Array(0)).length)
+    const open = yield * get(openAt(invoice))
+    const ops: Op[] = [{ op: 'delete', key }]
+    for (const votes of yield * scanAll(votesAt(invoice))) ops.push({ op: 'delete', key: votes.key })
+    if (open !== null) ops.push({ op: 'swap', key: openAt(invoice), was: open, value: null }, { op: 'delete', key: invoiceAt(invoice) }, { op: 'delete', key: orderedAt(numberIn(value)) })
+    // One that was paid at this very moment is looked at the next time.
+    if ((yield * batch(ops)).done && open !== null) forgotten += 1
+  })
+  return forgotten
 }
-
-const DAY: Millis = 86_400_000

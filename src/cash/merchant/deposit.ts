@@ -3,19 +3,15 @@ import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Entry, Op } from '../../kit/ports.ts'
-import { batch, scan, scanAll, type Saga } from '../../kit/saga.ts'
+import { batch, eachEntry, scan, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
-import { Presentation } from '../formats.ts'
 import type { BankReply, DepositResult } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import { stored } from '../stored.ts'
-import { CREDITED, creditedAt, DUE, dueAt, LOST, REJECTED, rejectedAt, REPAY, SETTLED, UNSETTLED } from './keys.ts'
+import { dueAmount, OPEN, refusals, SEALED, serialIn, takeUpRejected, type Kind } from './due.ts'
+import { CREDITED, creditedAt, LOST, REPAY, SETTLED, UNSETTLED } from './keys.ts'
 import type { AskBank, Deposited, Merchant } from './parts.ts'
-import { Credited, Lost, Rejected, Repay, Settled, Unsettled } from './records.ts'
-import { depositSealed, sealedTakings, takeUpRejectedSealed } from './sealed-deposit.ts'
-
-/** The most tokens in one request to the bank. */
-export const BATCH = 1024
+import { Credited, Lost, Repay, Settled, Unsettled } from './records.ts'
 
 export interface DepositOptions {
   readonly limit?: number
@@ -24,40 +20,53 @@ export interface DepositOptions {
 }
 
 /**
- * Deposit accepted tokens, those that end first first. What has no result stays due: call again.
+ * Deposit accepted tokens, open ones first, of each kind those that end first first. What has no result stays due: call again.
  * @param options.limit at most this many; default all that are due
  * @param options.again take up those that the bank has refused before, too
  * @param options.onResult told of each token, when its result is on disk
  * @throws the bank's refusal of a whole request, and those of asking it; what was recorded before stays
  */
 export function * deposit (merchant: Merchant, { limit = Number.MAX_SAFE_INTEGER, again = false, onResult = () => {} }: DepositOptions = {}): Saga<Deposited, AskBank> {
-  if (again) {
-    yield * takeUpRejected()
-    yield * takeUpRejectedSealed()
-  }
+  if (again) yield * takeUpRejected()
   const sum: Deposited = { credited: 0, already: 0, refused: 0, amount: 0 }
-  let after: Uint8Array | undefined
-  for (let left = limit; left > 0;) {
-    const page = yield * scan({ prefix: DUE, after, limit: Math.min(BATCH, left) })
-    if (page.length === 0) break
-    yield * depositPage(merchant, page, sum, onResult)
-    after = page[page.length - 1].key
-    left -= page.length
-  }
-  yield * depositSealed(merchant, sum, limit - sum.credited - sum.already - sum.refused)
+  const left = yield * depositKind(merchant, OPEN, limit, sum, onResult)
+  yield * depositKind(merchant, SEALED, left, sum, onResult)
   return sum
 }
 
-function * depositPage (merchant: Merchant, page: readonly Entry[], sum: Deposited, onResult: NonNullable<DepositOptions['onResult']>): Saga<void, AskBank> {
-  const presentations = page.map(({ value }) => stored(Presentation, value))
-  const reply: BankReply = yield { do: 'ask-bank', request: { op: 'deposit', presentations } }
+type OnResult = NonNullable<DepositOptions['onResult']>
+
+/** @returns how many of the limit are left */
+function * depositKind<R> (merchant: Merchant, kind: Kind<R>, limit: number, sum: Deposited, onResult: OnResult): Saga<number, AskBank> {
+  let left = limit
+  for (let after: Uint8Array | undefined; left > 0;) {
+    const page = yield * scan({ prefix: kind.due, after, limit: Math.min(kind.most, left) })
+    if (page.length === 0) break
+    yield * depositPage(merchant, kind, page, sum, onResult)
+    after = page[page.length - 1].key
+    left -= page.length
+  }
+  return left
+}
+
+function * depositPage<R> (merchant: Merchant, kind: Kind<R>, page: readonly Entry[], sum: Deposited, onResult: OnResult): Saga<void, AskBank> {
+  const due = page.map(entry => ({ entry, record: stored(kind.record, entry.value), serial: serialIn(entry.key) }))
+  const reply: BankReply = yield { do: 'ask-bank', request: kind.request(due.map(({ record }) => record)) }
   if (reply.is === 'refused') throw errorOf(reply)
   if (reply.is !== 'deposited') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
   const results = new Map(reply.results.map(result => [toHex(result.serial), result]))
   const time = yield * merchant.clock.now()
-  const known = page.flatMap((due, i) => {
-    const result = results.get(toHex(presentations[i].token.token.serial))
-    return result === undefined ? [] : [{ result, amount: presentations[i].token.token.amount, ops: recording(due, presentations[i], result, time) }]
+  const known = due.flatMap(({ entry, record, serial }) => {
+    const result = results.get(toHex(serial))
+    if (result === undefined) return []
+    const { state, code } = result
+    const amount = kind.amountOf(record)
+    // They fail when it was recorded before.
+    const ops: Op[] = [
+      { op: 'swap', key: entry.key, was: entry.value, value: null },
+      state === 'refused' ? kind.reject(serial, record, code, time) : { op: 'insert', key: creditedAt(serial), value: encode(Credited, { amount, state, time }) }
+    ]
+    return [{ result, amount, ops }]
   })
   // All at once; if another deposit that ran meanwhile has recorded some of them, those that are left one by one.
   const isAlone = (yield * batch(known.flatMap(({ ops }) => ops))).done
@@ -67,44 +76,6 @@ function * depositPage (merchant: Merchant, page: readonly Entry[], sum: Deposit
     if (result.state !== 'refused') sum.amount += amount
     merchant.meter.count('token_deposit', { state: result.state })
     onResult({ ...result, amount })
-  }
-}
-
-/** The steps that record a result; they fail when it was recorded before. */
-function recording (due: Entry, presentation: Presentation, { state, code }: DepositResult, time: number): Op[] {
-  const { serial, amount } = presentation.token.token
-  return [
-    { op: 'swap', key: due.key, was: due.value, value: null },
-    state === 'refused'
-      ? { op: 'insert', key: rejectedAt(serial), value: encode(Rejected, { presentation, code, time }) }
-      : { op: 'insert', key: creditedAt(serial), value: encode(Credited, { amount, state, time }) }
-  ]
-}
-
-function * takeUpRejected (): Saga<void> {
-  for (const { key, value } of yield * scanAll(REJECTED)) {
-    const { presentation } = stored(Rejected, value)
-    const { depositUntil, serial } = presentation.token.token
-    yield * batch([
-      { op: 'swap', key, was: value, value: null },
-      { op: 'insert', key: dueAt(depositUntil, serial), value: encode(Presentation, presentation) }
-    ])
-  }
-}
-
-/** How many accepted tokens are to be deposited. */
-export function * dueCount (): Saga<number> {
-  let count = 0
-  yield * eachPage(DUE, page => { count += page.length })
-  return count
-}
-
-function * eachPage (prefix: Uint8Array, visit: (page: readonly Entry[]) => void): Saga<void> {
-  for (let after: Uint8Array | undefined; ;) {
-    const page: Entry[] = yield * scan({ prefix, after, limit: BATCH })
-    visit(page)
-    if (page.length < BATCH) return
-    after = page[page.length - 1].key
   }
 }
 
@@ -125,27 +96,20 @@ export interface Takings {
 }
 
 export function * takings (): Saga<Takings> {
-  const sums = { due: 0, deposited: 0, rejected: 0, unsettled: 0, settled: 0, void: 0, lost: 0, repaid: 0 }
+  const sums = { deposited: 0, unsettled: 0, settled: 0, void: 0, lost: 0, repaid: 0 }
   const add = (name: keyof typeof sums, value: number): void => { sums[name] = total([{ value }], sums[name]) }
-  yield * eachPage(DUE, page => { for (const { value } of page) add('due', stored(Presentation, value).token.token.amount) })
-  yield * eachPage(CREDITED, page => { for (const { value } of page) add('deposited', stored(Credited, value).amount) })
-  yield * eachPage(REJECTED, page => { for (const { value } of page) add('rejected', stored(Rejected, value).presentation.token.token.amount) })
-  yield * eachPage(UNSETTLED, page => { for (const { value } of page) add('unsettled', stored(Unsettled, value).contract.amount) })
-  yield * eachPage(LOST, page => { for (const { value } of page) add('lost', stored(Lost, value).amount) })
-  yield * eachPage(REPAY, page => {
-    for (const { value } of page) {
-      const { amount, signatures } = stored(Repay, value)
-      if (signatures.length > 0) add('repaid', amount)
-    }
+  yield * eachEntry(CREDITED, ({ value }) => { add('deposited', stored(Credited, value).amount) })
+  yield * eachEntry(UNSETTLED, ({ value }) => { add('unsettled', stored(Unsettled, value).contract.amount) })
+  yield * eachEntry(LOST, ({ value }) => { add('lost', stored(Lost, value).amount) })
+  yield * eachEntry(REPAY, ({ value }) => {
+    const { amount, signatures } = stored(Repay, value)
+    if (signatures.length > 0) add('repaid', amount)
   })
-  yield * eachPage(SETTLED, page => {
-    for (const { value } of page) {
-      const { amount, settlement } = stored(Settled, value)
-      add(settlement.outcome.outcome.state === 'settled' ? 'settled' : 'void', amount)
-    }
+  yield * eachEntry(SETTLED, ({ value }) => {
+    const { amount, settlement } = stored(Settled, value)
+    add(settlement.outcome.outcome.state === 'settled' ? 'settled' : 'void', amount)
   })
-  const sealed = yield * sealedTakings()
-  const refused = sums.rejected + sealed.rejected + sums.void + sums.lost
-  const pending = sums.due + sealed.due + sums.unsettled
+  const refused = total((yield * refusals()).map(({ amount }) => ({ value: amount }))) + sums.void + sums.lost
+  const pending = (yield * dueAmount()) + sums.unsettled
   return { accepted: sums.deposited + sums.settled + pending + refused, deposited: sums.deposited, settled: sums.settled, pending, refused, repaid: sums.repaid }
 }

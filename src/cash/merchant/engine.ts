@@ -1,19 +1,21 @@
 /** The engine of a merchant: takes orders, tokens and coins; turns them in at the bank (DESIGN §5, §6). */
 import { decode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import { scanAll, type Saga } from '../../kit/saga.ts'
+import type { Saga } from '../../kit/saga.ts'
 import { Presentation, type CenterProofFile, type Contract, type Input, type SealedPayment, type SignedInvoice } from '../formats.ts'
 import type { MerchantReply, MerchantRequest } from '../messages.ts'
+import { declareLoss } from '../loss.ts'
 import { refusal } from '../refusal.ts'
-import { SealedKeyring } from '../sealed-keys.ts'
+import { SealedKeyring } from '../sealed-keyring.ts'
 import { SteadyClock } from '../steady-clock.ts'
 import { pay, type Taken } from './coins.ts'
 import { prune, sold } from './days.ts'
-import { deposit, dueCount, takings, type DepositOptions, type Takings } from './deposit.ts'
+import { deposit, takings, type DepositOptions, type Takings } from './deposit.ts'
+import { dueCount } from './due.ts'
 import { convictions } from './evidence.ts'
-import { PROOFS } from './keys.ts'
 import { lineOf, makeInvoice, order, orders, standing, type OrderLine } from './orders.ts'
 import type { AskBank, Deposited, Merchant, MerchantEffect, MerchantOptions } from './parts.ts'
+import { proofOf, proofs, type KeptProof } from './proofs.ts'
 import { promiseRepay, repay, repayable } from './repay.ts'
 import { acceptSealed, fetchSealedKeys } from './sealed.ts'
 import { settlementOf, settlePending } from './settle.ts'
@@ -26,6 +28,16 @@ export class MerchantEngine {
 
   constructor (options: MerchantOptions) {
     this.#merchant = { ...options, clock: new SteadyClock(options.meter), sealedKeys: new SealedKeyring(options) }
+  }
+
+  /** The latest time that the store was seen to know: one that knows less is an older one. */
+  get seen (): number {
+    return this.#merchant.clock.seen
+  }
+
+  /** The operator's word that data of before `time` may be missing from the store: tokens that may have paid then are refused, for good. @throws bad-argument (caller) */
+  * declareLoss (time: number): Saga<void> {
+    yield * declareLoss(time)
   }
 
   /** Answer a request; never throws. Counts `merchant_request` by operation and outcome. */
@@ -43,7 +55,7 @@ export class MerchantEngine {
   * #answer (request: MerchantRequest): Saga<MerchantReply, MerchantEffect> {
     const merchant = this.#merchant
     switch (request.op) {
-      case 'catalogue': return { is: 'catalogue', items: merchant.catalogue.map(({ item, price }) => ({ item, price, unit: merchant.unit })) }
+      case 'catalogue': return { is: 'catalogue', items: merchant.catalogue().map(({ item, price }) => ({ item, price, unit: merchant.unit })) }
       case 'order': return { is: 'invoice', signed: yield * order(merchant, request.item) }
       case 'pay': return (yield * pay(merchant, request.contract, request.inputs)).reply
       case 'present': return { is: 'paid', signed: (yield * acceptToken(merchant, request.presentation)).signed, settlement: null }
@@ -156,6 +168,11 @@ export class MerchantEngine {
     return yield * prune(this.#merchant)
   }
 
+  /** What is at risk for coins that were taken on trust. */
+  * atRisk (): Saga<number> {
+    return yield * exposure()
+  }
+
   /** What is at risk for coins that were taken on trust, and everything that was delivered in vain. See trust.ts. */
   * risks (): Saga<{ atRisk: number, losses: Loss[] }> {
     return { atRisk: yield * exposure(), losses: yield * losses() }
@@ -166,9 +183,14 @@ export class MerchantEngine {
     return yield * lineOf(invoice)
   }
 
-  /** Double spends that were tried here: coinId, and the bytes of a DoubleSpendProofFile that anyone can verify. */
-  * proofs (): Saga<Array<{ coin: Uint8Array, file: Uint8Array }>> {
-    return (yield * scanAll(PROOFS)).map(({ key, value }) => ({ coin: key.slice(PROOFS.length), file: value }))
+  /** Double spends that were tried here, the newest first. @param before only those with a lower number */
+  * proofs (last: number, before?: number): Saga<KeptProof[]> {
+    return yield * proofs(last, before)
+  }
+
+  /** That of one coin, by its coinId, if there is one. */
+  * proofOf (coin: Uint8Array): Saga<KeptProof | null> {
+    return yield * proofOf(coin)
   }
 
   /** What convicts centers, for anybody to check. */

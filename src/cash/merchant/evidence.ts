@@ -1,19 +1,13 @@
-/**
- * What the merchant can prove: double spends that were tried here, and centers that convicted themselves. The former are
- * its operator's, the latter go to the bank, which has the directory revoke the center's vote key.
- */
+/** Centers that convicted themselves here: that goes to the bank, which has the directory revoke the center's vote key. */
 import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { isMixmintError } from '../../kit/errors.ts'
-import type { Op } from '../../kit/ports.ts'
 import { batch, scan, scanAll, type Saga } from '../../kit/saga.ts'
 import { centerProofFile } from '../center-proof.ts'
-import { coinId } from '../coin.ts'
-import { CenterFault, CenterProofFile, DoubleSpendProofFile, Input, type Spend } from '../formats.ts'
+import { CenterFault, CenterProofFile, Input } from '../formats.ts'
 import type { BankReply } from '../messages.ts'
-import { verifyDoubleSpend } from '../spend.ts'
 import { stored } from '../stored.ts'
-import { contestAt, CONTESTS, LIARS, liarAt, proofAt, UNACCUSED, unaccusedAt } from './keys.ts'
+import { CONTESTS, LIARS, liarAt, UNACCUSED, unaccusedAt } from './keys.ts'
 import type { AskBank, Merchant } from './parts.ts'
 
 /** Anybody who spends coins twice makes contests: so many are told in one pass, and the others in later ones. */
@@ -39,32 +33,6 @@ export function * keepFaults (merchant: Merchant, faults: readonly CenterFault[]
     ])
     if (done) merchant.meter.count('center_convicted', { fault: fault.is, center: toHex(fault.center).slice(0, 16) })
   }
-}
-
-/**
- * The steps that keep a double spend: the proof against the payer, and the votes that we have, which may convict those who
- * gave others for the first spend (a center restored from an old disk does not repeat those).
- */
-export function doubleSpendSteps (merchant: Merchant, first: Spend, second: Input): Op[] {
-  const { coin } = second.spend
-  const { signed } = merchant.registry().keyset(coin.keyset)
-  const id = coinId(merchant.suite, coin)
-  merchant.meter.count('double_spend')
-  return [
-    { op: 'put', key: proofAt(id), value: encode(DoubleSpendProofFile, { proof: { first, second: second.spend }, keyset: signed }) },
-    ...second.votes.length > 0 ? [{ op: 'put' as const, key: contestAt(id), value: encode(Input, second) }] : []
-  ]
-}
-
-/** The bank says that a coin was redeemed for another spend: that is believed, and kept, as far as it proves itself. */
-export function * keepDoubleSpend (merchant: Merchant, first: Spend, second: Input): Saga<void> {
-  try {
-    verifyDoubleSpend(merchant.suite, merchant.registry().keyset(second.spend.coin.keyset), { first, second: second.spend })
-  } catch (error) {
-    if (isMixmintError(error)) return
-    throw error
-  }
-  yield * batch(doubleSpendSteps(merchant, first, second))
 }
 
 /** Tell the bank what convicts centers, or may do so beside what it has. What it refuses for good is not said again. */

@@ -17,7 +17,8 @@
  * | `rejected` ‖ serial | Rejected | the bank has refused it |
  * | `sealed-due` ‖ u64 depositUntil ‖ serial | SealedDue | as `due`, of sealed tokens |
  * | `sealed-rejected` ‖ serial | SealedRejected | as `rejected` |
- * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keys.ts |
+ * | `sealed-paid` ‖ H(invoice) | SealedPaid | the sealed tokens that paid this order |
+ * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keyring.ts |
  * | `votes` ‖ H(invoice) ‖ D ‖ coinId | Input | votes gathered for a contract that was short |
  * | `unsettled` ‖ D | Unsettled | paid by this contract, the bank has not settled it yet |
  * | `settled` ‖ D | Settled | the bank's answer |
@@ -26,15 +27,18 @@
  * | `taken` ‖ coinId | D | a coin that paid here, kept by who takes coins on trust |
  * | `repay` ‖ H(invoice) | Repay | what is given back of an order that was paid |
  * | `lost` ‖ D | Lost | delivered on trust, and never to be settled |
- * | `proof` ‖ coinId | DoubleSpendProofFile | somebody tried to pay with a coin spent elsewhere |
+ * | `proof` ‖ u64 number | Proof | somebody tried to pay with a coin spent elsewhere; the latest of them (proofs.ts) |
+ * | `proven` ‖ coinId | u64 number | the proof about this coin |
+ * | `count-of-proofs` | u64 | how many proofs there have been |
+ * | `keyset` ‖ hash | SignedKeyset | what verifies the coins of proofs |
  * | `liar` ‖ vote key | CenterProofFile | a center has convicted itself here |
  * | `unaccused` ‖ vote key | CenterFault | the bank has not been told of it yet |
  * | `contest` ‖ coinId | Input | votes for a coin that was spent before; the bank has not compared them yet |
+ * | `loss` | | cash/loss.ts |
  * | `steady-clock` | | cash/steady-clock.ts |
  */
-import { concat, u64, utf8 } from '../../kit/bytes.ts'
+import { concat, NONE, u64, utf8 } from '../../kit/bytes.ts'
 
-const NONE = new Uint8Array(0)
 const VOTES = utf8('votes')
 
 const prefixed = (prefix: Uint8Array) => (...parts: Uint8Array[]): Uint8Array => concat(prefix, ...parts)
@@ -55,6 +59,7 @@ export const SEALED_REJECTED = utf8('sealed-rejected')
 export const UNSETTLED = utf8('unsettled')
 export const SETTLED = utf8('settled')
 export const PROOFS = utf8('proof')
+export const PROVEN_COUNT = utf8('count-of-proofs')
 export const LIARS = utf8('liar')
 export const UNACCUSED = utf8('unaccused')
 export const CONTESTS = utf8('contest')
@@ -73,10 +78,12 @@ export const votesAt: (invoice: Uint8Array, contract?: Uint8Array, coin?: Uint8A
 export const riskAt = prefixed(utf8('risk'))
 export const takenAt = prefixed(utf8('taken'))
 export const lostAt = prefixed(LOST)
+export const sealedPaidAt = prefixed(utf8('sealed-paid'))
 export const repayAt = prefixed(REPAY)
 export const unsettledAt = prefixed(UNSETTLED)
 export const settledAt = prefixed(SETTLED)
-export const proofAt = prefixed(PROOFS)
+export const provenAt = prefixed(utf8('proven'))
+export const provenKeysetAt = prefixed(utf8('keyset'))
 export const liarAt = prefixed(LIARS)
 export const unaccusedAt = prefixed(UNACCUSED)
 export const contestAt = prefixed(CONTESTS)
@@ -96,6 +103,10 @@ export function soldAt (time: number, invoice: Uint8Array = NONE): Uint8Array {
 /** The time in a key of `ends` or `sold`, or the whole value of a number. */
 export function numberIn (bytes: Uint8Array, prefix: Uint8Array = NONE): number {
   return Number(new DataView(bytes.buffer, bytes.byteOffset + prefix.length).getBigUint64(0))
+}
+
+export function proofAt (number: number): Uint8Array {
+  return concat(PROOFS, u64(number))
 }
 
 export function dueAt (depositUntil: number, serial: Uint8Array): Uint8Array {

@@ -3,18 +3,18 @@ import { equal, u64 } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
-import { batch, get, random, scan, scanAll, type Saga } from '../../kit/saga.ts'
+import { batch, eachEntry, get, random, type Saga } from '../../kit/saga.ts'
 import { invoiceHash, signInvoice } from '../contract.ts'
 import { SignedInvoice, type Invoice, type Paid, type SignedPaid } from '../formats.ts'
 import { stored } from '../stored.ts'
 import { signPaid } from '../token.ts'
-import { creditedAt, endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, SEALED_DUE, SEALED_REJECTED, serialAt, settledAt, soldAt } from './keys.ts'
+import { creditedAt, endsAt, invoiceAt, NUMBER, numberIn, openAt, ORDERED, orderedAt, paidAt, sealedPaidAt, settledAt, soldAt } from './keys.ts'
 import type { Merchant } from './parts.ts'
-import { OpenOrder, PaidOrder, Settled } from './records.ts'
+import { OpenOrder, PaidOrder, SealedPaid, Settled } from './records.ts'
 
 /** @throws unknown-item (peer) */
 export function * order (merchant: Merchant, item: string): Saga<SignedInvoice> {
-  const found = merchant.catalogue.find(entry => entry.item === item)
+  const found = merchant.catalogue().find(entry => entry.item === item)
   if (found === undefined) throw new MixmintError('unknown-item', 'peer', 'this is not in the catalogue: ask for the catalogue, and order by the names in it')
   return yield * makeInvoice(merchant, found.price, number => `#${number} ${item}`)
 }
@@ -26,7 +26,7 @@ export function * order (merchant: Merchant, item: string): Saga<SignedInvoice> 
  */
 export function * makeInvoice (merchant: Merchant, amount: number, nameOf: (number: number) => string, lifetime = merchant.invoiceLifetime): Saga<SignedInvoice> {
   if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
-  const { suite, key, network, bank, unit } = merchant
+  const { suite, key, till, network, bank, unit } = merchant
   const nonce = yield * random(32)
   const { settleMaximum, margin } = merchant.registry().parameters
   if (lifetime !== undefined && lifetime <= margin) throw new MixmintError('bad-argument', 'caller', `an invoice is open for longer than ${margin / 1000} s, which payers and payees keep clear of its end`)
@@ -36,7 +36,7 @@ export function * makeInvoice (merchant: Merchant, amount: number, nameOf: (numb
     const number = was === null ? 1 : numberIn(was) + 1
     const order = nameOf(number)
     if (order.length > 128) throw new MixmintError('bad-argument', 'caller', 'the name of the order is too long: at most 100 characters wanted')
-    const invoice: Invoice = { network, bank, payee: key.publicKey, order, amount, unit, settleBy, nonce }
+    const invoice: Invoice = { network, bank, payee: key.publicKey, till: till.alone ? till.name : new Uint8Array(0), order, amount, unit, settleBy, nonce }
     const signed = signInvoice(suite, key, invoice)
     const hash = invoiceHash(suite, invoice)
     const result = yield * batch([
@@ -147,10 +147,9 @@ export function * hasCome (invoice: Uint8Array): Saga<boolean> {
     case 'coins': return yield * isSettled(state.by)
     case 'token': return (yield * get(creditedAt(state.by))) !== null
     case 'sealed': {
-      // What was accepted is due, refused, or credited.
-      for (const { key } of [...yield * scanAll(SEALED_DUE), ...yield * scanAll(SEALED_REJECTED)]) {
-        if (equal((yield * get(serialAt(key.slice(-32)))) ?? invoice, invoice)) return false
-      }
+      const value = yield * get(sealedPaidAt(invoice))
+      if (value === null) return false
+      for (const serial of stored(SealedPaid, value).serials) if ((yield * get(creditedAt(serial))) === null) return false
       return true
     }
   }
@@ -161,12 +160,6 @@ export function * orders (last = Number.MAX_SAFE_INTEGER): Saga<OrderLine[]> {
   const was = yield * get(NUMBER)
   const count = was === null ? 0 : numberIn(was)
   const lines: OrderLine[] = []
-  for (let after = orderedAt(Math.max(0, count - last)); ;) {
-    const page = yield * scan({ prefix: ORDERED, after, limit: 256 })
-    for (const { key, value } of page) {
-      lines.push(yield * lineOf(value))
-      after = key
-    }
-    if (page.length < 256) return lines
-  }
+  yield * eachEntry(ORDERED, function * ({ value }) { lines.push(yield * lineOf(value)) }, { after: orderedAt(Math.max(0, count - last)) })
+  return lines
 }

@@ -1,29 +1,31 @@
 /** What the operations of the merchant share: its identity and its effects. */
-import type { Meter, Millis } from '../../kit/ports.ts'
+import type { Meter } from '../../kit/ports.ts'
 import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
 import type { AskCenter } from '../certify.ts'
 import type { BankRequest } from '../messages.ts'
 import type { Registry } from '../registry.ts'
-import type { SealedKeyring } from '../sealed-keys.ts'
+import type { SealedKeyring } from '../sealed-keyring.ts'
 import type { SteadyClock } from '../steady-clock.ts'
+import type { Till } from '../till.ts'
 
 export interface MerchantOptions {
   readonly suite: Suite
   /** The payee that invoices, contracts and tokens name. */
   readonly key: Ed25519KeyPair
-  /** 32 bytes that name this till, or empty. Of several tills, those with stores of their own take only tokens that name them. */
-  readonly till: Uint8Array
+  /** Of several tills, those with stores of their own are alone, and take only tokens that name them. A merchant with but one need give it no name. */
+  readonly till: Till
   /** The bank's key. */
   readonly bank: Uint8Array
   readonly unit: string
   readonly network: string
-  readonly catalogue: ReadonlyArray<{ readonly item: string, readonly price: number }>
+  /** Whenever it is asked for: it may change. */
+  readonly catalogue: () => ReadonlyArray<{ readonly item: string, readonly price: number }>
   /** How long an invoice can be paid, ms; default as long as the network allows. */
   readonly invoiceLifetime?: number
-  /** The store may have forgotten what was accepted before this time, ms: tokens that could be among it are refused. Default: nothing. */
-  readonly restoredAt?: Millis
   /** What may be delivered for coins that find no certificate for the time being; default nothing. */
   readonly trust?: Trust
+  /** How many proofs of double spends are kept, the latest; default 4096. */
+  readonly mostProofs?: number
   /** What the last directory document said; it is enough for taking tokens without a network. */
   readonly registry: () => Registry
   readonly meter: Meter

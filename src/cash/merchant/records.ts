@@ -1,6 +1,6 @@
 /** The values of the merchant's store (keys.ts says where each stands). */
 import { bytes, list, nullable, oneOf, record, text, uint, type Of } from '../../kit/codec.ts'
-import { Contract, Input, MAX_INPUTS, MAX_OUTPUTS, Presentation, SealedPresentation, SignedPaid, Withdrawal } from '../formats.ts'
+import { Contract, DoubleSpendProof, Input, MAX_INPUTS, MAX_OUTPUTS, MAX_SEALED, Presentation, SealedPresentation, SignedPaid, Withdrawal } from '../formats.ts'
 import { Settlement } from '../messages.ts'
 
 const hash = bytes(32)
@@ -22,6 +22,8 @@ export type PaidOrder = Of<typeof PaidOrder>
 export const Credited = record({ amount, state: oneOf('credited', 'already'), time: millis })
 export const Rejected = record({ presentation: Presentation, code: text(64), time: millis })
 
+/** The serials of all that paid one order. */
+export const SealedPaid = record({ serials: list(hash, MAX_SEALED, 1) })
 export const SealedDue = record({ presentation: SealedPresentation, depositUntil: millis })
 export type SealedDue = Of<typeof SealedDue>
 export const SealedRejected = record({ due: SealedDue, code: text(64), time: millis })
@@ -39,6 +41,9 @@ export type Exposure = Of<typeof Exposure>
 /** `code`: double-spend, or coin-spent by the bank's word. */
 export const Lost = record({ invoice: hash, amount, code: text(64), time: millis })
 export type Lost = Of<typeof Lost>
+
+/** `coin`: coinId. */
+export const Proof = record({ coin: hash, proof: DoubleSpendProof })
 
 /** Promised by the operator; then the withdrawal that the payer's outputs make, then the bank's answer to it. */
 export const Repay = record({ amount, withdrawal: nullable(Withdrawal), signatures: list(bytes(256), MAX_OUTPUTS) })

@@ -10,14 +10,14 @@ import { batch, get, type Saga } from '../../kit/saga.ts'
 import type { Suite } from '../../crypto/suite.ts'
 import { total } from '../contract.ts'
 import type { SealedPayment, SealedPresentation } from '../formats.ts'
-import type { BankReply } from '../messages.ts'
+import { MAX_SEALED_KEYS, type BankReply } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import type { KnownSealedKeys } from '../sealed-keys.ts'
 import { checkSealed, sealedOrder, sealedSerial, verifySealed, verifySealedPresentation } from '../sealed.ts'
-import { sealedDueAt, serialAt } from './keys.ts'
+import { sealedDueAt, sealedPaidAt, serialAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
 import type { AskBank, Merchant } from './parts.ts'
-import { SealedDue } from './records.ts'
+import { SealedDue, SealedPaid } from './records.ts'
 import { alreadyAccepted, checkRemembered, type Accepted } from './tokens.ts'
 
 interface Shown {
@@ -48,7 +48,7 @@ export function * acceptSealed (merchant: Merchant, payment: SealedPayment): Sag
 /**
  * All of the tokens are taken, or none.
  * @throws unknown-sealed-keys, unknown-denomination, bad-token, bad-presentation, duplicate-token, wrong-payee, wrong-till,
- *   wrong-unit, wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
+ *   till-not-named, wrong-unit, wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
  *   token-already-accepted, token-before-restore (peer)
  */
 function * acceptKnown (merchant: Merchant, { invoice, presentations }: SealedPayment): Saga<Accepted> {
@@ -73,13 +73,14 @@ function * acceptKnown (merchant: Merchant, { invoice, presentations }: SealedPa
     const want = { payee: merchant.key.publicKey, till: merchant.till, unit: merchant.unit }
     for (const { presentation: { token }, known } of shown) {
       checkSealed(token, known, want, time, clockSkew)
-      checkRemembered(merchant, known.keys.notBefore)
+      yield * checkRemembered(merchant, known.keys.notBefore)
     }
     if (total(presentations.map(({ token }) => token)) !== amount) throw new MixmintError('wrong-amount', 'peer', 'the tokens do not add up to the amount of this order')
     checkNotExpired(settleBy, time)
     const { signed, ops } = closing(merchant, order, { invoice, how: 'sealed', time }, by, presentations[0].token.ownerKey)
     const result = yield * batch([
       ...ops,
+      { op: 'put', key: sealedPaidAt(invoice), value: encode(SealedPaid, { serials }) },
       ...shown.flatMap(({ presentation, serial, known: { keys: { depositUntil } } }): Op[] => [
         { op: 'insert', key: serialAt(serial), value: invoice },
         { op: 'insert', key: sealedDueAt(depositUntil, serial), value: encode(SealedDue, { presentation, depositUntil }) }
@@ -115,13 +116,13 @@ function paymentName (suite: Suite, serials: readonly Uint8Array[]): Uint8Array 
  */
 export function * fetchSealedKeys (merchant: Merchant): Saga<number, AskBank> {
   let fetched = 0
-  for (;;) {
-    const hashes = yield * merchant.sealedKeys.missing(merchant.registry())
-    if (hashes.length === 0) break
+  const missing = yield * merchant.sealedKeys.missing(merchant.registry())
+  // Each is asked for once: a bank that sends others, or none, is not asked for ever.
+  for (let at = 0; at < missing.length; at += MAX_SEALED_KEYS) {
+    const hashes = missing.slice(at, at + MAX_SEALED_KEYS)
     const reply: BankReply = yield { do: 'ask-bank', request: { op: 'sealed-keys', hashes } }
     if (reply.is === 'refused') throw errorOf(reply)
     if (reply.is !== 'sealed-keys') throw new MixmintError('bad-reply', 'peer', 'the bank answered something else than was asked')
-    if (reply.keys.length === 0) break
     yield * merchant.sealedKeys.keep(merchant.registry(), reply.keys)
     fetched += reply.keys.length
   }

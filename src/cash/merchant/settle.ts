@@ -2,7 +2,7 @@
 import { equal } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import { asMixmintError, batch, gather, get, scan, wait, type Saga } from '../../kit/saga.ts'
+import { asMixmintError, batch, eachEntry, gather, get, wait, type Saga } from '../../kit/saga.ts'
 import { settleMessage } from '../bank-requests.ts'
 import { coinId } from '../coin.ts'
 import type { BankReply, Settlement } from '../messages.ts'
@@ -11,9 +11,10 @@ import { checkSettlement } from '../settlement.ts'
 import { stored } from '../stored.ts'
 import { certify } from '../certify.ts'
 import type { InputState } from '../messages.ts'
-import { accuse, keepDoubleSpend, keepFaults } from './evidence.ts'
+import { accuse, keepFaults } from './evidence.ts'
 import { lostAt, settledAt, UNSETTLED, unsettledAt } from './keys.ts'
 import type { Merchant, MerchantEffect } from './parts.ts'
+import { keepIfProven } from './proofs.ts'
 import { Lost, Settled, Unsettled } from './records.ts'
 import { isAtRisk, settledRisk } from './trust.ts'
 
@@ -73,7 +74,7 @@ function * settle (merchant: Merchant, id: Uint8Array): Saga<Settlement, Merchan
   if (reply.is === 'short') {
     for (const input of inputs) {
       const first = reply.inputs.find(({ coin }) => equal(coin, coinId(suite, input.spend.coin)))?.first ?? null
-      if (first !== null) yield * keepDoubleSpend(merchant, first, input)
+      if (first !== null) yield * keepIfProven(merchant, first, input)
     }
     if (atRisk) yield * writeOff(merchant, id, was, reply.inputs)
     throw new MixmintError('short', 'peer', atRisk ? 'the keepers of coins that were taken on trust are not back' : 'the bank misses certificates that we have', { retry: true })
@@ -138,16 +139,10 @@ function * writeOff (merchant: Merchant, id: Uint8Array, was: Uint8Array, states
  */
 export function * settlePending (merchant: Merchant): Saga<{ settled: number, pending: number }, MerchantEffect> {
   const sums = { settled: 0, pending: 0 }
-  let after: Uint8Array | undefined
-  for (;;) {
-    const page = yield * scan({ prefix: UNSETTLED, after, limit: 16 })
-    for (const { key } of page) {
-      const settlement = yield * attempt(merchant, key.slice(UNSETTLED.length))
-      sums[settlement === null ? 'pending' : 'settled'] += 1
-      after = key
-    }
-    if (page.length < 16) break
-  }
+  yield * eachEntry(UNSETTLED, function * ({ key }): Saga<void, MerchantEffect> {
+    const settlement = yield * attempt(merchant, key.slice(UNSETTLED.length))
+    sums[settlement === null ? 'pending' : 'settled'] += 1
+  }, { page: 16 })
   // What is owed to us goes before what convicts others.
   yield * accuse()
   return sums

@@ -9,6 +9,7 @@ import type { Millis } from '../../kit/ports.ts'
 import { batch, get, type Saga } from '../../kit/saga.ts'
 import { Presentation, type DayKey, type SignedPaid, type Token } from '../formats.ts'
 import { dayOf } from '../keyset.ts'
+import { lossTime } from '../loss.ts'
 import { checkToken, verifyPresentation, verifyToken } from '../token.ts'
 import { dueAt, serialAt } from './keys.ts'
 import { checkNotExpired, closing, isPaidBy, paidOtherwise, standing } from './orders.ts'
@@ -21,14 +22,15 @@ export interface Accepted {
 }
 
 /** Can we tell whether a token of that time has paid here? @throws token-before-restore (peer) */
-export function checkRemembered ({ restoredAt, registry }: Merchant, notBefore: Millis): void {
-  if (restoredAt !== undefined && notBefore <= restoredAt + registry().parameters.clockSkew) {
+export function * checkRemembered ({ registry }: Merchant, notBefore: Millis): Saga<void> {
+  const loss = yield * lossTime()
+  if (loss > 0 && notBefore <= loss + registry().parameters.clockSkew) {
     throw new MixmintError('token-before-restore', 'peer', 'the shop has lost its records of that time, and cannot tell whether this token has paid already: have it refunded, and buy another')
   }
 }
 
 /**
- * @throws bad-presentation, bad-token, wrong-network, wrong-bank, unknown-day-key, day-key-not-valid, wrong-payee, wrong-till, wrong-unit,
+ * @throws bad-presentation, bad-token, wrong-network, wrong-bank, unknown-day-key, day-key-not-valid, wrong-payee, wrong-till, till-not-named, wrong-unit,
  *   wrong-amount, token-not-yet-valid, token-expired, unknown-invoice, invoice-expired, invoice-paid,
  *   token-already-accepted, token-before-restore (peer)
  */
@@ -50,7 +52,7 @@ export function * acceptToken (merchant: Merchant, presentation: Presentation): 
     const { amount, settleBy } = order.record
     checkToken(token, { payee: merchant.key.publicKey, till: merchant.till, amount, unit: merchant.unit }, time, registry.parameters.clockSkew)
     checkNotExpired(settleBy, time)
-    checkRemembered(merchant, token.notBefore)
+    yield * checkRemembered(merchant, token.notBefore)
     if (time + registry.parameters.clockSkew >= token.depositUntil) throw new MixmintError('token-expired', 'peer', 'the token could not be turned in any more')
     const { signed, ops } = closing(merchant, order, { invoice, how: 'token', time }, token.serial, token.ownerKey)
     const result = yield * batch([

@@ -11,9 +11,10 @@ import { total } from '../contract.ts'
 import type { Contract, Input } from '../formats.ts'
 import type { InputState } from '../messages.ts'
 import { stored } from '../stored.ts'
-import { EXPOSURE, LOST, REJECTED, riskAt, SEALED_REJECTED, SETTLED, takenAt } from './keys.ts'
+import { refusals } from './due.ts'
+import { EXPOSURE, LOST, riskAt, SETTLED, takenAt } from './keys.ts'
 import type { Merchant } from './parts.ts'
-import { Exposure, Lost, Rejected, Risk, SealedRejected, Settled } from './records.ts'
+import { Exposure, Lost, Risk, Settled } from './records.ts'
 
 /**
  * The steps by which this contract is taken on trust; null where the merchant does not want that, where a coin is bad or spent and
@@ -94,14 +95,7 @@ export interface Loss {
 export function * losses (): Saga<Loss[]> {
   const found: Loss[] = []
   for (const { value } of yield * scanAll(LOST)) found.push({ how: 'coins', ...stored(Lost, value) })
-  for (const { value } of yield * scanAll(REJECTED)) {
-    const { presentation, code, time } = stored(Rejected, value)
-    found.push({ how: 'token', amount: presentation.token.token.amount, code, time })
-  }
-  for (const { value } of yield * scanAll(SEALED_REJECTED)) {
-    const { due: { presentation: { token } }, code, time } = stored(SealedRejected, value)
-    found.push({ how: 'sealed', amount: token.value, code, time })
-  }
+  found.push(...yield * refusals())
   for (const { value } of yield * scanAll(SETTLED)) {
     const { amount, settlement: { outcome: { outcome: { state, time } } } } = stored(Settled, value)
     if (state === 'void') found.push({ how: 'coins', amount, code: 'void', time })

@@ -16,6 +16,7 @@ import { askBank, badReply, Unanswered, type Wallet, type WalletEffect } from '.
 import { putIn } from './purse.ts'
 import { Operation, type WithdrawOperation } from './records.ts'
 import { Restoring, restoring } from './restore-state.ts'
+import { makeRoom, room } from './room.ts'
 import { split } from './selection.ts'
 
 /** The name of the account: a key that derives from the seed. The operator credits it. */
@@ -35,11 +36,17 @@ export function * accountBalance (wallet: Wallet): Saga<number, WalletEffect> {
   return reply.balance
 }
 
-/** @throws bad-argument, unpayable-amount, too-many-coins (caller), no-keyset (peer), and those of sendWithdrawal */
+/** @throws bad-argument, unpayable-amount, too-many-coins (caller), no-keyset (peer), and those of makeRoom and sendWithdrawal */
 export function * withdraw (wallet: Wallet, amount: number): Saga<Begun<WithdrawOperation>, WalletEffect> {
   if (!Number.isSafeInteger(amount) || amount < 1) throw new MixmintError('bad-argument', 'caller', 'a whole amount above zero wanted, in the smallest coin')
   const { suite, seed, network, bank, unit } = wallet
   yield * announceFirst(wallet)
+  if ((yield * room()) < 1) {
+    // Many were refused: another is not begun in vain.
+    const balance = yield * accountBalance(wallet)
+    if (balance < amount) throw new MixmintError('insufficient-funds', 'caller', `the account holds ${balance}`)
+    yield * makeRoom(wallet, 1)
+  }
   const started = yield * now()
   const known = issuingKeyset(wallet, started)
   const values = split(amount, valuesOf(known))

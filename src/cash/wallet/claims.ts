@@ -2,7 +2,7 @@
  * Claims: each coin of a bundle is exchanged by a contract of its own, by whoever received it or by its giver who takes it back.
  * So what becomes of one coin holds up no other, and of two who try the centers decide, coin by coin.
  */
-import { equal } from '../../kit/bytes.ts'
+import { equal, NONE } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Op } from '../../kit/ports.ts'
@@ -23,8 +23,6 @@ import type { Wallet } from './parts.ts'
 import { mark } from './purse.ts'
 import { OwnedCoin, type ContractOperation, type Place } from './records.ts'
 import { split } from './selection.ts'
-
-const NONE = new Uint8Array(0)
 
 /** `place` is null for a coin of somebody else. `was`: the bytes of its record here, or null. */
 export interface Claim extends Handed {

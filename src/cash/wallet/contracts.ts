@@ -2,6 +2,7 @@
  * Beginning a contract: coins are chosen and locked, change made up, everything on disk in one batch, before the first
  * byte of it is sent.
  */
+import { NONE } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
@@ -18,8 +19,6 @@ import { insufficient, isUsable, lock, ownCoins, promise, spendUntil, type Kept 
 import { InvoiceUse, type ContractOperation } from './records.ts'
 import { makeSealed } from './sealed-outputs.ts'
 import { select, split } from './selection.ts'
-
-const NONE = new Uint8Array(0)
 
 /** What to begin. */
 export interface Plan {

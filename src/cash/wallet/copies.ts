@@ -5,7 +5,7 @@
  * Decision record: docs/decisions/0035-restore.md
  */
 import { concat, toHex, u32 } from '../../kit/bytes.ts'
-import { decode, encode, list, maybeBytes, nullable, record, bytes, uint, bool, tagged, type Of } from '../../kit/codec.ts'
+import { anything, decode, encode, list, maybeBytes, nullable, record, bytes, uint, bool, tagged, type Of } from '../../kit/codec.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { batch, type Saga } from '../../kit/saga.ts'
 import type { Suite } from '../../crypto/suite.ts'
@@ -32,7 +32,9 @@ export const Copy = record({
   /** Every coin that was promised so far; `keyset` is a place in `keysets`. */
   keysets: list(bytes(32), 64),
   coins: list(record({ keyset: uint(63), value: uint(), generation: uint(2 ** 32 - 1), counter: uint(), active: bool }), ROUNDS * MAX_INPUTS),
-  invoice: nullable(SignedInvoice)
+  invoice: nullable(SignedInvoice),
+  /** Of a coin that is taken back out of a bundle, the bundle's id; else empty. */
+  claim: maybeBytes(32)
 })
 export type Copy = Of<typeof Copy>
 
@@ -72,7 +74,7 @@ export function * ensureFiled (wallet: Wallet, begun: Begun<ContractOperation>):
 }
 
 function copyOf (record: ContractOperation): Copy {
-  const { contract, started, places, coins, invoice, sealed } = record
+  const { contract, started, places, coins, invoice, sealed, claim } = record
   const fresh = contract.outputs.slice(0, coinsAmong(record))
   const keysets: Uint8Array[] = []
   const seen = new Map<string, number>()
@@ -88,7 +90,7 @@ function copyOf (record: ContractOperation): Copy {
     generation: places.length === 0 ? 0 : places[0].generation, batch: places.length === 0 ? 0 : batchOf(places[0]),
     values: fresh.map(({ value }) => value), sealed: sealed === null ? null : { to: sealed, values: sealedIn(record).map(({ value }) => value) }, keysets,
     coins: coins.flatMap(({ input: { spend: { coin } }, place, active }) => place === null ? [] : [{ keyset: indexOf(coin.keyset), value: coin.value, ...place, active }]),
-    invoice
+    invoice, claim
   }
 }
 
@@ -107,12 +109,25 @@ function sealCopy (suite: Suite, key: Uint8Array, copy: Copy): Uint8Array {
   return sealed(suite, key, padded)
 }
 
-/** Null: it was not made with this key. */
+/** Null: it was not made with this key. @throws bad-encoding (peer), for one in a form that no version up to this one made */
 export function openCopy (suite: Suite, key: Uint8Array, box: Uint8Array): Copy | null {
   const padded = unsealed(suite, key, box)
   if (padded === null) return null
   const length = new DataView(padded.buffer, padded.byteOffset).getUint32(0)
-  return decode(Copy, padded.slice(LENGTH, LENGTH + length))
+  const content = padded.slice(LENGTH, LENGTH + length)
+  return decode(Copy, encode(anything, inThisForm(decode(anything, content))))
+}
+
+/** Copies stay with the bank as they were filed: earlier ones named no claim, no till in the invoice, no sealed tokens. */
+function inThisForm (copy: unknown): unknown {
+  if (!(copy instanceof Map)) return copy
+  const signed: unknown = copy.get('invoice')
+  const invoice: unknown = signed instanceof Map ? signed.get('invoice') : null
+  if (!copy.has('sealed')) copy.set('sealed', null)
+  for (const [fields, name] of [[copy, 'claim'], [invoice, 'till']] as const) {
+    if (fields instanceof Map && !fields.has(name)) fields.set(name, new Uint8Array(0))
+  }
+  return copy
 }
 
 /** nonce ‖ ciphertext ‖ tag; the same content under the same key makes the same bytes. */

@@ -6,7 +6,7 @@ import { MixmintError } from '../../kit/errors.ts'
 import { now, type Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
 import type { CoinBundle, Presentation, SealedPayment, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
-import { SealedKeyring } from '../sealed-keys.ts'
+import { SealedKeyring } from '../sealed-keyring.ts'
 import { accountBalance, accountOf, doubtful, resolveDoubt, sendWithdrawal, withdraw } from './account.ts'
 import { askOutcome } from './conclude.ts'
 import { choose, latestSettleBy } from './contracts.ts'
@@ -21,17 +21,18 @@ import { ownCoins, type Kept } from './purse.ts'
 import type { HeldToken } from './records.ts'
 import { resume } from './recover.ts'
 import { refresh, type RefreshOptions } from './refresh.ts'
-import { beginRefunds, refundOne } from './refunds.ts'
+import { beginRefunds, beginSealedRefunds, refundOne, sealedRefundOne } from './refunds.ts'
 import { buySealed, sealedTokens, type KeptSealed } from './sealed.ts'
 import { payWithSealed, presentSealed, sentSealed } from './sealed-payments.ts'
-import { beginSealedRefunds, sealedRefundOne } from './sealed-refunds.ts'
 import { expectRestore, restore, type RestoreOptions } from './restore.ts'
 import type { Restored } from './restore-finish.ts'
 import type { Receipt } from '../receipt.ts'
-import { receipts } from './receipts.ts'
+import { askTokenReceipt, receipts } from './receipts.ts'
 import { collectRepay, repayOne } from './repay.ts'
+import { makeRoom } from './room.ts'
+import { secure, type SecureOptions } from './secure.ts'
 import { exchange } from './settle.ts'
-import { buyToken, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
+import { buyToken, fittingTokens, payWithToken, presentToken, sentTokens, tokens } from './tokens.ts'
 
 /** What became of one operation that `recover` or `reclaim` took up. */
 export interface Recovered {
@@ -40,6 +41,9 @@ export interface Recovered {
   /** Why it is not over yet, or null. */
   readonly error: MixmintError | null
 }
+
+/** So often more is begun at the most, each time as much as a restore would find. */
+const ROUNDS_BACK = 16
 
 /** One engine for each store; it remembers nothing that the store does not hold. */
 export class WalletEngine {
@@ -124,6 +128,11 @@ export class WalletEngine {
     return yield * tokens()
   }
 
+  /** Those that would pay this invoice, the best first. */
+  * fittingTokens (invoice: SignedInvoice): Saga<HeldToken[]> {
+    return yield * fittingTokens(invoice)
+  }
+
   /** For a till: the payment file is the encoded Presentation. See tokens.ts. */
   * presentToken (serial: Uint8Array, invoice: SignedInvoice): Saga<Presentation> {
     return yield * presentToken(this.#wallet, serial, invoice)
@@ -164,6 +173,11 @@ export class WalletEngine {
     return this.#entry(yield * collectRepay(this.#wallet, invoice))
   }
 
+  /** What the bank says of the token that was to pay this invoice, given by its hash: for a dispute. See receipts.ts. */
+  * askTokenReceipt (invoice: Uint8Array): Saga<Receipt, WalletEffect> {
+    return yield * askTokenReceipt(this.#wallet, invoice)
+  }
+
   /** For what was paid: see receipts.ts. */
   * receipts (): Saga<Receipt[]> {
     return yield * receipts()
@@ -195,12 +209,20 @@ export class WalletEngine {
 
   * #takeBack (presented: boolean): Saga<{ amount: number, results: Recovered[] }, WalletEffect> {
     const results: Recovered[] = []
-    // A second round when the first one found that other coins than thought are left over.
-    for (let [round, before] = [0, -1]; round < 2 && before < results.length; round++) {
+    // A second round when the first one found that other coins than thought are left over; more where there was no room for all.
+    for (let [round, before, full] = [0, -1, false]; round < (full ? ROUNDS_BACK : 2) && before < results.length; round++) {
       before = results.length
-      for (const saga of [beginReclaims(this.#wallet), beginCoinRefunds(this.#wallet), beginRefunds(this.#wallet, presented), beginSealedRefunds(this.#wallet, presented)]) {
-        const begun = yield * this.#attempt(null, saga)
-        if (begun.error !== null) results.push(begun)
+      full = false
+      for (const begin of [beginReclaims, beginCoinRefunds, beginRefunds, beginSealedRefunds]) {
+        let [begun, isFull] = [yield * this.#attempt(null, begin(this.#wallet, presented)), false]
+        // Only what has something to begin, and no room for it, takes another generation (decision 50).
+        if (begun.error?.code === 'too-many-unanswered') {
+          const made = yield * this.#attempt(null, makeRoom(this.#wallet, 1))
+          if (made.error === null) begun = yield * this.#attempt(null, begin(this.#wallet, presented))
+          isFull = made.error === null && begun.error?.code === 'too-many-unanswered'
+        }
+        if (begun.error !== null && !isFull) results.push(begun)
+        full ||= isFull
       }
       const tried = results.map(({ entry }) => entry?.sequence)
       for (const begun of yield * openOperations()) {
@@ -233,7 +255,7 @@ export class WalletEngine {
   * recover (presented = false): Saga<Recovered[], WalletEffect> {
     const results: Recovered[] = []
     // What brings coins comes before what needs them.
-    const order = (begun: Begun): number => ['withdraw', 'repay', 'exchange', 'receive', 'take-back', 'give', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
+    const order = (begun: Begun): number => ['withdraw', 'repay', 'exchange', 'receive', 'take-back', 'secure', 'give', 'token', 'sealed', 'pay', 'reclaim', 'refund'].indexOf(this.#entry(begun).kind)
     for (const begun of (yield * openOperations()).sort((a, b) => order(a) - order(b))) {
       if (isContract(begun)) results.push(yield * this.#attempt(begun, resume(this.#wallet, begun)))
       else if (begun.record.kind === 'repay') results.push(yield * this.#attempt(begun, repayOne(this.#wallet, { ...begun, record: begun.record })))
@@ -261,6 +283,11 @@ export class WalletEngine {
   * restore (options: RestoreOptions): Saga<{ restored: Restored, recovered: Recovered[] }, WalletEffect> {
     const restored = yield * restore(this.#wallet, options)
     return { restored, recovered: yield * this.recover() }
+  }
+
+  /** After a restore: coins that somebody else may have too are exchanged for fresh ones. See secure.ts. */
+  * secure (options: SecureOptions = {}): Saga<Handover, WalletEffect> {
+    return yield * secure(this.#wallet, options)
   }
 
   #entry (begun: Begun): HistoryEntry {

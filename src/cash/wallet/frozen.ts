@@ -3,6 +3,7 @@
  * their keyset's redeemUntil is past the bank refunds them without a certificate (DESIGN §5.7). Each is an operation of
  * its own, as with coins that are left over (leftovers.ts).
  */
+import { NONE } from '../../kit/bytes.ts'
 import { isMixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
 import { batch, get, now, type Saga } from '../../kit/saga.ts'
@@ -20,7 +21,6 @@ import { isLapsed, keyOf, lock, mark, ownCoins, putIn, type Kept } from './purse
 import { OwnedCoin, type CoinRefundOperation, type ContractOperation } from './records.ts'
 
 type Refunding = Begun<CoinRefundOperation>
-const NONE = new Uint8Array(0)
 
 /**
  * Begin an operation for every coin that has lapsed, those too that are promised to an open contract, or were given away and not

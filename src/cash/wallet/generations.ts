@@ -3,7 +3,7 @@
  * random, so that two machines restored from the same words never derive alike. The numbers are kept at the bank, encrypted, one
  * after the other under handles that derive from the words, so that the next restore finds them; a coin vouches for each.
  */
-import { u32 } from '../../kit/bytes.ts'
+import { NONE, u32 } from '../../kit/bytes.ts'
 import { isMixmintError } from '../../kit/errors.ts'
 import { random, type Saga } from '../../kit/saga.ts'
 import { announceMessage } from '../bank-requests.ts'
@@ -13,7 +13,6 @@ import { sealed, unsealed } from './copies.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import type { Found } from './restore-state.ts'
 
-const NONE = new Uint8Array(0)
 /** A bank that answers every question could keep a restore asking: more than so many there are not, nor so many in a row that are not ours. */
 const MOST = 4096
 const FOREIGN = 64

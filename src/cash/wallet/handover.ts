@@ -19,6 +19,7 @@ import type { Wallet, WalletEffect } from './parts.ts'
 import { derivedKey, insufficient, isLapsed, isUsable, lock, ownCoins, type Kept } from './purse.ts'
 import { resume } from './recover.ts'
 import { OwnedCoin, ROUNDS, type GiveOperation } from './records.ts'
+import { makeRoom } from './room.ts'
 import { exactly, fewest, select } from './selection.ts'
 import { exchange } from './settle.ts'
 
@@ -103,6 +104,7 @@ export function * receive (wallet: Wallet, bundle: CoinBundle, late = false): Sa
     const time = yield * now()
     checkDates(wallet, fresh, bundle, time, late)
     const some = fresh.slice(0, AT_ONCE)
+    yield * makeRoom(wallet, some.length)
     const isBegun = yield * beginClaims(wallet, id, some.map(one => ({ ...one, place: null, was: null })))
     if (isBegun && fresh.length > some.length) yield * carryOut(wallet, id, handed)
   }
@@ -160,7 +162,9 @@ export function * takeBack (wallet: Wallet, sequence: number, early = false): Sa
       throw new MixmintError('too-early', 'caller', `somebody may be receiving these coins until ${new Date(from).toISOString()}, and if both try at once, they may be nobody's for a long time: wait, or agree with whoever has them and add \`--now\``)
     }
     for (let at = 0; at < claims.length; at += AT_ONCE) {
-      yield * beginClaims(wallet, id, claims.slice(at, at + AT_ONCE))
+      const some = claims.slice(at, at + AT_ONCE)
+      yield * makeRoom(wallet, some.length)
+      yield * beginClaims(wallet, id, some)
       if (at + AT_ONCE < claims.length) yield * carryOut(wallet, id, handed)
     }
   }
@@ -214,7 +218,8 @@ function * carryOut (wallet: Wallet, bundle: Uint8Array, handed: readonly Handed
   return { ...yield * sums(bundle, handed), errors }
 }
 
-function * sums (bundle: Uint8Array, handed: readonly Handed[]): Saga<Omit<Handover, 'errors'>> {
+/** @param bundle its id, as in the claims */
+export function * sums (bundle: Uint8Array, handed: readonly Handed[]): Saga<Omit<Handover, 'errors'>> {
   const fates: Array<{ fate: Fate, value: number }> = []
   for (const { id, coin } of handed) fates.push({ fate: yield * fateOf(bundle, id), value: coin.value })
   const sumOf = (...of: Fate[]): number => total(fates.filter(({ fate }) => of.includes(fate)))

@@ -1,4 +1,5 @@
 /** What the wallet has done and has: for people, and for the books. */
+import { equal } from '../../kit/bytes.ts'
 import type { Millis } from '../../kit/ports.ts'
 import { now, type Saga } from '../../kit/saga.ts'
 import type { Suite } from '../../crypto/suite.ts'
@@ -8,14 +9,15 @@ import type { Wallet } from './parts.ts'
 import { isUsable, ownCoins } from './purse.ts'
 import { ageing } from './refresh.ts'
 import { sealedTokens } from './sealed.ts'
+import { lostMachine } from './secure.ts'
 import { sealedIn } from './sealed-outputs.ts'
 import { tokens } from './tokens.ts'
 
 export interface HistoryEntry {
   readonly sequence: number
-  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back' | 'repay'
-  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund), `lost` (a coin of a bundle that
-   * somebody else has had). */
+  readonly kind: 'withdraw' | 'exchange' | 'token' | 'sealed' | 'pay' | 'reclaim' | 'refund' | 'give' | 'receive' | 'take-back' | 'secure' | 'repay'
+  /** `open`, `paid` (by the payee's word; change outstanding), `done`, `void`, `refused`, `spent` (nothing to reclaim or refund), `lost` (a coin of a bundle, or of a
+   * machine that was lost, that somebody else has had). */
   readonly state: 'open' | 'paid' | 'done' | 'void' | 'refused' | 'spent' | 'lost'
   /** In the unit's smallest coin: what was withdrawn, paid, exchanged, reclaimed or refunded. */
   readonly amount: number
@@ -45,7 +47,7 @@ export function entryOf (suite: Suite, { sequence, record }: Begun): HistoryEntr
     case 'contract': {
       const { contract, state, paid, invoice, claim, coins } = record
       return {
-        sequence, kind: claim.length === 0 ? contract.kind : coins[0].place === null ? 'receive' : 'take-back', state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
+        sequence, kind: claim.length === 0 ? contract.kind : coins[0].place === null ? 'receive' : equal(claim, lostMachine(suite)) ? 'secure' : 'take-back', state: state === 'settled' ? 'done' : state === 'open' && paid !== null ? 'paid' : state,
         amount: contract.kind === 'exchange' ? total(contract.outputs) : total(sealedIn(record), contract.amount), started,
         order: invoice?.invoice.order ?? '', contract: contractId(suite, contract)
       }

@@ -4,6 +4,7 @@
  * | key | value (records.ts) | says |
  * |---|---|---|
  * | `generation` | u64 | under which outputs are derived now; absent: 0 |
+ * | `next-generation` | u64 | is being announced, to come after that |
  * | `batch` ‖ u32 generation | u64 | batches of outputs derived so far; only ever rises |
  * | `answered` ‖ u32 generation ‖ u64 batch | | a restore finds this batch: its outputs are signed, or a copy of its contract is filed |
  * | `sequence` | u64 | operations begun so far |
@@ -17,7 +18,7 @@
  * | `token` ‖ serial | HeldToken | a token that we bought |
  * | `sealed-token` ‖ serial | HeldSealed | a sealed one |
  * | `sealed-payment` ‖ H(invoice) | SealedPaying | sealed tokens that pay this invoice |
- * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keys.ts |
+ * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keyring.ts |
  * | `restoring` | Restoring (restore-state.ts) | a restore is under way, or is over |
  * | `restore-asked` ‖ u32 generation ‖ u64 batch | u8 | the bank was asked for this batch, and has answered: 1 well, 2 with something that is no signature |
  * | `restore-found` ‖ coinId | Found | what a restore knows of a coin |
@@ -35,6 +36,7 @@ export const SEALED_PAYMENTS = utf8('sealed-payment')
 export const DOUBTS = utf8('doubt')
 
 export const GENERATION = utf8('generation')
+export const NEXT_GENERATION = utf8('next-generation')
 
 export const RESTORING = utf8('restoring')
 export const ASKED = utf8('restore-asked')
@@ -43,7 +45,7 @@ export const COPIED = utf8('restore-copy')
 
 const BATCHES = utf8('batch')
 const ANSWERED = utf8('answered')
-const SPENT = utf8('spent')
+export const SPENT = utf8('spent')
 const SECRETS = utf8('secret')
 const INVOICES = utf8('invoice')
 

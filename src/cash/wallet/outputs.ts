@@ -36,10 +36,11 @@ export function issuingKeyset (wallet: Wallet, now: Millis, settleBy: Millis = n
 
 /**
  * Is it certain that the bank will never sign these outputs, whichever copy of the request comes to it, however late? It
- * says so itself by a clock that never runs back; of a keyset that it has not heard of, only its end makes that certain.
+ * says so itself by a clock that never runs back; of a keyset that it has not heard of, only its end makes that certain. What it has
+ * signed for something else, asked for by a copy of this wallet, it signs for nothing else.
  */
 export function isRefusedForGood (wallet: Wallet, outputs: readonly Output[], error: unknown, now: Millis): boolean {
-  if (isMixmintError(error, 'keyset-not-issuing')) return true
+  if (isMixmintError(error, 'keyset-not-issuing') || isMixmintError(error, 'output-used')) return true
   if (!isMixmintError(error, 'unknown-keyset')) return false
   return outputs.every(({ keyset }) => hasIssued(wallet, keyset, now))
 }
@@ -96,13 +97,13 @@ export function * reserve (values: readonly number[], isCopied = false): Saga<Re
   }
 }
 
-/** A restore gives up looking after so many batches of which it finds nothing; so a wallet never goes further. */
+/** A restore gives up looking after so many batches of which it finds nothing; so a wallet never goes further, but elsewhere (room.ts). */
 export const GAP = 16
 
 function * checkGap (generation: number, batch: number): Saga<void> {
   if (batch <= GAP) return
   const found = yield * scan({ prefix: answeredIn(generation), after: answeredAt(generation, batch - GAP - 1), limit: 1 })
-  if (found.length === 0) throw new MixmintError('too-many-unanswered', 'peer', `${GAP} operations in a row have no answer from the bank: let \`recover\` complete them, or begin anew with \`restore\``, { retry: true })
+  if (found.length === 0) throw new MixmintError('too-many-unanswered', 'peer', `${GAP} operations in a row have no answer from the bank: let \`recover\` complete them when the bank is back`, { retry: true })
 }
 
 /** The number under which outputs are derived: 0 for the first wallet of these words, drawn at random by each restore. */

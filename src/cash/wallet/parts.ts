@@ -6,7 +6,7 @@ import type { Suite } from '../../crypto/suite.ts'
 import type { BankReply, BankRequest, MerchantReply, MerchantRequest } from '../messages.ts'
 import { errorOf } from '../refusal.ts'
 import type { Registry } from '../registry.ts'
-import type { SealedKeyring } from '../sealed-keys.ts'
+import type { SealedKeyring } from '../sealed-keyring.ts'
 
 export interface WalletOptions {
   readonly suite: Suite

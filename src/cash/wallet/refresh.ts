@@ -3,6 +3,7 @@
  * own in the first half of what is left to it: so the bank sees single coins come in, spread evenly, whoever owns them,
  * and no sum that would tell a wallet. Where a wallet was away for longer, all that are overdue follow at once.
  */
+import { NONE } from '../../kit/bytes.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import { now, random, wait, type Saga } from '../../kit/saga.ts'
@@ -15,8 +16,6 @@ import { isUsable, ownCoins, type Kept } from './purse.ts'
 import type { ContractOperation } from './records.ts'
 import { split } from './selection.ts'
 import { settleWithBank } from './settle.ts'
-
-const NONE = new Uint8Array(0)
 
 export interface RefreshOptions {
   /** At most so many coins now, unless they are in the last quarter of their time. Default: all that are due. */

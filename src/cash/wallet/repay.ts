@@ -14,6 +14,7 @@ import { askMerchant, badReply, type Wallet, type WalletEffect } from './parts.t
 import { useOf } from './payments.ts'
 import { keyOf, putIn } from './purse.ts'
 import type { RepayOperation } from './records.ts'
+import { makeRoom } from './room.ts'
 import { sealedTokens } from './sealed.ts'
 import { split } from './selection.ts'
 import { tokens } from './tokens.ts'
@@ -33,6 +34,7 @@ export function * collectRepay (wallet: Wallet, signed: SignedInvoice): Saga<Rep
   const reply = yield * askMerchant(signed.invoice.payee, { op: 'repayable', invoice })
   if (reply.is !== 'repayable' || reply.amount < 1 || reply.amount > signed.invoice.amount) throw badReply('merchant')
   const key = yield * payingKey(wallet, invoice, reply.payer)
+  yield * makeRoom(wallet, 1)
   const started = yield * now()
   const known = issuingKeyset(wallet, started)
   const values = split(reply.amount, valuesOf(known))

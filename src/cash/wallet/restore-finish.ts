@@ -106,7 +106,7 @@ function * keepContract (wallet: Wallet, contracted: Contracted, ours: ReturnTyp
     }
     const record: ContractOperation = {
       kind: 'contract', started: copy.started, state, contract, places: placesOf(copy.generation, copy.batch, valuesIn(copy)), coins,
-      invoice: copy.invoice, paid: null, outcome, claim: new Uint8Array(0), filed: coins.length, waived: false,
+      invoice: copy.invoice, paid: null, outcome, claim: copy.claim, filed: coins.length, waived: false,
       sealed: copy.sealed?.to ?? null
     }
     ops.push({ op: 'insert', key: state === 'open' ? openAt(sequence) : doneAt(sequence), value: encode<Operation>(Operation, record) })

@@ -94,12 +94,12 @@ export function * lookAt (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<vo
   const { key } = coinSecrets(suite, seed, { keyset: coin.keyset, value: coin.value, ...place })
   const reply = yield * askBank('apart', { op: 'look', coin, signature: suite.ed25519Sign(key, lookMessage(id)) })
   if (reply.is !== 'looked') throw badReply('bank')
-  const copy = reply.copy.length === 0 ? null : openCopy(suite, copyKey(suite, seed, id), reply.copy)
+  const copy = reply.copy.length === 0 ? null : legible(wallet, copyKey(suite, seed, id), reply.copy)
   // On disk before the copy counts as read: nothing of it can be derived without.
-  const isLegible = copy === null || copy.sealed === null || (yield * hasRecalled(wallet, copy.sealed.to.keys, pause))
+  const isLegible = copy !== 'illegible' && (copy === null || copy.sealed === null || (yield * hasRecalled(wallet, copy.sealed.to.keys, pause)))
   const ops: Op[] = []
   let contract: Uint8Array | null = null
-  if (copy !== null && isLegible) {
+  if (copy !== null && copy !== 'illegible' && isLegible) {
     contract = contractId(suite, yield * rebuilt(wallet, copy))
     ops.push({ op: 'swap', key: copiedAt(contract), was: null, value: encode(Copied, { coin: id, box: reply.copy, outcome: null, token: null, sealed: [] }) })
   }
@@ -115,6 +115,17 @@ export function * lookAt (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<vo
   if (!result.done && contract !== null) yield * keepFuller(wallet, contract, id, reply.copy, ops.slice(1))
   if (contract !== null) yield * askContract(wallet, contract, pause)
   if (!isSettled && isLegible) throw new MixmintError('keepers-silent', 'peer', 'too few keepers say how a coin stands', { retry: true })
+}
+
+/** What another version filed in a form that this one does not know holds up nothing else. */
+function legible ({ suite, meter }: Wallet, key: Uint8Array, box: Uint8Array): Copy | null | 'illegible' {
+  try {
+    return openCopy(suite, key, box)
+  } catch (error) {
+    if (!isMixmintError(error, 'bad-encoding')) throw error
+    meter.count('wallet_restore_illegible')
+    return 'illegible'
+  }
 }
 
 /** False where the bank has these keys no more: a copy that needs them holds up nothing else. */
@@ -167,7 +178,7 @@ export function * rebuilt (wallet: Wallet, copy: Copy): Saga<Contract> {
 /** The bank's word on a contract. If it was settled with all its coins, these are spent. */
 export function * askContract (wallet: Wallet, id: Uint8Array, pause: Pause): Saga<void, WalletEffect> {
   const value = yield * get(copiedAt(id))
-  const { copy, coin, box, outcome } = readCopied(wallet, id, stored(Copied, value ?? new Uint8Array(0)))
+  const { copy, coin, box, outcome } = readCopied(wallet, id, stored(Copied, value))
   if (outcome !== null) return
   yield * pause()
   const contract = yield * rebuilt(wallet, copy)

@@ -1,5 +1,5 @@
 /** The outputs of a contract that are sealed tokens to be, and what the bank's answer makes of them (DESIGN §6). */
-import { equal } from '../../kit/bytes.ts'
+import { equal, NONE } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Op } from '../../kit/ports.ts'
@@ -14,7 +14,6 @@ import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
 import { HeldSealed, type ContractOperation, type Place, type SealedFor } from './records.ts'
 
 /** RFC 9474 PSSZERO; and no invoice. */
-const NONE = new Uint8Array(0)
 
 /** @throws unknown-sealed-keys (peer) */
 export function * kept (wallet: Wallet, keys: Uint8Array): Saga<KnownSealedKeys> {

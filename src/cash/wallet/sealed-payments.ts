@@ -19,7 +19,7 @@ import { changeSealed, sealedTokens, type KeptSealed } from './sealed.ts'
 import { kept } from './sealed-outputs.ts'
 import { exactly } from './selection.ts'
 import { checkReceipt } from './settle.ts'
-import { isRefusal } from './tokens.ts'
+import { byTill, fitsTill, isRefusal } from './tokens.ts'
 
 /** A payment under way, with its tokens as they stand. */
 interface Paying {
@@ -106,15 +106,16 @@ function shown (wallet: Wallet, { token, place }: KeptSealed, invoice: Uint8Arra
 }
 
 /** Tokens that add up to an invoice, those that end first first. @throws no-token (caller) */
-function * fitting (wallet: Wallet, { invoice: { payee, amount } }: SignedInvoice): Saga<KeptSealed[]> {
+function * fitting (wallet: Wallet, signed: SignedInvoice): Saga<KeptSealed[]> {
+  const { payee, amount } = signed.invoice
   const time = yield * now()
   const fit: Array<{ token: KeptSealed, value: number, notAfter: number }> = []
   for (const token of yield * sealedTokens()) {
-    if (token.state !== 'held' || !equal(token.token.payee, payee)) continue
+    if (token.state !== 'held' || !equal(token.token.payee, payee) || !fitsTill(signed, token.token.till)) continue
     const { keys: { notBefore, notAfter } } = yield * kept(wallet, token.token.keys)
     if (notBefore <= time && time < notAfter) fit.push({ token, value: token.value, notAfter })
   }
-  const chosen = exactly(fit.sort((a, b) => a.notAfter - b.notAfter), amount)
+  const chosen = exactly(fit.sort((a, b) => byTill(a.token.token.till, b.token.token.till) || a.notAfter - b.notAfter), amount)
   if (chosen === null || chosen.length > MAX_SEALED) {
     throw new MixmintError('no-token', 'caller', `the wallet has no valid sealed tokens that make ${amount}, made out to this payee: buy some first, or pay otherwise`)
   }

@@ -2,6 +2,7 @@
  * Sealed tokens in the wallet (DESIGN §6): bought as values of one day, made out to one payee, in a form that the bank does not
  * see. The bank may still match what is bought with what is turned in by sums and times (THREATS.md).
  */
+import { NONE } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
@@ -17,8 +18,6 @@ import { HeldSealed } from './records.ts'
 import { kept } from './sealed-outputs.ts'
 import { fewest } from './selection.ts'
 import { settleWithBank } from './settle.ts'
-
-const NONE = new Uint8Array(0)
 
 /** A sealed token of ours, and the bytes of its record. */
 export interface KeptSealed extends HeldSealed {

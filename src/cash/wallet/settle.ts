@@ -2,7 +2,7 @@
  * Carrying a contract out: the bank settles tokens and exchanges, the merchant collects payments. Coins that find no
  * certificate are replaced by others, signed to the same contract (substitution, DESIGN §5).
  */
-import { equal } from '../../kit/bytes.ts'
+import { equal, NONE } from '../../kit/bytes.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { batch, now, type Saga } from '../../kit/saga.ts'
 import { coinId } from '../coin.ts'
@@ -21,8 +21,6 @@ import { askBank, askMerchant, badReply, type Wallet, type WalletEffect } from '
 import { isUsable, lock, ownCoins, promise, type Kept } from './purse.ts'
 import { ROUNDS, type ContractOperation, type Promised } from './records.ts'
 import { exactly, fewest, select } from './selection.ts'
-
-const NONE = new Uint8Array(0)
 
 type Contracted = Begun<ContractOperation>
 

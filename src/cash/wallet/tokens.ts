@@ -1,13 +1,14 @@
 /** Tokens: buying them, presenting them at a till or over the mixnet (DESIGN §6). One token, one order. */
-import { equal } from '../../kit/bytes.ts'
+import { equal, NONE } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import type { Millis, Op } from '../../kit/ports.ts'
+import type { Op } from '../../kit/ports.ts'
 import { batch, get, now, scanAll, type Saga } from '../../kit/saga.ts'
 import { contractId, invoiceHash } from '../contract.ts'
 import { tokenOwnerKey } from '../derive.ts'
 import type { Presentation, SignedInvoice, SignedPaid, SignedToken } from '../formats.ts'
 import { stored } from '../stored.ts'
+import type { Till } from '../till.ts'
 import { checkToken, present, serialFor } from '../token.ts'
 import { begin, claimInvoice, coarse, invoiceInUse, latestSettleBy } from './contracts.ts'
 import { invoiceAt, tokenAt, TOKENS } from './keys.ts'
@@ -16,8 +17,6 @@ import { askMerchant, badReply, Unanswered, type Wallet, type WalletEffect } fro
 import { checkInvoice, useOf } from './payments.ts'
 import { HeldToken, InvoiceUse } from './records.ts'
 import { checkReceipt, settleWithBank } from './settle.ts'
-
-const NONE = new Uint8Array(0)
 
 /**
  * Buy a token made out to a payee, over the mixnet, with change.
@@ -53,7 +52,7 @@ function * readToken (serial: Uint8Array): Saga<Found> {
 
 /**
  * A token signed over to an order, to be shown at a till; durable before it is given out. The same order again: the same.
- * @throws unknown-token, token-used, invoice-in-use (caller); wrong-payee, wrong-amount, wrong-unit, token-expired, and
+ * @throws unknown-token, token-used, invoice-in-use (caller); wrong-payee, wrong-till, till-not-named, wrong-amount, wrong-unit, token-expired, and
  *   those of checkInvoice (peer)
  */
 export function * presentToken (wallet: Wallet, serial: Uint8Array, signed: SignedInvoice): Saga<Presentation> {
@@ -73,7 +72,7 @@ function * signOver (wallet: Wallet, serial: Uint8Array, signed: SignedInvoice, 
   }
   const { token } = held.token
   const { payee, amount, unit } = signed.invoice
-  checkToken(token, { payee, till: token.till, amount, unit }, yield * now(), 0)
+  checkToken(token, { payee, till: tillOf(signed, token.till), amount, unit }, yield * now(), 0)
   const { was, by } = yield * useOf(invoice)
   if (by !== null) throw invoiceInUse()
   const presentation = present(wallet.suite, tokenOwnerKey(wallet.suite, wallet.seed, held.nonce), held.token, invoice)
@@ -101,19 +100,42 @@ function rewriteToken ({ bytes: was, token: { token: { serial } } }: Found, next
 export function * payWithToken (wallet: Wallet, signed: SignedInvoice): Saga<SignedPaid, WalletEffect> {
   checkInvoice(wallet, signed)
   const { by } = yield * useOf(invoiceHash(wallet.suite, signed.invoice))
-  const serial = by === null ? yield * fitting(signed, yield * now()) : by.serial
+  const serial = by === null ? yield * fitting(signed) : by.serial
   // Also by sealed tokens, of which one stands there.
   if (serial.length === 0 || (yield * get(tokenAt(serial))) === null) throw invoiceInUse()
   const presented = yield * signOver(wallet, serial, signed, 'sent')
   return presented.paid ?? (yield * send(wallet, presented))
 }
 
-function * fitting ({ invoice: { payee, amount, unit } }: SignedInvoice, now: Millis): Saga<Uint8Array> {
-  const fits = (yield * tokens()).map(held => ({ ...held, fields: held.token.token }))
-    .filter(({ state, fields }) => state === 'held' && equal(fields.payee, payee) && fields.amount === amount && fields.unit === unit && now < fields.notAfter)
-    .sort((a, b) => a.fields.notAfter - b.fields.notAfter)
-  if (fits.length === 0) throw new MixmintError('no-token', 'caller', `the wallet has no valid token of ${amount} made out to this payee: buy one first, or pay with coins`)
-  return fits[0].fields.serial
+/** Which till the token for an invoice has to be good at. Of an invoice that asks for none, only the payee knows whose it is. */
+function tillOf ({ invoice: { till } }: SignedInvoice, named: Uint8Array): Till {
+  return till.length > 0 ? { name: till, alone: true } : { name: named, alone: false }
+}
+
+/** May tokens for this invoice name this till? */
+export function fitsTill ({ invoice }: SignedInvoice, till: Uint8Array): boolean {
+  return invoice.till.length === 0 || equal(invoice.till, till)
+}
+
+/** Of those that fit, what names no till goes first where none is asked for: it could be another's. */
+export function byTill (a: Uint8Array, b: Uint8Array): number {
+  return a.length - b.length
+}
+
+/** Tokens that pay this invoice, the best first. */
+export function * fittingTokens (signed: SignedInvoice): Saga<HeldToken[]> {
+  const { payee, amount, unit } = signed.invoice
+  const time = yield * now()
+  return (yield * tokens())
+    .filter(({ state, token: { token } }) => state === 'held' && equal(token.payee, payee) && fitsTill(signed, token.till) && token.amount === amount && token.unit === unit && time < token.notAfter)
+    .sort(({ token: { token: a } }, { token: { token: b } }) => byTill(a.till, b.till) || a.notAfter - b.notAfter)
+}
+
+function * fitting (signed: SignedInvoice): Saga<Uint8Array> {
+  const { amount } = signed.invoice
+  const fits = yield * fittingTokens(signed)
+  if (fits.length === 0) throw new MixmintError('no-token', 'caller', `the wallet has no valid token of ${amount} made out to this payee, and to its till if it asks for that: buy one first, or pay with coins`)
+  return fits[0].token.token.serial
 }
 
 /** Bring a presentation to its payee, and keep the receipt. */

@@ -1,6 +1,7 @@
 """Delays Ethernet frames between two TAP devices, each by a time of its own, so that they also overtake each other.
 
-Usage: forwarder.py INNER OUTER LEAST_MS MOST_MS; says "ready" when both devices are there, and ends with its standard input.
+Usage: forwarder.py INNER OUTER LEAST_MS MOST_MS [INNER OUTER LEAST_MS MOST_MS ...], for as many pairs as there are; says "ready"
+when all devices are there, and ends with its standard input.
 """
 import fcntl, heapq, os, random, select, struct, sys, time
 
@@ -13,10 +14,16 @@ def tap(name):
     return fd
 
 
-inner, outer = tap(sys.argv[1]), tap(sys.argv[2])
-least, most = float(sys.argv[3]) / 1000, float(sys.argv[4]) / 1000
+words = sys.argv[1:]
+ways = {}
+readers = select.poll()
+readers.register(0, select.POLLIN)
+for inner, outer, least, most in zip(*[iter(words)] * 4):
+    pair = tap(inner), tap(outer)
+    for source, to in (pair, pair[::-1]):
+        ways[source] = to, float(least) / 1000, float(most) / 1000
+        readers.register(source, select.POLLIN)
 print("ready", flush=True)
-other = {inner: outer, outer: inner}
 waiting = []
 order = 0
 while True:
@@ -27,10 +34,9 @@ while True:
             os.write(to, frame)
         except OSError:
             pass  # the device is down, or full: a lost frame
-    wait = max(0.0, waiting[0][0] - now) if waiting else None
-    readable, _, _ = select.select([inner, outer, sys.stdin], [], [], wait)
-    for source in readable:
-        if source is sys.stdin:
+    wait = max(0.0, waiting[0][0] - now) * 1000 if waiting else None
+    for source, _ in readers.poll(wait):
+        if source == 0:
             if not os.read(0, 1):
                 sys.exit(0)
             continue
@@ -38,5 +44,6 @@ while True:
             frame = os.read(source, 65536)
         except OSError:
             continue
+        to, least, most = ways[source]
         order += 1
-        heapq.heappush(waiting, (time.monotonic() + random.uniform(least, most), order, other[source], frame))
+        heapq.heappush(waiting, (time.monotonic() + random.uniform(least, most), order, to, frame))

@@ -1,10 +1,14 @@
 /**
- * Every node in a network namespace of its own, with an address of its own, on one switch in which a test drops packets,
- * cuts nodes off, and delays frames so that they overtake each other. Needs root, iproute2, nftables, and for delays python3.
+ * Hosts as network namespaces, each with its address, on one switch in which a test drops packets and parts the network; the way to
+ * it delays each frame by a time of its own, so that some overtake others. Needs root, iproute2, nftables and python3.
  */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+/** Where a host takes a file that another brings it. */
+const CARRIED_TO = 7_000
 
 /** What this machine lacks for it, or null. */
 export function lacking (): string | null {
@@ -28,10 +32,15 @@ export function lacking (): string | null {
   }
 }
 
+/** How long a frame to or from a host is on its way to the switch, ms: by chance between these. */
+export interface Delay { readonly least: number, readonly most: number }
+
+interface Member { readonly namespace: string, readonly address: string }
+
 export class NamespaceLab {
   readonly #prefix = `mm${process.pid}`
   readonly #switch = `${this.#prefix}-switch`
-  readonly #members = new Map<string, { namespace: string, address: string, port: string }>()
+  readonly #members = new Map<string, Member>()
   readonly #forwarders: ChildProcess[] = []
 
   constructor () {
@@ -40,78 +49,90 @@ export class NamespaceLab {
     ip('-n', this.#switch, 'link', 'set', 'br0', 'up')
     this.#nft(`
       table bridge mm {
-        set cut { type ipv4_addr; }
         set left { type ipv4_addr; }
         set right { type ipv4_addr; }
+        counter lost { }
+        counter cut { }
         chain loss { }
         chain forward {
           type filter hook forward priority 0; policy accept;
-          ip saddr @cut drop
-          ip daddr @cut drop
-          ip saddr @left ip daddr @right drop
-          ip saddr @right ip daddr @left drop
+          ip saddr @left ip daddr @right counter name cut drop
+          ip saddr @right ip daddr @left counter name cut drop
           jump loss
         }
       }`)
   }
 
-  /** A namespace for this node, with an address on the switch. @returns the address */
-  add (name: string): string {
-    const number = this.#members.size + 1
-    const member = { namespace: `${this.#prefix}-${name}`, address: `10.77.0.${number}`, port: `p${number}` }
-    ip('netns', 'add', member.namespace)
-    ip('link', 'add', 'eth0', 'netns', member.namespace, 'type', 'veth', 'peer', 'name', member.port, 'netns', this.#switch)
-    ip('-n', this.#switch, 'link', 'set', member.port, 'master', 'br0', 'up')
-    this.#configure(member.namespace, 'eth0', member.address)
-    this.#members.set(name, member)
-    return member.address
-  }
-
-  /** As `add`, but every frame to and from this node is delayed by a random time between these, in ms. */
-  async addDelayed (name: string, least: number, most: number): Promise<string> {
-    const number = this.#members.size + 1
-    const member = { namespace: `${this.#prefix}-${name}`, address: `10.77.0.${number}`, port: `o${number}` }
-    const inner = `i${number}`
-    ip('netns', 'add', member.namespace)
-    const forwarder = spawn('ip', ['netns', 'exec', this.#switch, 'python3', fileURLToPath(new URL('./forwarder.py', import.meta.url)), inner, member.port, String(least), String(most)],
-      { stdio: ['pipe', 'pipe', 'inherit'] })
+  /** A namespace for each of these hosts, with its address on the switch: a network of 24 bits, the same for all. */
+  async add (addresses: ReadonlyMap<string, string>, delay: (name: string) => Delay): Promise<void> {
+    const joining = [...addresses].map(([name, address], i) => {
+      const number = this.#members.size + i + 1
+      return { name, namespace: `${this.#prefix}-${name}`, address, inner: `i${number}`, outer: `o${number}` }
+    })
+    const ways = joining.flatMap(({ name, inner, outer }) => [inner, outer, String(delay(name).least), String(delay(name).most)])
+    const forwarder = spawn('ip', ['netns', 'exec', this.#switch, 'python3', fileURLToPath(new URL('./forwarder.py', import.meta.url)), ...ways], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#forwarders.push(forwarder)
     await once(forwarder.stdout, 'data')
-    ip('-n', this.#switch, 'link', 'set', inner, 'netns', member.namespace)
-    ip('-n', this.#switch, 'link', 'set', member.port, 'master', 'br0', 'up')
-    this.#configure(member.namespace, inner, member.address)
-    this.#members.set(name, member)
-    return member.address
+    for (const { name, namespace, address, inner, outer } of joining) {
+      ip('netns', 'add', namespace)
+      this.#members.set(name, { namespace, address })
+      ip('-n', this.#switch, 'link', 'set', inner, 'netns', namespace)
+      ip('-n', this.#switch, 'link', 'set', outer, 'master', 'br0', 'up')
+      ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', inner)
+      ip('-n', namespace, 'link', 'set', inner, 'up')
+      ip('-n', namespace, 'link', 'set', 'lo', 'up')
+    }
   }
 
-  address (name: string): string {
-    return this.#member(name).address
-  }
-
-  /** The words before a command that is to run where this node lives. */
+  /** The words before a command that is to run where this host is. */
   within (name: string): string[] {
     return ['ip', 'netns', 'exec', this.#member(name).namespace]
   }
 
-  /** From now on this share of all packets is lost, in percent. */
-  drop (percent: number): void {
-    this.#nft(`flush chain bridge mm loss${percent > 0 ? `; add rule bridge mm loss numgen random mod 100 < ${percent} drop` : ''}`)
+  /** From now on this share of all packets is lost, in percent, or of those from and to these hosts. */
+  drop (percent: number, names?: readonly string[]): void {
+    const chance = `numgen random mod 100 < ${percent} counter name lost drop`
+    const rules = names === undefined ? [chance] : [`ip saddr { ${this.#list(names)} } ${chance}`, `ip daddr { ${this.#list(names)} } ${chance}`]
+    this.#nft(['flush chain bridge mm loss', ...rules.map(rule => `add rule bridge mm loss ${rule}`)].join('; '))
   }
 
-  /** Nothing reaches these nodes or leaves them. */
-  cut (...names: string[]): void {
-    this.#nft(`add element bridge mm cut { ${names.map(name => this.address(name)).join(', ')} }`)
+  /** Nothing passes between these and those, by default all others. */
+  part (these: readonly string[], those: readonly string[] = [...this.#members.keys()].filter(name => !these.includes(name))): void {
+    this.#nft(`add element bridge mm left { ${this.#list(these)} }; add element bridge mm right { ${this.#list(those)} }`)
   }
 
-  /** Nothing passes between these and those. */
-  part (these: readonly string[], those: readonly string[]): void {
-    const list = (names: readonly string[]): string => names.map(name => this.address(name)).join(', ')
-    this.#nft(`add element bridge mm left { ${list(these)} }; add element bridge mm right { ${list(those)} }`)
-  }
-
-  /** Everything passes again. */
+  /** Everything passes again; what `drop` loses goes on being lost. */
   heal (): void {
-    this.#nft('flush set bridge mm cut; flush set bridge mm left; flush set bridge mm right; flush chain bridge mm loss')
+    this.#nft('flush set bridge mm left; flush set bridge mm right')
+  }
+
+  /** How many packets were dropped by chance, and how many at a cut. */
+  dropped (): { lost: number, cut: number } {
+    const [lost, cut] = ['lost', 'cut'].map(name =>
+      Number(/packets (\d+)/.exec(execFileSync('ip', ['netns', 'exec', this.#switch, 'nft', 'list', 'counter', 'bridge', 'mm', name], { encoding: 'utf8' }))?.[1]))
+    return { lost, cut }
+  }
+
+  /** Does this host reach a port of that one within so many seconds? */
+  async reaches (from: string, to: string, port: number, seconds: number): Promise<boolean> {
+    const [program, ...words] = [...this.within(from), 'timeout', String(seconds), 'bash', '-c', `</dev/tcp/${this.#member(to).address}/${port}`]
+    const [status] = await once(spawn(program, words, { stdio: 'ignore' }), 'exit')
+    return status === 0
+  }
+
+  /** A file goes from host to host over a connection between them. @returns what came */
+  async carry (file: string, from: string, to: string): Promise<string> {
+    const receive = `import socket; s = socket.create_server(("", ${CARRIED_TO})); print(flush=True); print(s.accept()[0].makefile().read())`
+    const [program, ...words] = [...this.within(to), 'timeout', '20', 'python3', '-c', receive]
+    const receiver = spawn(program, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    let came = ''
+    receiver.stdout.on('data', (chunk: Buffer) => { came += chunk.toString('utf8') })
+    const closed = once(receiver, 'close')
+    await once(receiver.stdout, 'data')
+    const [sender, ...how] = [...this.within(from), 'timeout', '20', 'bash', '-c', `cat "$0" >/dev/tcp/${this.#member(to).address}/${CARRIED_TO}`, file]
+    await promisify(execFile)(sender, how)
+    await closed
+    return came.trim()
   }
 
   async close (): Promise<void> {
@@ -123,13 +144,11 @@ export class NamespaceLab {
     ip('netns', 'del', this.#switch)
   }
 
-  #configure (namespace: string, device: string, address: string): void {
-    ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', device)
-    ip('-n', namespace, 'link', 'set', device, 'up')
-    ip('-n', namespace, 'link', 'set', 'lo', 'up')
+  #list (names: readonly string[]): string {
+    return names.map(name => this.#member(name).address).join(', ')
   }
 
-  #member (name: string): { namespace: string, address: string, port: string } {
+  #member (name: string): Member {
     const member = this.#members.get(name)
     if (member === undefined) throw new Error(`no namespace for ${name}`)
     return member

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { pureSuite } from '@mixmint/core/crypto/pure'
+import { seededRng } from '../../lab/kernel/rng.ts'
+import { imbalance, lostCounted, lostExactly, ringOf, type Lost } from '../../lab/ring/ring.ts'
+
+const PLAN = { centers: 12, replicas: 4, faults: 1, quorum: 3 }
+const SIZE = { coins: 1000, choices: 120 }
+
+const counted = (virtualNodes: number, down: number, seed = 1): Lost =>
+  lostCounted(ringOf(pureSuite, { ...PLAN, virtualNodes }, seed), down, SIZE, seededRng(1, 'down'))
+
+test('coins lost while centers are down: counted on a ring as by the hypergeometric law', () => {
+  for (const down of [0, 1, 2, 3, 6, 12]) {
+    const exact = lostExactly(PLAN, down)
+    expect(Math.abs(counted(64, down).mean - exact)).toBeLessThanOrEqual(0.02)
+  }
+  // Two of four keepers are too many to lose: C(2,2)/C(12,2) of the pairs, six pairs of keepers.
+  expect(lostExactly(PLAN, 2)).toBeCloseTo(6 / 66, 9)
+  expect([0, 1, 12].map(down => Math.round(lostExactly(PLAN, down) * 1e9) / 1e9)).toEqual([0, 0, 1])
+})
+
+test('it is this ring on which they are counted: a coarse one loses far more at the worst, and another one something else', () => {
+  const [coarse, fine] = [counted(1, 2), counted(512, 2)]
+  expect(fine.worst).toBeLessThan(2 * lostExactly(PLAN, 2))
+  expect(coarse.worst).toBeGreaterThan(3 * lostExactly(PLAN, 2))
+  // On a ring of one node a center, neighbours have keepers in common, and those that are apart have none.
+  expect(coarse.worst).toBeGreaterThan(1.5 * fine.worst)
+  expect(counted(1, 2, 2)).not.toEqual(coarse)
+})
+
+test('more virtual nodes load the centers more evenly', () => {
+  const [few, many] = [1, 256].map(virtualNodes => imbalance(ringOf(pureSuite, { ...PLAN, virtualNodes }, 1)))
+  expect(many).toBeLessThan(1.2)
+  expect(few).toBeGreaterThan(many)
+})
