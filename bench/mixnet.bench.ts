@@ -24,6 +24,8 @@ const MEBIBYTE = 2 ** 20
 /** Packets of the throughput run, and of those not counted before it. */
 const FLOOD = 20_000
 const WARM = 4_000
+/** Of the run that measures lateness: a process that has just started compiles what it runs, for some seconds. */
+const WARM_LATE = 10_000
 /** Packets inside at any time of the throughput run: less than any queue on the way holds. */
 const IN_FLIGHT = 3_000
 /** Seconds of the run that measures memory. */
@@ -139,7 +141,7 @@ async function lateness (ends: Ends, made: readonly Made[], rate: number): Promi
     await Promise.race([all, quiet(() => late.length)])
     // What a machine that is too busy has shed is later than anything.
     while (late.length < made.length) late.push(Infinity)
-    return late.slice(Math.round(rate)) // after a second of warming up
+    return late.slice(WARM_LATE)
   })
 }
 

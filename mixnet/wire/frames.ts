@@ -22,21 +22,26 @@ export interface FrameLimits {
   readonly silence: Millis
   /** A frame that has begun must be whole within this time. */
   readonly stall: Millis
+  /** Frames are only lent, where this is true: they hold until `onFrame` has returned, and what it returned has settled. */
+  readonly lent?: boolean
 }
 
 const LENGTH_BYTES = 4
 /** Frames are joined up to about this size for one `send`: just under what one noise message holds. */
 const BATCH_BYTES = 60 * 1024
-/** After so many frames in a row, let timers and other streams have their turn. */
-const TURN = 16
+/**
+ * After so many frames let timers, other streams and the disk have their turn. Also when they come one message after the other:
+ * what a socket holds, Node reads in one turn, and that may be hundreds of packets.
+ */
+const TURN = 8
 /** While we pause, what gathers is joined this often. */
 const JOIN_EVERY: Millis = 200
 /** What is set aside for a body before its bytes arrive; from there it doubles, so that a length alone costs nothing. */
 const FIRST_BODY_BYTES = 8192
 
 /**
- * Read frames until the other side has closed its end. A frame is handed over as a fresh array; when `onFrame` returns
- * a promise, nothing more is read before it has settled.
+ * Read frames until the other side has closed its end. A frame is handed over as a fresh array, unless it is only lent; when
+ * `onFrame` returns a promise, nothing more is read before it has settled.
  *
  * Resolves at a clean end. Otherwise the stream is aborted and it rejects: frame-size, frame-malformed, frame-cut,
  * peer-silent, stream-lost (all peer), or with what `onFrame` threw.
@@ -50,6 +55,8 @@ export async function readFrames (
   const waiting: Uint8Array[] = []
   let busy = false
   let settled = false
+  /** Frames since the latest turn. */
+  let inTurn = 0
   let timer: NodeJS.Timeout | undefined
 
   const finish = (error?: Error): void => {
@@ -88,7 +95,11 @@ export async function readFrames (
           clearTimeout(timer)
           const done = onFrame(frame)
           if (done !== undefined) await joining(stream, done)
-          if (++whole % TURN === 0) await turn()
+          whole += 1
+          if (++inTurn === TURN) {
+            inTurn = 0
+            await turn()
+          }
           if (settled) return
         }
       }
@@ -151,6 +162,12 @@ class Assembler {
     while (at < chunk.length) {
       if (this.#body === undefined) {
         if (!this.#takeLength(chunk[at++])) continue
+        if (this.#limits.lent === true && chunk.length - at >= this.#length) {
+          const frame = chunk.subarray(at, at += this.#length)
+          this.#length = this.#lengthBytes = 0
+          yield frame
+          continue
+        }
         this.#body = new Uint8Array(Math.min(this.#length, Math.max(FIRST_BODY_BYTES, chunk.length - at)))
       }
       const part = chunk.subarray(at, at + this.#length - this.#filled)

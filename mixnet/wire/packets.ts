@@ -72,7 +72,7 @@ export interface PacketLinksOptions {
   readonly neighbourhood: Neighbourhood
   /** Bytes of every packet. */
   readonly packetSize: number
-  /** While a promise that it returned is pending, nothing more is read from this neighbour. */
+  /** The packet is only lent, until this has returned and settled. While a promise that it returned is pending, nothing more is read from this neighbour. */
   readonly onPacket: (from: LinkId, packet: Uint8Array) => void | Promise<void>
   /** A node of the network could not be reached, or took no stream of ours. */
   readonly onUnreachable?: (peer: LinkId) => void
@@ -213,7 +213,7 @@ export class PacketLinks {
     const from = linkIdOf(connection.remotePeer)
     const { silence, stall } = this.#limits
     const { packetSize, meter, onPacket } = this.#options
-    const limits = { min: packetSize, max: packetSize, silence: silence + stall, stall }
+    const limits = { min: packetSize, max: packetSize, silence: silence + stall, stall, lent: true }
     this.#inbound.read(from, stream, limits, packet => {
       this.#received += 1
       return onPacket(from, packet)

@@ -66,7 +66,7 @@ export interface WalletLinksOptions extends WalletHooks {
   readonly grace: () => Millis
   /** Is this a peer that may attach? Nodes of the network may not. */
   readonly accepts: (peer: LinkId) => boolean
-  /** Returns false for a packet that no honest wallet sends. */
+  /** The packet is only lent, until this returns: false for one that no honest wallet sends. */
   readonly onPacket: (from: LinkId, packet: Uint8Array) => boolean
   readonly rng: Rng
   readonly meter: Meter
@@ -204,7 +204,7 @@ export class WalletLinks {
     this.#attach(wallet, connection)
     const { proof, silence, stall } = this.#limits
     // Asked again whenever the wait for a packet begins.
-    const limits = { min: packetSize, max: packetSize, stall, get silence () { return wallet.proven ? silence : proof } }
+    const limits = { min: packetSize, max: packetSize, stall, lent: true, get silence () { return wallet.proven ? silence : proof } }
     this.#inbound.read(wallet.id, stream, limits, packet => {
       this.#received += 1
       wallet.heard = performance.now()

@@ -34,6 +34,26 @@ describe('what becomes of a packet', () => {
     expect(engine.counts()).toMatchObject({ received: 2, delivered: 2 })
   })
 
+  test('whatever it becomes, nothing of the packet itself is kept: it was only lent', () => {
+    const engine = ready()
+    const message = chance.bytes(3968)
+    const surbId = chance.bytes(16)
+    const forward = packetFor(KEY, NEXT)
+    const expected: MixEffect[] = []
+    engine.handle(packet(forward.slice()), 0, rng)
+    runOut(engine, effect => expected.push(effect))
+    const again = ready()
+    const effects = [forward, exitFor(KEY, message), replyFor(KEY, surbId, message)].flatMap(bytes => {
+      const now = again.handle(packet(bytes), 0, rng)
+      bytes.fill(0xee)
+      return now
+    })
+    runOut(again, effect => effects.push(effect))
+    expect(effects[0]).toEqual({ kind: 'deliver', message })
+    expect(effects[1]).toMatchObject({ kind: 'reply', surbId })
+    expect(effects[2]).toEqual(expected[0])
+  })
+
   test('for a wallet, when its block names us as the gateway and the packet came from where it may', () => {
     const wallet = (engine: MixEngine, gateway: string): MixEffect[] => {
       const effects: MixEffect[] = []

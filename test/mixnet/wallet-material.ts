@@ -52,7 +52,7 @@ export async function openGateway (options: {
       grace: () => options.grace ?? 20_000,
       accepts: options.accepts ?? (() => true),
       onPacket: (from, bytes) => {
-        gateway.got.push({ from, number: new DataView(bytes.buffer).getUint32(100) })
+        gateway.got.push({ from, number: new DataView(bytes.buffer, bytes.byteOffset).getUint32(100) })
         return bytes[0] !== BAD
       },
       onAttached: id => { gateway.events.push(`attached ${id}`) },
@@ -74,7 +74,7 @@ export async function openWallet (gateway: Gateway, options: { at?: readonly str
     links: new PacketLinks({
       node: host.node, packetSize: SIZE, rng: seededRng('wallet'), meter: new CountingMeter(),
       neighbourhood: { addresses: peer => peer === gateway.id ? options.at ?? gateway.host.addresses() : [], accepts: peer => peer === gateway.id },
-      onPacket: (_from, bytes) => { wallet.got.push(new DataView(bytes.buffer).getUint32(100)) },
+      onPacket: (_from, bytes) => { wallet.got.push(new DataView(bytes.buffer, bytes.byteOffset).getUint32(100)) },
       limits: SMALL
     })
   }

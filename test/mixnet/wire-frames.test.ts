@@ -47,8 +47,8 @@ describe('frames', () => {
     frames.forEach((frame, i) => { expect(Buffer.compare(frame, numbered(i, sizes[i]))).toBe(0) })
   })
 
-  test('arrive whole when they come byte by byte', async () => {
-    const { out, reader } = await pair()
+  test.each([false, true])('arrive whole when they come byte by byte (lent: %s)', async lent => {
+    const { out, reader } = await pair({ lent })
     const bytes = concat(Uint8Array.of(0x81, 0x01), new Uint8Array(129).fill(5), Uint8Array.of(1, 9))
     for (let i = 0; i < bytes.length; i++) {
       out.send(bytes.slice(i, i + 1))
@@ -142,6 +142,52 @@ describe('frames', () => {
     await writer.close(AbortSignal.timeout(20_000))
     expect(await outcome).toBe('end')
     expect(frames.map(frame => new DataView(frame.buffer).getUint16(0))).toEqual(Array.from({ length: total }, (_, i) => i))
+  })
+
+  test('what is only lent holds as long as it is read, whole in a message or in pieces of several', async () => {
+    const seen: number[] = []
+    const { out, reader } = await pair({ min: 4608, max: 4608, lent: true }, frame => {
+      seen.push(frame.length === 4608 && Buffer.compare(frame, numbered(seen.length, 4608)) === 0 ? seen.length : -1)
+    })
+    const queue = Array.from({ length: 100 }, (_, i) => numbered(i, 4608))
+    const writer = writerOf(out, queue)
+    writer.kick()
+    await writer.close(AbortSignal.timeout(5000))
+    expect(await (await reader).outcome).toBe('end')
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => i))
+  })
+
+  test('of hundreds that come in one turn only a few are worked on before others have theirs', async () => {
+    // As a socket's buffer is read, many messages one after the other; while the stream is paused, it keeps them.
+    const kept: Uint8Array[] = []
+    const source = new EventTarget()
+    const tell = (data: Uint8Array): void => { source.dispatchEvent(Object.assign(new Event('message'), { data })) }
+    const stream = Object.assign(source, {
+      readStatus: 'readable', status: 'open', readableEnded: false, readBufferLength: 0, abort: () => {},
+      pause: () => { stream.readStatus = 'paused' },
+      resume: () => {
+        stream.readStatus = 'readable'
+        for (const data of kept.splice(0)) tell(data)
+      }
+    })
+    let [inTurn, got] = [0, 0]
+    const turns: number[] = []
+    const reading = readFrames(stream as unknown as Stream, LIMITS, () => { inTurn += 1; got += 1 })
+    const message = concat(...Array.from({ length: 5 }, () => concat(Uint8Array.of(2), Uint8Array.of(7, 7))))
+    for (let i = 0; i < 40; i++) {
+      if (stream.readStatus === 'paused') kept.push(message)
+      else tell(message)
+    }
+    for (;;) {
+      turns.push(inTurn)
+      inTurn = 0
+      if (got === 200) break
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    expect(Math.max(...turns)).toBeLessThanOrEqual(8)
+    stream.status = 'closed'
+    source.dispatchEvent(new Event('close'))
+    await reading
   })
 
   test('what a reader throws ends the stream', async () => {

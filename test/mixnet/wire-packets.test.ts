@@ -34,7 +34,7 @@ async function startEnd (options: { host?: Host, limits?: Partial<LinkLimits>, l
       node: host.node,
       neighbourhood: { addresses: peer => book.get(peer) ?? [], accepts: options.accepts ?? (() => true), kind: options.kind },
       onPacket: (from, packet) => {
-        end.got.push({ from, number: new DataView(packet.buffer).getUint32(100) })
+        end.got.push({ from, number: new DataView(packet.buffer, packet.byteOffset).getUint32(100) })
         return end.gate
       },
       rng: seededRng(id),

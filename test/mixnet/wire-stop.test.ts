@@ -37,7 +37,7 @@ async function startEnd (options: { privateKey?: Secp256k1PrivateKey, listen?: s
       node: host.node, packetSize: SIZE, rng: seededRng(id), meter,
       neighbourhood: { addresses: peer => book.get(peer) ?? [], accepts: () => true },
       onPacket: (_, packet) => {
-        end.got.push(new DataView(packet.buffer).getUint32(100))
+        end.got.push(new DataView(packet.buffer, packet.byteOffset).getUint32(100))
         return end.gate
       },
       limits: { backoff: { first: 10, most: 50 }, ...limits }
