@@ -3,11 +3,12 @@
  * H(`mixmint/ring-node/1` ‖ center id ‖ u32 i); a coin at the first 8 bytes of H(`mixmint/ring-coin/1` ‖ coinId ‖
  * coin signature), which neither its owner nor the bank can choose; its keepers are the next n distinct centers clockwise.
  */
-import { toHex, u32 } from '../kit/bytes.ts'
+import { toHex } from '../kit/bytes.ts'
 import { encode, tagged } from '../kit/codec.ts'
 import { MixmintError } from '../kit/errors.ts'
 import type { Suite } from '../crypto/suite.ts'
 import { Ring } from './formats.ts'
+import { halfOf, nodeAt, placesOf, type Places } from './ring-place.ts'
 
 export interface Keeper {
   readonly id: Uint8Array
@@ -16,6 +17,7 @@ export interface Keeper {
 
 /** A ring is built in memory by everyone who reads the directory: 1,000 centers of 512 virtual nodes fit four times. */
 const MOST_NODES = 1 << 21
+const COIN_TAG = tagged('ring-coin')
 
 /** 32 bytes. */
 export function ringId (suite: Suite, ring: Ring): Uint8Array {
@@ -27,9 +29,7 @@ export class RingMap {
   readonly ring: Ring
   readonly id: Uint8Array
   readonly #suite: Suite
-  /** Positions in rising order, and whose they are. */
-  readonly #positions: BigUint64Array
-  readonly #owners: Uint16Array
+  readonly #places: Places
   readonly #byId: Map<string, Keeper>
 
   /**
@@ -42,41 +42,33 @@ export class RingMap {
     this.id = ringId(suite, ring)
     this.#suite = suite
     this.#byId = new Map(ring.centers.map(center => [toHex(center.id), center]))
-    const nodes: Array<{ at: bigint, owner: number }> = []
-    ring.centers.forEach((center, owner) => {
-      for (let i = 0; i < center.weight * ring.virtualNodesPerWeight; i++) {
-        nodes.push({ at: position(suite.sha256(tagged('ring-node', center.id, u32(i)))), owner })
-      }
-    })
-    nodes.sort((a, b) => a.at < b.at ? -1 : a.at > b.at ? 1 : a.owner - b.owner)
-    this.#positions = BigUint64Array.from(nodes, node => node.at)
-    this.#owners = Uint16Array.from(nodes, node => node.owner)
+    this.#places = placesOf(suite, ring)
   }
 
   /** The n keepers of a coin, nearest first. */
   keepers (coinId: Uint8Array, coinSignature: Uint8Array): Keeper[] {
-    return this.keepersAt(position(this.#suite.sha256(tagged('ring-coin', coinId, coinSignature))))
+    const digest = this.#suite.sha256(COIN_TAG, coinId, coinSignature)
+    return this.#keepersFrom(nodeAt(this.#places, halfOf(digest, 0), halfOf(digest, 4)))
   }
 
   /** The next n distinct centers at or after a position. */
   keepersAt (at: bigint): Keeper[] {
-    const positions = this.#positions
-    let low = 0
-    let high = positions.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (positions[middle] < at) low = middle + 1
-      else high = middle
-    }
-    return this.#ownersFrom(low).map(owner => this.ring.centers[owner])
+    return this.#keepersFrom(nodeAt(this.#places, Number(at >> 32n), Number(at & 0xffffffffn)))
+  }
+
+  #keepersFrom (node: number): Keeper[] {
+    return this.#ownersFrom(node).map(owner => this.ring.centers[owner])
   }
 
   /** The next n distinct centers from this virtual node on. */
   #ownersFrom (node: number): number[] {
-    const owners = this.#owners
+    const { owners } = this.#places
     const found: number[] = []
-    for (let step = 0; found.length < this.ring.replicas && step < owners.length; step++) {
-      const owner = owners[(node + step) % owners.length]
+    const wanted = this.ring.replicas
+    let at = node < owners.length ? node : 0
+    for (let step = 0; found.length < wanted && step < owners.length; step++) {
+      const owner = owners[at]
+      if (++at === owners.length) at = 0
       if (!found.includes(owner)) found.push(owner)
     }
     return found
@@ -84,12 +76,14 @@ export class RingMap {
 
   /** Of all places that a coin can have, the part that each center keeps, in the order of the ring's centers. They sum to n. */
   shares (): number[] {
-    const positions = this.#positions
+    const { high, low } = this.#places
+    const count = high.length
     const shares = this.ring.centers.map(() => 0)
-    for (const [i, at] of positions.entries()) {
+    for (let i = 0; i < count; i++) {
       // From behind the node before to this one; the first reaches back over the end of the circle.
-      const arc = Number(BigInt.asUintN(64, at - positions[(i + positions.length - 1) % positions.length])) / 2 ** 64
-      for (const owner of this.#ownersFrom(i)) shares[owner] += positions.length === 1 ? 1 : arc
+      const before = (i + count - 1) % count
+      const arc = (high[i] - high[before]) / 2 ** 32 + (low[i] - low[before]) / 2 ** 64 + (i === 0 ? 1 : 0)
+      for (const owner of this.#ownersFrom(i)) shares[owner] += arc
     }
     return shares
   }
@@ -111,9 +105,4 @@ function checkRing (ring: Ring): void {
   // With these two, 1 ≤ q ≤ n.
   if (q > n - f) throw bad('its quorum cannot be met with the tolerated faults')
   if (2 * q - n <= f) throw bad('two quorums of one coin need not share an honest keeper')
-}
-
-/** The first 8 bytes as an unsigned number. */
-function position (digest: Uint8Array): bigint {
-  return new DataView(digest.buffer, digest.byteOffset).getBigUint64(0)
 }

@@ -42,6 +42,22 @@ describe('vectors', () => {
   })
 })
 
+test('nodes that share a place, or half of it, are in the order of their places, then of their centers', () => {
+  for (const kept of [[0], [3], [7], [3, 4], [0, 7]]) {
+    const coarse: typeof suite = { ...suite, sha256: (...parts) => suite.sha256(...parts).map((byte, i) => i > 7 || kept.includes(i) ? byte : 0) }
+    const ring = ringOf(12)
+    const map = new RingMap(coarse, ring)
+    const nodes = ring.centers.flatMap((center, owner) => Array.from({ length: 32 }, (_, i) =>
+      ({ at: new DataView(coarse.sha256(utf8('mixmint/ring-node/1'), center.id, new Uint8Array([0, 0, 0, i])).buffer).getBigUint64(0), owner })))
+    nodes.sort((a, b) => a.at < b.at ? -1 : a.at > b.at ? 1 : a.owner - b.owner)
+    for (const at of [0n, 2n ** 64n - 1n, ...nodes.flatMap(node => [node.at, node.at + 1n])]) {
+      const from = Math.max(0, nodes.findIndex(node => node.at >= at))
+      const owners = new Set([...nodes.slice(from), ...nodes].map(({ owner }) => owner))
+      expect(map.keepersAt(at)).toEqual([...owners].slice(0, 4).map(owner => ring.centers[owner]))
+    }
+  }
+})
+
 describe('vectors of positions and descriptors', () => {
   const alone = (center: string, nodes: number): RingMap => new RingMap(suite, {
     centers: [{ id: fromHex(center), voteKey: id(99), weight: 1 }, { id: id(1), voteKey: id(98), weight: 1 }], virtualNodesPerWeight: nodes, replicas: 1, faults: 0, quorum: 1
