@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { drive } from '@mixmint/core/kit/saga'
+import { Chains } from '@mixmint/core/cash/bank/chains'
 import { BEAT, putOff } from '@mixmint/core/cash/bank/outages'
 import type { Bank } from '@mixmint/core/cash/bank/parts'
 import { signKeyset } from '@mixmint/core/cash/keyset'
@@ -29,7 +30,7 @@ async function works (up: number, down: number): Promise<void> {
 }
 
 const parts = (): Bank => ({
-  suite, network: NETWORK, bank: desk.economy.bank, unit: UNIT, registry: () => desk.registry, dayKey: day => desk.dayKey(day), sealedKeys: () => undefined, meter: desk.economy.meter, clock: new SteadyClock(desk.economy.meter)
+  suite, network: NETWORK, bank: desk.economy.bank, unit: UNIT, registry: () => desk.registry, dayKey: day => desk.dayKey(day), sealedKeys: () => undefined, meter: desk.economy.meter, chains: new Chains(), clock: new SteadyClock(desk.economy.meter)
 })
 const ends = async (from: number, until: number, now: number): Promise<number> => await drive(putOff(parts(), from, until, now), desk.economy.ports(desk.store), never)
 

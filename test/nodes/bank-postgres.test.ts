@@ -35,6 +35,15 @@ class TwoBanks {
     }))
   }
 
+  /** Each of one bank, in turn, all at once. */
+  async share (requests: readonly BankRequest[]): Promise<BankReply[]> {
+    return await Promise.all(requests.map(async (request, i) => {
+      const { store, engine } = this.#banks[i % 2]
+      this.desk.store = store
+      return await this.desk.run(engine.handle(request))
+    }))
+  }
+
   /** The operator, at both. */
   async credit (amount: number, reference: string): Promise<void> {
     await Promise.all(this.#banks.map(async ({ store, engine }) => {
@@ -89,6 +98,27 @@ else {
     await Promise.all(Array.from({ length: 30 }, async (_, i) => { await both.credit(1, `wire ${i}`) }))
     expect(await both.desk.balance()).toBe(30)
     await both.desk.expectBalanced()
+    await both.close()
+  })
+
+  test('two banks are paid for one shop at once, and pay out of one account, each unit once', async () => {
+    const both = await TwoBanks.open(server.url(await server.schema()))
+    const { desk } = both
+    const coins = await desk.coins(...Array.from({ length: 100 }, () => 2))
+    const payments = await Promise.all(coins.map(async coin => {
+      const contract = desk.pay(2)
+      return { ...desk.settle(contract, [coin]), inputs: await desk.certified(contract, [coin]) }
+    }))
+    await desk.credit(60)
+    const withdrawals = Array.from({ length: 40 }, () => desk.withdrawal(desk.outputs(2)))
+    const replies = await both.share([...payments, ...withdrawals])
+    expect(replies.slice(0, 100).every(({ is }) => is === 'settlement')).toBe(true)
+    expect(replies.slice(100).filter(({ is }) => is === 'signatures').length).toBe(30)
+    expect(replies.slice(100).filter(reply => reply.is === 'refused' && reply.code === 'insufficient-funds').length).toBe(10)
+    expect(await both.share(payments)).toEqual(replies.slice(0, 100))
+    expect(await desk.balance(desk.economy.payee)).toBe(200)
+    expect(await desk.balance()).toBe(0)
+    await desk.expectBalanced()
     await both.close()
   })
 }

@@ -1,6 +1,6 @@
 /** Accounts as their owners see them: balance and withdrawals (DESIGN §4). What the operator does: operator.ts. */
 import { encode } from '../../kit/codec.ts'
-import { MixmintError } from '../../kit/errors.ts'
+import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { balanceMessage, withdrawMessage } from '../bank-requests.ts'
 import { checkOutputDates, checkOutputs, total, withdrawalId } from '../contract.ts'
@@ -8,9 +8,10 @@ import type { BankReply, BankRequest } from '../messages.ts'
 import { stored } from '../stored.ts'
 import { mustBeKnown } from './loss.ts'
 import { accountAt, withdrawalAt } from './keys.ts'
-import { balanceOf, checkOurs, commit, debitStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
+import { balanceOf, checkOurs, debitStep, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { Signatures } from './records.ts'
 import { mustBeOpen, standingStep } from './standing.ts'
+import { insert, type AccountStep, type Step } from './steps.ts'
 
 /** @throws bad-account-signature, stale-request (peer) */
 export function * balance (bank: Bank, { account, time, signature }: BankRequest & { op: 'balance' }): Saga<BankReply> {
@@ -49,15 +50,24 @@ export function * withdraw (bank: Bank, { withdrawal, signature }: BankRequest &
     const meanwhile = yield * answered(id)
     if (meanwhile !== null) return meanwhile
     const standing = yield * mustBeOpen(account)
-    const debit = debitStep(account, was, amount)
-    signatures ??= yield * signOutputs(outputs)
-    const clash = yield * commit([
-      insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures })),
+    // What it cannot pay for is not signed.
+    debitStep(account, was, amount)
+    const made = signatures ??= yield * signOutputs(outputs)
+    const steps = ([debit]: readonly AccountStep[]): Step[] => [
+      insert('withdrawal', withdrawalAt(id), encode(Signatures, { signatures: made })),
       debit,
       standingStep(account, standing),
-      ...outputSteps(hashes, signatures, id),
+      ...outputSteps(hashes, made, id),
       journalStep(time, id, { kind: 'withdraw', amount, issued: parts(outputs), redeemed: [] }, debit)
-    ])
+    ]
+    let clash: Step | null
+    try {
+      clash = yield * bank.chains.commit([{ account, step: now => debitStep(account, now, amount) }], steps)
+    } catch (error) {
+      // Emptied since: perhaps by another ask of this withdrawal, whose answer is found now, as the account was read before.
+      if (isMixmintError(error, 'insufficient-funds')) continue
+      throw error
+    }
     if (clash === null) return { is: 'signatures', signatures }
     if (clash.clash === 'output') throw outputUsed()
   }

@@ -17,8 +17,9 @@ import { RingMap } from '../ring.ts'
 import { validVotes, verifySpend } from '../spend.ts'
 import { stored } from '../stored.ts'
 import { certificateAt, revocationAt, REVOCATIONS } from './keys.ts'
-import { insert, type Bank, type Step } from './parts.ts'
+import type { Bank } from './parts.ts'
 import { Certificate } from './records.ts'
+import { insert, type Step } from './steps.ts'
 
 /** The step that keeps the certificate of a coin, in the batch that redeems it. */
 export function certificateStep (bank: Bank, { spend, votes }: Input): Step {

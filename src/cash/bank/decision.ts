@@ -12,7 +12,8 @@ import { checkInput, judge } from './inputs.ts'
 import { contractAt } from './keys.ts'
 import { mustBeKnown } from './loss.ts'
 import { putOff } from './outages.ts'
-import { checkOurs, commit, insert, type Bank, type BankEffect, type Step } from './parts.ts'
+import { checkOurs, type Bank, type BankEffect } from './parts.ts'
+import { commit, insert, type Step } from './steps.ts'
 
 /** The decision on a contract, or null while it is open. @param contract D */
 export function * decisionOn (contract: Uint8Array): Saga<Settlement | null> {

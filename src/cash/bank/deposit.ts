@@ -2,16 +2,18 @@
 import { equal, toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
-import { get, type Saga } from '../../kit/saga.ts'
+import type { Saga } from '../../kit/saga.ts'
 import { total } from '../contract.ts'
 import type { Presentation } from '../formats.ts'
 import type { BankReply, BankRequest, DepositResult } from '../messages.ts'
 import { tokenHash, verifyPresentation, verifyTokenSignature } from '../token.ts'
+import type { Side } from './chains.ts'
 import { goneOf, isIssued, notIssued } from './issued.ts'
-import { accountAt, depositAt } from './keys.ts'
+import { depositAt } from './keys.ts'
 import { mustBeKnown } from './loss.ts'
-import { checkOurs, commit, creditStep, insert, journalStep, type AccountStep, type Bank } from './parts.ts'
+import { checkOurs, creditStep, journalStep, type Bank } from './parts.ts'
 import { Deposited } from './records.ts'
+import { insert } from './steps.ts'
 
 /** Tokens in one batch of the store: enough to share its cost, few enough that a lost race repeats little. */
 const CHUNK = 128
@@ -53,7 +55,7 @@ export function * turnIn (bank: Bank, shown: ReadonlyArray<{ readonly serial: Ui
   }
   for (let at = 0; at < good.length; at += CHUNK) {
     const chunk = good.slice(at, at + CHUNK)
-    const credited = yield * credit(chunk, time)
+    const credited = yield * credit(bank, chunk, time)
     for (const token of chunk) {
       const i = places.get(toHex(token.serial))
       if (i === undefined) continue
@@ -99,13 +101,14 @@ function * examine (bank: Bank, presentation: Presentation): Examine {
 }
 
 /** Credit each token that nobody else deposits meanwhile. @returns those credited */
-function * credit (good: readonly Good[], time: number): Saga<Good[]> {
+function * credit (bank: Bank, good: readonly Good[], time: number): Saga<Good[]> {
   let left = good
   while (left.length > 0) {
     const inserts = left.map(({ serial, hash, invoice }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time, invoice })))
-    const credits = yield * creditSteps(left)
-    const journal = left.map(({ serial, payee, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, payee))))
-    const clash = yield * commit([...inserts, ...credits, ...journal])
+    const clash = yield * bank.chains.commit(sidesOf(left), credits => [
+      ...inserts, ...credits,
+      ...left.map(({ serial, payee, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, payee))))
+    ])
     if (clash === null) break
     // Another deposit of the same token, or its refund, came first (the account is then merely read anew).
     left = left.filter((_, i) => inserts[i] !== clash)
@@ -113,13 +116,11 @@ function * credit (good: readonly Good[], time: number): Saga<Good[]> {
   return [...left]
 }
 
-/** One step for each payee. */
-function * creditSteps (good: readonly Good[]): Saga<AccountStep[]> {
+/** One for each payee. */
+function sidesOf (good: readonly Good[]): Side[] {
   const payees = new Map(good.map(({ payee }) => [toHex(payee), payee]))
-  const steps: AccountStep[] = []
-  for (const [name, payee] of payees) {
+  return [...payees].map(([name, payee]) => {
     const sum = total(good.flatMap(token => toHex(token.payee) === name ? [{ value: token.amount }] : []))
-    steps.push(creditStep(payee, yield * get(accountAt(payee)), sum))
-  }
-  return steps
+    return { account: payee, step: was => creditStep(payee, was, sum) }
+  })
 }

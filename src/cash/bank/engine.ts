@@ -14,6 +14,7 @@ import { SteadyClock } from '../steady-clock.ts'
 import { accuse, adopt, centerProofs, contest, revocations, takeRetirement } from './accusations.ts'
 import { balance, withdraw } from './account.ts'
 import { books, type Books } from './books.ts'
+import { Chains } from './chains.ts'
 import { outcome, voidContract } from './decision.ts'
 import { deposit } from './deposit.ts'
 import { close, credit, freeze, open, payOut, thaw } from './operator.ts'
@@ -34,7 +35,7 @@ export class BankEngine {
   readonly #bank: Bank
 
   constructor (options: BankOptions) {
-    this.#bank = { ...options, clock: new SteadyClock(options.meter) }
+    this.#bank = { ...options, clock: new SteadyClock(options.meter), chains: new Chains() }
   }
 
   /** The latest time that the store was seen to know: one that knows less is an older one. */

@@ -13,8 +13,9 @@ import type { BankReply } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import { stored } from '../stored.ts'
 import type { Movement } from './ledger.ts'
-import { commit, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
+import { journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { GivenBack } from './records.ts'
+import { commit, insert, type Step } from './steps.ts'
 
 export interface Claim {
   /** The coin's or token's place in the table of what is gone: whoever inserts it has the money. */

@@ -4,9 +4,10 @@ import { encode, tagged } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import { get, type Saga } from '../../kit/saga.ts'
 import { accountAt, ALL_CREDITS, creditAt, paidOutAt } from './keys.ts'
-import { allCreditsStep, balanceOf, commit, creditStep, debitStep, insert, journalStep, type Bank } from './parts.ts'
+import { allCreditsStep, balanceOf, creditStep, debitStep, journalStep, type Bank } from './parts.ts'
 import { Credited, PaidOut, Standing } from './records.ts'
 import { closed, standingOf, standingStep } from './standing.ts'
+import { commit, insert } from './steps.ts'
 
 const LONGEST_NOTE = 256
 

@@ -2,8 +2,8 @@
 import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { MixmintError } from '../../kit/errors.ts'
-import type { Meter, Op } from '../../kit/ports.ts'
-import { batch, gather, get, type Saga } from '../../kit/saga.ts'
+import type { Meter } from '../../kit/ports.ts'
+import { gather, get, type Saga } from '../../kit/saga.ts'
 import type { Ed25519KeyPair, Suite } from '../../crypto/suite.ts'
 import type { AskCenter } from '../certify.ts'
 import { total, type SealedKeysOf } from '../contract.ts'
@@ -11,9 +11,11 @@ import type { Output } from '../formats.ts'
 import type { Registry } from '../registry.ts'
 import type { SteadyClock } from '../steady-clock.ts'
 import { stored } from '../stored.ts'
+import type { Chains } from './chains.ts'
 import { accountAt, ALL_CREDITS, journalAt, outputAt } from './keys.ts'
 import { postings, type AccountSide, type Movement } from './ledger.ts'
 import { Account, AllCredits, JournalEntry, SignedOutput, type Part } from './records.ts'
+import { insert, type AccountStep, type Step } from './steps.ts'
 
 export interface BankOptions {
   readonly suite: Suite
@@ -32,6 +34,7 @@ export interface BankOptions {
 
 export interface Bank extends BankOptions {
   readonly clock: SteadyClock
+  readonly chains: Chains
 }
 
 /**
@@ -65,25 +68,6 @@ export function * signOutputs (outputs: readonly Output[]): Saga<Uint8Array[], B
 
 function * signOutput ({ keyset, value, blinded }: Output): Saga<Uint8Array, BankEffect> {
   return yield { do: 'blind-sign', keyset, value, blinded }
-}
-
-/** A step of a batch, with a name for what stands in the way when its condition fails. */
-export interface Step {
-  readonly clash: 'account' | 'announced' | 'coin' | 'contract' | 'credit' | 'deposit' | 'invoice' | 'journal' | 'output' | 'token' | 'withdrawal'
-  readonly op: Op
-}
-
-/** A step on an account. */
-export interface AccountStep extends Step, AccountSide {}
-
-/** All or nothing. Results in null when done, else in the first step whose condition failed. */
-export function * commit (steps: readonly Step[]): Saga<Step | null> {
-  const result = yield * batch(steps.map(step => step.op))
-  return result.done ? null : steps[result.at]
-}
-
-export function insert (clash: Step['clash'], key: Uint8Array, value: Uint8Array): Step {
-  return { clash, op: { op: 'insert', key, value } }
 }
 
 /** One step for each output. @param hashes of the outputs @param signatures in the same order @param movement the id of what they belong to */

@@ -15,8 +15,9 @@ import { recordedSpend, verifyLook } from '../recorded.ts'
 import type { KnownKeyset } from '../known-keyset.ts'
 import { stored } from '../stored.ts'
 import { accountAt, announcedAt, announcerAt, copyAt, outputAt, spentAt } from './keys.ts'
-import { checkOurs, commit, insert, type Bank, type BankEffect } from './parts.ts'
+import { checkOurs, type Bank, type BankEffect } from './parts.ts'
 import { SignedOutput } from './records.ts'
+import { commit, insert } from './steps.ts'
 
 /** How many generations an account may vouch for; a coin vouches for one. */
 const OF_AN_ACCOUNT = 64

@@ -14,11 +14,13 @@ import { certificateStep } from './accusations.ts'
 import { decide, decisionOn, mustBeDecided } from './decision.ts'
 import { areCertified, checkInput, judge, markSpent } from './inputs.ts'
 import { tokenFor } from './issue-token.ts'
+import type { Movement } from './ledger.ts'
 import { mustBeKnown } from './loss.ts'
-import { accountAt, invoiceAt, spentAt, tokenAt } from './keys.ts'
-import { checkOurs, commit, creditStep, insert, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect, type Step } from './parts.ts'
+import { invoiceAt, spentAt, tokenAt } from './keys.ts'
+import { checkOurs, creditStep, journalStep, outputSteps, outputUsed, parts, signOutputs, type Bank, type BankEffect } from './parts.ts'
 import { IssuedToken, Spent } from './records.ts'
 import { checkSealedKeys, sealedAmount, sealedKeysOf } from './sealed.ts'
+import { insert, type Step } from './steps.ts'
 
 type SettleRequest = BankRequest & { op: 'settle' }
 
@@ -70,12 +72,12 @@ export function * settle (bank: Bank, request: SettleRequest): Saga<BankReply, B
     token
   }
   const steps = movement(bank, contract, id, certified, hashes, settlement)
+  const credits = contract.kind === 'pay' ? [{ account: contract.payee, step: (was: Uint8Array | null) => creditStep(contract.payee, was, contract.amount) }] : []
+  const moved: Movement = {
+    kind: contract.kind, amount: contract.amount + sealedAmount(bank, contract), issued: parts(ordinary.outputs), redeemed: parts(inputs.map(input => input.spend.coin))
+  }
   for (;;) {
-    const credit = contract.kind === 'pay' ? [creditStep(contract.payee, yield * get(accountAt(contract.payee)), contract.amount)] : []
-    const journal = journalStep(time, id, {
-      kind: contract.kind, amount: contract.amount + sealedAmount(bank, contract), issued: parts(ordinary.outputs), redeemed: parts(inputs.map(input => input.spend.coin))
-    }, credit[0])
-    const clash = yield * commit([...steps, ...credit, journal])
+    const clash = yield * bank.chains.commit(credits, credit => [...steps, ...credit, journalStep(time, id, moved, credit[0])])
     if (clash === null) return answer(settlement)
     switch (clash.clash) {
       case 'account': break

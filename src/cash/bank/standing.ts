@@ -8,8 +8,8 @@ import { get, type Saga } from '../../kit/saga.ts'
 import { lossTime } from '../loss.ts'
 import { stored } from '../stored.ts'
 import { standingAt } from './keys.ts'
-import type { Step } from './parts.ts'
 import { Standing } from './records.ts'
+import type { Step } from './steps.ts'
 
 /** As the store has it, and what that says; null: nothing was ever said, and the account is open. */
 export interface Stood { readonly bytes: Uint8Array | null, readonly standing: Standing | null }
