@@ -249,6 +249,20 @@ describe('a wallet', () => {
     await town.expectBooks([ann, bob])
   })
 
+  test('does not count coins as its own that it gave away, when their late refund is refused for good', async () => {
+    await ann.run(ann.engine.give(21, { memo: '', until: town.desk.economy.clock.now() + HOUR }))
+    lapse()
+    const mend = town.bendBank(async (request, ask) => request.op === 'refund-coin' ? { is: 'refused', code: 'keyset-not-issuing', fault: 'peer', retry: false, message: '' } : await ask(request))
+    await ann.run(ann.engine.recover())
+    expect(await ann.run(ann.engine.balance())).toMatchObject({ available: 0, given: 21, ended: 10, leftOver: 0 })
+    expect(await ann.run(ann.engine.given())).toMatchObject([{ ours: 0, theirs: 0, open: 21 }])
+    mend()
+    await ann.run(ann.engine.recover())
+    expect(await ann.run(ann.engine.balance())).toMatchObject({ available: 31, given: 0, ended: 0 })
+    await ann.run(ann.engine.recover())
+    await town.expectBooks([ann])
+  })
+
   test('has coins back that it received and could not exchange in time, by the key that came with them', async () => {
     const { bundle } = await ann.run(ann.engine.give(21, { memo: '', until: town.desk.economy.clock.now() + HOUR }))
     const bob = await town.person('bob')

@@ -35,8 +35,8 @@ export function * beginCoinRefunds (wallet: Wallet): Saga<void> {
 
 function * beginCoinRefund (wallet: Wallet, kept: Kept, started: Millis): Saga<void> {
   const { coin, place } = kept
-  const from = kept.state === 'given' ? 0 : kept.operation
-  const promisedTo = from === 0 ? NONE : contractId(wallet.suite, (yield * contractOperation(from)).record.contract)
+  const from = kept.operation
+  const promisedTo = from === 0 || kept.state === 'given' ? NONE : contractId(wallet.suite, (yield * contractOperation(from)).record.contract)
   const known = issuingKeyset(wallet, started)
   const values = splitOf(known, coin.value)
   const { sequence, places } = yield * reserve(values)
@@ -63,7 +63,7 @@ export function * refundCoinOne (wallet: Wallet, begun: Refunding): Saga<Refundi
   try {
     reply = yield * askBank('mixnet', { op: 'refund-coin', coin, promisedTo, outputs, signature })
   } catch (error) {
-    if (isMixmintError(error, 'coin-spent')) return yield * finish(begun, { ...record, state: 'spent' }, [...yield * doubtful(wallet, from, coin), ...gone])
+    if (isMixmintError(error, 'coin-spent')) return yield * finish(begun, { ...record, state: 'spent' }, [...(yield * wasGiven(from)) ? [] : yield * doubtful(wallet, from, coin), ...gone])
     if (isMixmintError(error, 'refund-too-late')) return yield * finish(begun, { ...record, state: 'refused' }, gone)
     if (isRefusedForGood(wallet, outputs, error, yield * now())) yield * finish(begun, { ...record, state: 'refused' }, yield * asItWas(wallet, record))
     throw error
@@ -75,8 +75,14 @@ export function * refundCoinOne (wallet: Wallet, begun: Refunding): Saga<Refundi
 }
 
 function * asItWas (wallet: Wallet, { coin, place, from }: CoinRefundOperation): Saga<Op[]> {
+  if (yield * wasGiven(from)) return mark(wallet, { coin, place }, 'given', from)
   const state = from === 0 ? 'available' : isOpen(yield * contractOperation(from)) ? 'promised' : 'left'
   return mark(wallet, { coin, place }, state, from)
+}
+
+/** Was the coin in a bundle when its refund began? */
+function * wasGiven (from: number): Saga<boolean> {
+  return from !== 0 && (yield * operation(from)).record.kind === 'give'
 }
 
 /** Has every coin that was ever promised to this contract left it by a refund? Then nothing can settle it any more. */

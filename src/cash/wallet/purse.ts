@@ -110,7 +110,7 @@ export function * putIn (wallet: Wallet, fresh: readonly Fresh[]): Saga<Op[]> {
 }
 
 /** The steps that mark a coin of an operation as spent, or as not spent: left over by it, or as it was before. */
-export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'available' | 'promised' | 'left' | 'spent', operation: number): Op[] {
+export function mark (wallet: Wallet, { coin, place }: Pick<OwnedCoin, 'coin' | 'place'>, state: 'available' | 'given' | 'promised' | 'left' | 'spent', operation: number): Op[] {
   const id = coinId(wallet.suite, coin)
   const value = encode(OwnedCoin, { coin, place, state, operation })
   return state === 'spent'
