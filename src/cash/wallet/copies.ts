@@ -142,5 +142,5 @@ export function unsealed (suite: Suite, key: Uint8Array, box: Uint8Array): Uint8
 }
 
 export function spentElsewhere (): MixmintError {
-  return new MixmintError('double-spend', 'caller', 'one of these coins was spent for another contract before: this wallet\'s seed, or an old copy of its store, is in use elsewhere. Stop using this copy; restore the wallet from its words')
+  return new MixmintError('double-spend', 'caller', 'one of these coins was promised to another contract before, by a wallet of the same words. If that was a lost machine, whose wallet this one was restored from, the coin was spent there, and nothing is wrong. Else a copy of this wallet is in use elsewhere: stop using this one, and restore the wallet from its words')
 }
