@@ -75,6 +75,30 @@ test('an account is never overdrawn, and nobody is refused for a movement that i
   await desk.expectBalanced()
 })
 
+test('who is refused for a movement under way asks the store once more, and does not read it over and over until that has ended', async () => {
+  const desk = new BankDesk()
+  await desk.credit(16)
+  const used = desk.outputs(8)
+  expect(await allAtOnce(desk, [desk.withdrawal(used)])).toEqual(['signatures'])
+  const { store } = desk
+  let reads = 0
+  desk.store = {
+    scan: async range => await store.scan(range), close: async () => {},
+    get: async key => {
+      reads += 1
+      if (reads > 100) throw new Error('the store is read without an end')
+      return await store.get(key)
+    },
+    // A disk is slower than what only reads memory.
+    batch: async ops => {
+      await new Promise(resolve => setImmediate(resolve))
+      return await store.batch(ops)
+    }
+  }
+  expect(await allAtOnce(desk, [used, desk.outputs(8)].map(outputs => desk.withdrawal(outputs)))).toEqual(['output-used', 'signatures'])
+  expect(await desk.balance()).toBe(0)
+})
+
 test('one withdrawal asked for many times at once, of all that the account holds, has one answer', async () => {
   const desk = new BankDesk()
   await desk.credit(8)
