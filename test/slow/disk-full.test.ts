@@ -80,10 +80,14 @@ describe.skipIf(!hasSmallDisks)('a network on small disks', () => {
     await stage.supervisor.kill(AUTHORITY)
     disks.makeRoom(store)
     await stage.supervisor.start(AUTHORITY)
-    await until(async () => { await hear(); return await isSigned(probe.epoch).catch(() => false) })
-    // It is as the others are, an epoch later too.
-    const later = probe.epoch + 1
-    await until(async () => { await hear(); return Date.now() >= epochStart(SCHEDULE, later) && await isSigned(later).catch(() => false) })
+    // It is as the others are, in more than one epoch. In any of them it may be late: then their document is valid, and has no signature of its own.
+    const signed = new Set<number>()
+    await until(async () => {
+      await hear()
+      const { epoch } = probe
+      if (await isSigned(epoch).catch(() => false)) signed.add(epoch)
+      return signed.size > 1
+    })
     expect([...said].filter(([, values]) => values.size > 1)).toEqual([])
     expect([...said.keys()].some(place => place.includes('document'))).toBe(true)
     for (const name of NAMES.authority) expect((await stage.control(name, 'evidence')).proofs).toEqual([])
