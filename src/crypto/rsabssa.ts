@@ -29,7 +29,7 @@ export function blind (suite: Suite, publicKey: RsaPublicKey, message: Uint8Arra
   return { blinded, inverse: toBytes(inverse, publicKey.n.length) }
 }
 
-/** What the signer sees, alone: to recognise what it has signed. Errors as of `blind`. */
+/** What the signer sees, alone, without the inverse, which takes most of the time. Errors as of `blind`, but r may have no inverse. */
 export function blindedMessage (suite: Suite, publicKey: RsaPublicKey, message: Uint8Array, salt: Uint8Array, r: Uint8Array): Uint8Array {
   const n = modulusOf(publicKey)
   if (salt.length !== 0) wantLength('salt (where it is not empty)', salt, 48)
@@ -61,24 +61,13 @@ export function finalize (suite: Suite, publicKey: RsaPublicKey, message: Uint8A
 
 /**
  * The blinding factor that a 32-byte secret seed stands for: HKDF-SHA-256 to 128 bits more than the modulus has, taken
- * mod n, which is uniform up to 2⁻¹²⁸; counted on in the case, never met, that a candidate has no inverse.
+ * mod n, which is uniform up to 2⁻¹²⁸. Whether it has an inverse is not looked at, which would take most of the time: a
+ * factor without one is a factor of n, met as often as n is factored by guessing.
  */
 export function blindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
-  for (let counter = 0; ; counter++) {
-    const r = candidate(suite, publicKey, seed, counter)
-    if (invert(toNumber(r), modulusOf(publicKey)) !== null) return r
-  }
-}
-
-/** The same, without looking whether it has an inverse, which takes most of the time: to recognise what was blinded before. */
-export function likelyBlindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
-  return candidate(suite, publicKey, seed, 0)
-}
-
-function candidate (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array, counter: number): Uint8Array {
   const n = modulusOf(publicKey)
   wantLength('seed of a blinding factor', seed, 32)
-  const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(counter)), publicKey.n.length + 16)
+  const wide = suite.hkdfSha256(seed, new Uint8Array(0), concat(utf8('mixmint/blinding-factor/1'), u32(0)), publicKey.n.length + 16)
   return toBytes(toNumber(wide) % n, publicKey.n.length)
 }
 

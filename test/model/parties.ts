@@ -21,11 +21,14 @@ import { WalletEngine } from '@mixmint/core/cash/wallet/engine'
 import { DONE, OPEN } from '@mixmint/core/cash/wallet/keys'
 import type { WalletEffect } from '@mixmint/core/cash/wallet/parts'
 import { Operation } from '@mixmint/core/cash/wallet/records'
-import { keyNamed, NETWORK, suite, UNIT, type Economy } from '../doubles/economy.ts'
+import { keyNamed, NETWORK, suite as plain, UNIT, type Economy } from '../doubles/economy.ts'
+import { remembering } from '../doubles/remembering.ts'
 import { Disk } from './disk.ts'
 import { Machine, type Outcome } from './machine.ts'
 import type { Post } from './post.ts'
 import type { Schedule } from './schedule.ts'
+
+const suite = remembering(plain)
 
 const NONE = new Uint8Array(0)
 /** How long a wallet waits for an answer over the mixnet, and a shop for its bank. */

@@ -6,7 +6,7 @@ import { u64 } from '../../kit/bytes.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
 import type { Millis, Op } from '../../kit/ports.ts'
 import { batch, get, scan, type Saga } from '../../kit/saga.ts'
-import { blind, blindedMessage, blindingFactor, finalize, likelyBlindingFactor, type Blinded } from '../../crypto/rsabssa.ts'
+import { blind, blindedMessage, blindingFactor, finalize, type Blinded } from '../../crypto/rsabssa.ts'
 import { coinMessage } from '../coin.ts'
 import { coinSecrets } from '../derive.ts'
 import { MAX_OUTPUTS, type Coin, type Output } from '../formats.ts'
@@ -141,7 +141,7 @@ function next (stored: Uint8Array | null): number {
 
 /** @param values and their places, in the same order */
 export function makeOutputs (wallet: Wallet, known: KnownKeyset, values: readonly number[], places: readonly Place[]): Output[] {
-  return values.map((value, i) => ({ keyset: known.id, value, blinded: secretsOf(wallet, known, value, places[i]).blinded }))
+  return values.map((value, i) => outputAt(wallet, known, value, places[i]))
 }
 
 /** A coin, and where it derives from. */
@@ -165,11 +165,11 @@ export function unblind (wallet: Wallet, outputs: readonly Output[], places: rea
   })
 }
 
-/** The output of one place, to recognise it among those that were signed. */
+/** The output of one place: to be signed, and to be recognised among those that were. */
 export function outputAt ({ suite, seed }: Wallet, known: KnownKeyset, value: number, place: Place): Output {
   const { key, blinding } = coinSecrets(suite, seed, { keyset: known.id, value, ...place })
   const bankKey = known.keyFor(value)
-  const blinded = blindedMessage(suite, bankKey, coinMessage(known.id, value, key.publicKey), NO_SALT, likelyBlindingFactor(suite, bankKey, blinding))
+  const blinded = blindedMessage(suite, bankKey, coinMessage(known.id, value, key.publicKey), NO_SALT, blindingFactor(suite, bankKey, blinding))
   return { keyset: known.id, value, blinded }
 }
 
