@@ -6,19 +6,31 @@
  */
 import { toHex } from '../../kit/bytes.ts'
 import { isMixmintError } from '../../kit/errors.ts'
-import { get, type Saga } from '../../kit/saga.ts'
+import type { Millis } from '../../kit/ports.ts'
+import { get, wait, type Saga } from '../../kit/saga.ts'
 import { accountAt } from './keys.ts'
 import { commit, type AccountStep, type Step } from './steps.ts'
 
-/** Movements after which a chain takes no more until it has ended: other processes, which do not see it, must have their turn. */
+/**
+ * Other processes do not see a chain, and where one follows the other find the account changed whenever they come to it. So after this
+ * many movements there are none for a while: long enough for them to read and write.
+ */
 const LONGEST = 512
+const REST: Millis = 20
+/** So often those who wait for that look again. */
+const LOOK: Millis = 5
+/** Of so many accounts it is known how long they have not rested. */
+const MOST = 10_000
 
+/** The movements of an account since it rested. */
 interface Chain {
-  /** What the account holds once all of it is done. */
+  /** What the account holds once those under way are done. */
   last: Uint8Array | null
   length: number
-  /** How many of it have no answer yet. */
+  /** How many have no answer yet. */
   flying: number
+  /** Does somebody wait on behalf of all? */
+  resting: boolean
 }
 
 /** A part in a movement: the account, and the step on it. May throw (peer), where the account does not allow it. */
@@ -28,12 +40,26 @@ export interface Side {
 }
 
 export class Chains {
-  readonly #open = new Map<string, Chain>()
+  readonly #chains = new Map<string, Chain>()
 
-  /** That which another movement may join. */
-  #chain (account: Uint8Array): Chain | undefined {
-    const chain = this.#open.get(toHex(account))
-    return chain === undefined || chain.length >= LONGEST ? undefined : chain
+  /** On which another movement may build. */
+  #underWay (account: Uint8Array): Chain | undefined {
+    const chain = this.#chains.get(toHex(account))
+    return chain === undefined || chain.flying === 0 ? undefined : chain
+  }
+
+  /** Wait until the account has rested, when it is to. */
+  * #turn (account: Uint8Array): Saga<void> {
+    const find = (): Chain | undefined => this.#chains.get(toHex(account))
+    for (let chain = find(); chain !== undefined && chain.length >= LONGEST; chain = find()) {
+      if (chain.flying > 0 || chain.resting) {
+        yield * wait(LOOK)
+      } else {
+        chain.resting = true
+        yield * wait(REST)
+        this.#forget(toHex(account), chain)
+      }
+    }
   }
 
   /**
@@ -53,11 +79,12 @@ export class Chains {
 
   * #try (sides: readonly Side[], steps: (on: readonly AccountStep[]) => readonly Step[], anew: boolean): Saga<Step | null> {
     const read = new Map<string, Uint8Array | null>()
-    for (const { account } of sides) if (anew || this.#chain(account) === undefined) read.set(toHex(account), yield * get(accountAt(account)))
-    for (const { account } of sides) if (!read.has(toHex(account)) && this.#chain(account) === undefined) read.set(toHex(account), yield * get(accountAt(account)))
+    if (!anew) for (const { account } of sides) yield * this.#turn(account)
+    for (const { account } of sides) if (anew || this.#underWay(account) === undefined) read.set(toHex(account), yield * get(accountAt(account)))
+    for (const { account } of sides) if (!read.has(toHex(account)) && this.#underWay(account) === undefined) read.set(toHex(account), yield * get(accountAt(account)))
     // From here to the batch nothing comes between.
     const on = sides.map(({ account, step }) => {
-      const chain = anew ? undefined : this.#chain(account)
+      const chain = anew ? undefined : this.#underWay(account)
       return step(chain === undefined ? read.get(toHex(account)) ?? null : chain.last)
     })
     const all = steps(on)
@@ -72,26 +99,28 @@ export class Chains {
     }
   }
 
-  /** @returns the chain that the step is part of, or undefined: a full one is still under way */
-  #join (step: AccountStep): Chain | undefined {
+  /** @returns the chain that the step is part of */
+  #join (step: AccountStep): Chain {
     const name = toHex(step.account)
-    const last = step.op.op === 'swap' ? step.op.value : null
-    const there = this.#open.get(name)
-    if (there === undefined) {
-      const chain = { last, length: 1, flying: 1 }
-      this.#open.set(name, chain)
-      return chain
+    let chain = this.#chains.get(name)
+    if (chain === undefined) {
+      if (this.#chains.size >= MOST) for (const [idle, { flying, resting }] of this.#chains) if (flying === 0 && !resting) this.#chains.delete(idle)
+      chain = { last: null, length: 0, flying: 0, resting: false }
+      this.#chains.set(name, chain)
     }
-    if (there.length >= LONGEST) return undefined
-    there.last = last
-    there.length += 1
-    there.flying += 1
-    return there
+    chain.last = step.op.op === 'swap' ? step.op.value : null
+    chain.length += 1
+    chain.flying += 1
+    return chain
   }
 
-  #leave (name: string, chain: Chain | undefined, done: boolean): void {
-    if (chain === undefined) return
+  #leave (name: string, chain: Chain, done: boolean): void {
     chain.flying -= 1
-    if ((!done || chain.flying === 0) && this.#open.get(name) === chain) this.#open.delete(name)
+    // Somebody else has changed the account: those behind will see it, too, and who comes now reads it.
+    if (!done) this.#forget(name, chain)
+  }
+
+  #forget (name: string, chain: Chain): void {
+    if (this.#chains.get(name) === chain) this.#chains.delete(name)
   }
 }
