@@ -87,7 +87,7 @@ export async function readFrames (
   const pump = async (): Promise<void> => {
     busy = true
     const wasPartial = assembler.partial
-    let whole = 0
+    let whole = false
     for (;;) {
       quietly(() => { stream.pause() })
       for (const chunk of waiting.splice(0)) {
@@ -95,7 +95,7 @@ export async function readFrames (
           clearTimeout(timer)
           const done = onFrame(frame)
           if (done !== undefined) await joining(stream, done)
-          whole += 1
+          whole = true
           if (++inTurn === TURN) {
             inTurn = 0
             await turn()
@@ -110,7 +110,7 @@ export async function readFrames (
     busy = false
     if (ended()) onEnd()
     // The clock of an unfinished frame is not wound up again by each of its bytes.
-    else if (whole > 0 || !wasPartial) watch()
+    else if (whole || !wasPartial) watch()
   }
   const onMessage = (event: { data: Uint8Array | Iterable<Uint8Array> }): void => {
     if (event.data instanceof Uint8Array) waiting.push(event.data)
