@@ -6,21 +6,22 @@ import { bundleId } from '@mixmint/core/cash/bundle'
 import { invoiceHash } from '@mixmint/core/cash/contract'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { DAY } from '@mixmint/core/cash/keyset'
-import type { Receipt } from '@mixmint/core/cash/receipt'
+import { verifyReceipt, type Receipt } from '@mixmint/core/cash/receipt'
 import type { Given, Handover } from '@mixmint/core/cash/wallet/handover'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { armor, unarmorAs } from '../armor.ts'
 import { systemClock } from '../clock.ts'
 import type { Json } from '../control.ts'
 import type { WalletSession } from '../wallet-session.ts'
-import { amount } from './options.ts'
+import { amount, seconds } from './options.ts'
 import { EXIT, table } from './output.ts'
+import { ProgressBar } from './progress.ts'
 import { show, textIn, withShown, type Shown } from './texts.ts'
 
 interface Result { readonly human: string, readonly json: Json }
 export type InSession = (action: (session: WalletSession) => Promise<Result>) => Promise<void>
 
-export function addHandover (wallet: Command, session: InSession): void {
+export function addHandover (wallet: Command, isQuiet: () => boolean, session: InSession): void {
   withShown(wallet.command('give').description('coins for somebody, as a text: whoever has it has the money, so show it to nobody else; where sizes are missing, some are exchanged first')
     .argument('<amount>', 'in the unit\'s smallest coin', amount)
     .option('--memo <text>', 'a word for whoever receives it', '').option('--days <n>', 'within how many days it is to be received', amount, 7))
@@ -66,12 +67,16 @@ export function addHandover (wallet: Command, session: InSession): void {
     })
   withShown(wallet.command('receipt').description('the receipt for an order that was paid, for `mixmint receipt verify`: anyone can check it with nothing else')
     .argument('<order>', 'the order\'s name or its number (#1), or the beginning of its invoice\'s hash')
-    .option('--bank', 'of an order that a token paid: the bank\'s word that its payee has turned the token in for it, even if the payee says nothing'))
-    .action(async (order: string, { bank, ...shown }: { bank?: boolean } & Shown) => {
+    .option('--bank', 'of an order that a token paid, or sealed ones: the bank\'s word that its payee has turned them in for it, even if the payee says nothing')
+    .option('--pace <seconds>', 'with --bank, between two questions about sealed tokens, on average: who asks about several in a short time tells the bank that they paid one order', seconds, 3))
+    .action(async (order: string, { bank, pace, ...shown }: { bank?: boolean, pace: number } & Shown) => {
       await session(async open => {
-        const { receipt, name, hash } = await (bank === true ? tokenOrder(open, order) : paidOrder(open, order))
+        const { receipt, name, hash } = await (bank === true ? tokenOrder(open, order, pace, isQuiet()) : paidOrder(open, order))
         const text = armor('receipt', receipt)
-        return { json: { order: name, invoice: hash, by: receipt.by, receipt: text }, human: show(text, shown) }
+        const { had, invoice } = verifyReceipt(await defaultSuite(), receipt)
+        // Beside the text, which may go into a file or to another program.
+        if (had < invoice.amount && !isQuiet()) process.stderr.write(`The payee has turned in ${had} of ${invoice.amount} ${open.unit}: the receipt is for that much.\n`)
+        return { json: { order: name, invoice: hash, by: receipt.by, amount: invoice.amount, had, receipt: text }, human: show(text, shown) }
       })
     })
   wallet.command('refund').description('have back what a merchant gives back of an order that you paid, over the mixnet')
@@ -92,10 +97,16 @@ async function paidOrder (open: WalletSession, order: string): Promise<{ receipt
   return { receipt: all.find(({ invoice }) => invoice === signed) as Receipt, name, hash }
 }
 
-/** An order that an open token was signed over to, whatever its payee says, and the bank's word on it. */
-async function tokenOrder (open: WalletSession, order: string): Promise<{ receipt: Receipt, name: string, hash: string }> {
-  const { signed, name, hash } = await orderNamed((await open.run(open.engine.tokens())).flatMap(({ invoice }) => invoice ?? []), order)
-  return { receipt: await open.run(open.engine.askTokenReceipt(invoiceHash(await defaultSuite(), signed.invoice))), name, hash }
+/** An order that tokens were signed over to, whatever its payee says, and the bank's word on it. */
+async function tokenOrder (open: WalletSession, order: string, pace: number, isQuiet: boolean): Promise<{ receipt: Receipt, name: string, hash: string }> {
+  const { signed, name, hash } = await orderNamed(await open.run(open.engine.tokenOrders()), order)
+  const bar = new ProgressBar('asking the bank', 1, isQuiet)
+  try {
+    const asking = { pace: pace * 1000, onProgress: ({ done, total }: { done: number, total: number }) => { bar.set(done, total) } }
+    return { receipt: await open.run(open.engine.askTokenReceipt(invoiceHash(await defaultSuite(), signed.invoice), asking)), name, hash }
+  } finally {
+    bar.end()
+  }
 }
 
 async function orderNamed (invoices: readonly SignedInvoice[], order: string): Promise<{ signed: SignedInvoice, name: string, hash: string }> {

@@ -14,6 +14,13 @@ export function whole (text: string): number {
   return text === '0' ? 0 : amount(text)
 }
 
+/** A time of at most a day. */
+export function seconds (text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 86_400)) throw new InvalidArgumentError('a number of seconds from 0 to 86400 is wanted.')
+  return value
+}
+
 /** 32 bytes in hexadecimal. */
 export function hexKey (text: string): string {
   if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new InvalidArgumentError('a key of 64 hexadecimal digits is wanted.')

@@ -1,6 +1,5 @@
 /** `mixmint wallet restore` and `secure`: a wallet from its words, on a new machine, over the mixnet; its coins for this machine alone. */
 import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
 import { createInterface } from 'node:readline'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Recovered } from '@mixmint/core/cash/wallet/engine'
@@ -9,6 +8,7 @@ import type { Json } from '../control.ts'
 import { createRestored, hasWords } from '../wallet-folder.ts'
 import type { WalletSession } from '../wallet-session.ts'
 import { sumsJson } from './handover.ts'
+import { seconds } from './options.ts'
 import { EXIT, table } from './output.ts'
 import { ProgressBar } from './progress.ts'
 
@@ -81,10 +81,4 @@ async function readWords (): Promise<string> {
   const lines = createInterface({ input: process.stdin, terminal: false })
   for await (const line of lines) if (line.trim() !== '') return line
   throw new MixmintError('bad-argument', 'caller', 'the words of the wallet are wanted on standard input, in one line')
-}
-
-function seconds (text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !(value >= 0 && value <= 86_400)) throw new InvalidArgumentError('a number of seconds from 0 to 86400 is wanted.')
-  return value
 }

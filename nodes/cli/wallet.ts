@@ -199,7 +199,7 @@ export function addWallet (program: Command): void {
         return { json: { file: out, coins: offer.inputs.length }, human: `written to ${out}; \`mixmint wallet recover\` learns what became of it` }
       })
     })
-  addHandover(wallet, session)
+  addHandover(wallet, () => options().json === true, session)
   wallet.command('exchange').description('fresh coins of these values for others, over the mixnet')
     .argument('<values...>', 'values of coins, such as 1 2 4 8', (value: string, all: number[] = []) => [...all, amount(value)])
     .action(async (values: number[]) => {

@@ -217,6 +217,16 @@ export type SealedToken = Of<typeof SealedToken>
  */
 export const SealedPresentation = record({ token: SealedToken, order: hash, ownerSignature: signature })
 export type SealedPresentation = Of<typeof SealedPresentation>
+/**
+ * The bank's word on a sealed token, over its encoding. As TurnedIn, and with all that there is to check, for nobody but its day's keys tells unit and bank of
+ * such a token. `token` is its serial; `order` is that of the presentation by which it was turned in.
+ */
+export const SealedTurnedIn = record({
+  network: name, unit: name, token: hash, payee: key, value: amount, state: oneOf('open', 'credited', 'refunded'), order: maybeBytes(32), time: millis
+})
+export type SealedTurnedIn = Of<typeof SealedTurnedIn>
+export const SignedSealedTurnedIn = record({ word: SealedTurnedIn, signature })
+export type SignedSealedTurnedIn = Of<typeof SignedSealedTurnedIn>
 /** Tokens whose values add up to the amount of one order. */
 export const SealedPayment = record({ invoice: hash, presentations: list(SealedPresentation, MAX_SEALED, 1) })
 export type SealedPayment = Of<typeof SealedPayment>

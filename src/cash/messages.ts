@@ -5,7 +5,7 @@
 import { bytes, list, maybeBytes, nullable, oneOf, record, text, uint, variants, bool, type Of } from '../kit/codec.ts'
 import {
   CenterFault, Coin, Contract, Input, MAX_INPUTS, MAX_KEEPERS, MAX_OUTPUTS, Output, Presentation, SealedPayment, SealedPresentation, SealedToken, SignedInvoice,
-  SignedOutcome, SignedPaid, SignedSealedKeys, SignedToken, SignedTurnedIn, Spend, Vote, Withdrawal
+  SignedOutcome, SignedPaid, SignedSealedKeys, SignedSealedTurnedIn, SignedToken, SignedTurnedIn, Spend, Vote, Withdrawal
 } from './formats.ts'
 
 /** Outputs in one question about what was signed. */
@@ -80,6 +80,8 @@ export const BankRequest = variants('op', {
   /** The keys of sealed tokens that have these hashes. */
   'sealed-keys': record({ hashes: list(hash, MAX_SEALED_KEYS, 1) }),
   'sealed-deposit': record({ presentations: list(SealedPresentation, MAX_PRESENTATIONS, 1) }),
+  /** As turned-in. Of each token by itself: which of them have paid one order, the bank does not know. */
+  'sealed-turned-in': record({ presentation: SealedPresentation }),
   /** As refund: see refundMessage, over the serial. */
   'sealed-refund': record({ token: SealedToken, outputs: list(Output, MAX_OUTPUTS, 1), signature }),
   /** The signatures that were given for these outputs, to whoever shows them: they are of use to their owner only. */
@@ -112,6 +114,7 @@ export const BankReply = variants('is', {
   outcome: Settlement,
   deposited: record({ results: list(DepositResult, MAX_PRESENTATIONS) }),
   'turned-in': SignedTurnedIn,
+  'sealed-turned-in': SignedSealedTurnedIn,
   /** Those that the bank has, in any order. */
   'sealed-keys': record({ keys: list(SignedSealedKeys, MAX_SEALED_KEYS) }),
   /** One for each output, in their order; empty: it was not signed. */

@@ -7,7 +7,7 @@ import { bytes, encode, maybeBytes, record, tagged, type Of } from '../kit/codec
 import { MixmintError } from '../kit/errors.ts'
 import type { Millis } from '../kit/ports.ts'
 import type { Ed25519KeyPair, Suite } from '../crypto/suite.ts'
-import type { SealedPresentation, SealedToken } from './formats.ts'
+import { SealedTurnedIn, type SealedPresentation, type SealedToken, type SignedSealedTurnedIn } from './formats.ts'
 import type { KnownSealedKeys } from './sealed-keys.ts'
 import { checkTill, type Till } from './till.ts'
 
@@ -46,6 +46,17 @@ export function presentSealed (suite: Suite, owner: Ed25519KeyPair, token: Seale
 export function verifySealedPresentation (suite: Suite, serial: Uint8Array, { token, order, ownerSignature }: SealedPresentation): void {
   if (!suite.ed25519Verify(token.ownerKey, tagged('sealed-present', serial, order), ownerSignature)) {
     throw new MixmintError('bad-presentation', 'peer', 'the token\'s owner has not signed it over to this order')
+  }
+}
+
+export function signSealedTurnedIn (suite: Suite, bank: Ed25519KeyPair, word: SealedTurnedIn): SignedSealedTurnedIn {
+  return { word, signature: suite.ed25519Sign(bank, tagged('sealed-turned-in', encode(SealedTurnedIn, word))) }
+}
+
+/** Is this the word of this bank? @throws bad-outcome (peer) */
+export function verifySealedTurnedIn (suite: Suite, bank: Uint8Array, { word, signature }: SignedSealedTurnedIn): void {
+  if (!suite.ed25519Verify(bank, tagged('sealed-turned-in', encode(SealedTurnedIn, word)), signature)) {
+    throw new MixmintError('bad-outcome', 'peer', 'this is not the bank\'s word on this token')
   }
 }
 

@@ -29,7 +29,7 @@ test('paid with coins: the bank\'s word, for anyone, with nothing else', async (
   const signed = await shop.invoice(9)
   await ann.run(ann.engine.payWithCoins(signed))
   const proven = await verifyReceiptText(armor('receipt', await onlyReceipt('bank')))
-  expect(proven).toEqual({ by: 'bank', invoice: signed.invoice, time: town.desk.economy.clock.now() })
+  expect(proven).toEqual({ by: 'bank', invoice: signed.invoice, had: 9, time: town.desk.economy.clock.now() })
 })
 
 test('while the bank is closed the payee\'s word; the bank\'s once it has settled', async () => {
@@ -59,7 +59,7 @@ test('paid with a token that the shop took and is silent about: the bank\'s word
   expect(await ann.codeOf(ann.engine.askTokenReceipt(hashOf(signed)))).toBe('not-settled')
   await shop.run(shop.engine.deposit())
   const receipt = await ann.run(ann.engine.askTokenReceipt(hashOf(signed))) as Receipt & { by: 'token' }
-  expect(await verifyReceiptText(armor('receipt', receipt))).toEqual({ by: 'token', invoice: signed.invoice, time: town.desk.economy.clock.now() })
+  expect(await verifyReceiptText(armor('receipt', receipt))).toEqual({ by: 'token', invoice: signed.invoice, had: 9, time: town.desk.economy.clock.now() })
   expect(ann.sent.at(-1)).toBe('mixnet turned-in')
   expect(await ann.codeOf(ann.engine.askTokenReceipt(hashOf(other)))).toBe('not-paid')
   // The owner signs it over to another order afterwards: the bank does not say that it was turned in for that.

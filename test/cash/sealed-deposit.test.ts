@@ -12,10 +12,7 @@ let shop: Shop
 let ann: Person
 
 beforeEach(async () => {
-  town = new Town()
-  shop = town.shop()
-  ann = await town.person('ann', 60)
-  await shop.run(shop.engine.fetchSealedKeys())
+  ({ town, shop, ann } = await Town.withSealed())
   await ann.run(ann.engine.buySealed(shop.key.publicKey, 13))
   await ann.run(ann.engine.payWithSealed(await shop.invoice(13)))
 })

@@ -16,12 +16,7 @@ let town: Town
 let shop: Shop
 let ann: Person
 
-beforeEach(async () => {
-  town = new Town()
-  shop = town.shop()
-  ann = await town.person('ann', 60)
-  await shop.run(shop.engine.fetchSealedKeys())
-})
+beforeEach(async () => { ({ town, shop, ann } = await Town.withSealed()) })
 
 test('those of a day are refused by wallet and merchant unless the directory lists them', async () => {
   const { economy } = town.desk

@@ -13,12 +13,7 @@ let town: Town
 let shop: Shop
 let ann: Person
 
-beforeEach(async () => {
-  town = new Town()
-  shop = town.shop()
-  ann = await town.person('ann', 60)
-  await shop.run(shop.engine.fetchSealedKeys())
-})
+beforeEach(async () => { ({ town, shop, ann } = await Town.withSealed()) })
 
 describe('a bank that keeps everything it sees', () => {
   /** A suite in which nothing is blinded: r = 1. */

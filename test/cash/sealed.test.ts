@@ -18,12 +18,7 @@ let town: Town
 let shop: Shop
 let ann: Person
 
-beforeEach(async () => {
-  town = new Town()
-  shop = town.shop()
-  ann = await town.person('ann', 60)
-  await shop.run(shop.engine.fetchSealedKeys())
-})
+beforeEach(async () => { ({ town, shop, ann } = await Town.withSealed()) })
 
 const buy = async (amount: number, till?: Uint8Array): Promise<number[]> => (await ann.run(ann.engine.buySealed(shop.key.publicKey, amount, { till }))).map(({ value }) => value).sort((a, b) => a - b)
 const states = async (): Promise<string[]> => (await ann.run(ann.engine.sealedTokens())).map(({ state, value }) => `${state} ${value}`).sort()

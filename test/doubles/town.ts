@@ -281,6 +281,15 @@ export class Town {
     return shop
   }
 
+  /** A shop that has the keys of sealed tokens, and somebody with 60 in coins. */
+  static async withSealed (): Promise<{ town: Town, shop: Shop, ann: Person }> {
+    const town = new Town()
+    const shop = town.shop()
+    const ann = await town.person('ann', 60)
+    await shop.run(shop.engine.fetchSealedKeys())
+    return { town, shop, ann }
+  }
+
   /** With this much in coins, withdrawn from an account. */
   async person (name: string, amount = 0, options: Partial<Wallet> = {}): Promise<Person> {
     const person = new Person(this, name, options)

@@ -37,7 +37,10 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
   await ann.run(ann.engine.payWithToken(invoice))
   await shop.run(shop.engine.fetchSealedKeys())
   await ann.run(ann.engine.buySealed(shop.key.publicKey, 3))
-  await ann.run(ann.engine.payWithSealed(await shop.invoice(3)))
+  const sealed = await shop.invoice(3)
+  await ann.run(ann.engine.payWithSealed(sealed))
+  await shop.run(shop.engine.deposit())
+  const turnedIn = [await ann.run(ann.engine.askTokenReceipt(invoiceHash(suite, sealed.invoice)))]
   const again = await town.person('ann')
   await again.run(again.engine.restore({ pace: 0 }))
   // Of the questions of a restore one of each kind.
@@ -52,7 +55,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
     { op: 'balance', account: ann.engine.account, time: town.desk.economy.clock.now(), signature: new Uint8Array(64) },
     { op: 'outcome', contract: settled.contract }, { op: 'deposit', presentations: [presented.presentation] }, { op: 'turned-in', presentation: presented.presentation },
     { op: 'refund', token: presented.presentation.token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
-    { op: 'sealed-deposit', presentations }, { op: 'sealed-refund', token: presentations[0].token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
+    { op: 'sealed-deposit', presentations }, { op: 'sealed-turned-in', presentation: presentations[0] }, { op: 'sealed-refund', token: presentations[0].token, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'refund-coin', coin: input.spend.coin, promisedTo: new Uint8Array(32), outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) },
     { op: 'void', contract: settled.contract, input, signature: new Uint8Array(64) }, { op: 'reclaim', contract: settled.contract, input, outputs: settled.contract.outputs.slice(0, 1), signature: new Uint8Array(64) }
   ]
@@ -61,7 +64,7 @@ async function town (): Promise<{ town: Town, shop: Shop, bundle: CoinBundle, re
     { op: 'repayable', invoice: invoiceHash(suite, invoice.invoice) }, { op: 'repay', invoice: invoiceHash(suite, invoice.invoice), outputs: withdrawn.withdrawal.outputs.slice(0, 1), signature: new Uint8Array(64) }]
   const { bundle } = await ann.run(ann.engine.give(5, { memo: 'for you', until: town.desk.economy.clock.now() + 1000 }))
   return {
-    town, shop, bundle, receipts: await ann.run(ann.engine.receipts()),
+    town, shop, bundle, receipts: [...await ann.run(ann.engine.receipts()), ...turnedIn],
     bank: [asked, await Promise.all(asked.map(async request => await town.desk.ask(request)))],
     merchant: [ordered, await Promise.all(ordered.map(async request => await shop.ask(request)))]
   }
@@ -130,8 +133,9 @@ export const money: readonly Target[] = [
     if (handed !== undefined) must(handed.reduce((sum, { coin }) => sum + coin.value, 0) === value.amount, 'a bundle is not worth what it says')
   }),
   conversation('receipt', Receipt, receipts, value => {
-    const proven = documented(/^(bad-|wrong-contract|not-settled)/, () => verifyReceipt(suite, value))
-    if (proven !== undefined) must(receipts.some(receipt => equal(encode(Receipt, receipt), encode(Receipt, value))), 'a receipt that was changed proves something')
+    const proven = documented(/^(bad-|wrong-contract|wrong-token|not-settled)/, () => verifyReceipt(suite, value))
+    // Of sealed tokens some may be left out, and the rest proves so much less.
+    if (proven !== undefined && proven.had >= proven.invoice.amount) must(receipts.some(receipt => equal(encode(Receipt, receipt), encode(Receipt, value))), 'a receipt that was changed proves something')
   }),
   {
     name: 'parts',

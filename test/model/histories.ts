@@ -137,6 +137,7 @@ export function live ({ setting, steps }: History): Told {
   world.settle()
   world.expectConvictions()
   world.expectEveryUnit()
+  world.expectReceipts()
   world.expectSpendable()
   world.expectNothingLost()
   return { happened: world.schedule.happened, outcomes: world.outcomes, convicted: world.bank.look(world.bank.engine.revocations()).length }

@@ -8,8 +8,10 @@ import type { MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import type { Saga } from '@mixmint/core/kit/saga'
 import type { AskCenter } from '@mixmint/core/cash/certify'
+import { invoiceHash } from '@mixmint/core/cash/contract'
 import type { SignedInvoice } from '@mixmint/core/cash/formats'
 import { BankReply, CenterReply, type BankRequest } from '@mixmint/core/cash/messages'
+import { verifyReceipt } from '@mixmint/core/cash/receipt'
 import { createEconomy, keyNamed, rsaKeys, START, suite } from '../doubles/economy.ts'
 import { Laws } from './laws.ts'
 import { LIARS, type LiarName } from './liars.ts'
@@ -271,6 +273,24 @@ export class World implements Surroundings {
     const total = books.outstanding + books.tokens
     if (isExact ? total !== worth : total > worth) {
       this.break(`coins and tokens for ${total} are somewhere, and ${worth} in wallets`)
+    }
+  }
+
+  /** After `settle`: of each order that tokens of an honest wallet paid, its payer has the bank's word, whatever the shop would say. */
+  expectReceipts (): void {
+    for (const person of this.people) {
+      if (this.cheats(person)) continue
+      for (const { invoice } of person.look(person.engine.tokenOrders())) {
+        const id = invoiceHash(suite, invoice)
+        const shop = this.shops.find(({ key }) => equal(key.publicKey, invoice.payee))
+        const how = shop?.look(shop.engine.orders()).find(line => equal(line.invoice, id))?.paid
+        let had = 0
+        this.expect(person, person.engine.askTokenReceipt(id), receipt => { had = verifyReceipt(suite, receipt).had })
+        this.schedule.run()
+        const isPaid = how === 'token' || how === 'sealed'
+        if (isPaid && had !== invoice.amount) this.break(`${person.name} paid ${invoice.amount} to ${shop?.name} by ${how}, and the bank's word is for ${had}`)
+        if (!isPaid && had > 0) this.break(`${person.name} has a receipt over ${had} for what ${shop?.name} was not paid`)
+      }
     }
   }
 

@@ -14,6 +14,7 @@ import { MIX_PROTOCOL } from '@mixmint/mixnet/wire/packets'
 import { parseTarget, type Target } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
 import { startNetwork } from '../../nodes/cli/up.ts'
+import type { JsonObject } from '../../nodes/control.ts'
 import { Stage } from '../../nodes/demo/stage.ts'
 import { createHost, type Host } from '../../nodes/host.ts'
 import { freshIdentity, loadOrCreateIdentity } from '../../nodes/identity.ts'
@@ -70,9 +71,16 @@ describe('a wallet', () => {
     const { invoice } = await stage.command('merchant', 'invoice', 'sealed', '99')
     await stage.command('wallet', 'token', '99', '--sealed')
     const { file } = await stage.command('wallet', 'present', String(invoice), '--sealed', '--out', join(stage.dir, 'sealed-payment'))
-    expect(await stage.command('merchant', 'accept', String(file))).toMatchObject({ state: 'paid', how: 'sealed', repeat: false, amount: 99 })
+    const accepted = await stage.command('merchant', 'accept', String(file))
+    expect(accepted).toMatchObject({ state: 'paid', how: 'sealed', repeat: false, amount: 99 })
     expect(await stage.attempt('merchant', 'accept', String(file))).toMatchObject({ state: 'paid', repeat: true })
+    // The shop has signed nothing that the wallet has: the bank's word is enough, once the tokens are turned in.
+    const receipt = async (): Promise<JsonObject> => await stage.attempt('wallet', 'receipt', String(accepted.order), '--bank', '--pace', '0')
+    expect(await receipt()).toMatchObject({ error: { code: 'not-settled', retry: true } })
     expect(await stage.command('merchant', 'deposit')).toMatchObject({ credited: 8, refused: 0, amount: 198 })
+    const told = await receipt()
+    expect(told).toMatchObject({ by: 'sealed', amount: 99, had: 99 })
+    expect(await stage.command('receipt', 'verify', String(told.receipt))).toMatchObject({ paid: true, by: 'sealed', had: 99, amount: 99 })
     expect((await stage.command('bank', 'books')).balanced).toBe(true)
   })
 

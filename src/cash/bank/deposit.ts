@@ -18,8 +18,8 @@ import { insert } from './steps.ts'
 /** Tokens in one batch of the store: enough to share its cost, few enough that a lost race repeats little. */
 const CHUNK = 128
 
-/** A token that is good, and not known to be turned in. `hash` tells it from another of the same serial; `invoice` as in its record. */
-export interface Good { readonly serial: Uint8Array, readonly payee: Uint8Array, readonly amount: number, readonly hash: Uint8Array, readonly invoice: Uint8Array }
+/** A token that is good, and not known to be turned in. `hash` tells it from another of the same serial; `shownFor`: what its owner signed it over to. */
+export interface Good { readonly serial: Uint8Array, readonly payee: Uint8Array, readonly amount: number, readonly hash: Uint8Array, readonly shownFor: Uint8Array }
 
 /** @returns null if it was credited before. @throws (peer) why it is refused */
 type Examine = Saga<Good | null>
@@ -97,14 +97,14 @@ function * examine (bank: Bank, presentation: Presentation): Examine {
     throw notIssued()
   }
   verifyPresentation(suite, presentation)
-  return { serial: token.serial, payee: token.payee, amount: token.amount, hash, invoice: presentation.invoice }
+  return { serial: token.serial, payee: token.payee, amount: token.amount, hash, shownFor: presentation.invoice }
 }
 
 /** Credit each token that nobody else deposits meanwhile. @returns those credited */
 function * credit (bank: Bank, good: readonly Good[], time: number): Saga<Good[]> {
   let left = good
   while (left.length > 0) {
-    const inserts = left.map(({ serial, hash, invoice }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time, invoice })))
+    const inserts = left.map(({ serial, hash, shownFor }) => insert('deposit', depositAt(serial), encode(Deposited, { token: hash, time, invoice: shownFor })))
     const clash = yield * bank.chains.commit(sidesOf(left), credits => [
       ...inserts, ...credits,
       ...left.map(({ serial, payee, amount }) => journalStep(time, serial, { kind: 'deposit', amount, issued: [], redeemed: [] }, credits.find(({ account }) => equal(account, payee))))

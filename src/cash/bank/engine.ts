@@ -23,7 +23,7 @@ import { balanceOf, type Bank, type BankEffect, type BankOptions } from './parts
 import { reclaim } from './reclaim.ts'
 import type { Standing } from './records.ts'
 import { refund } from './refund.ts'
-import { sealedDeposit, sealedKeys, sealedRefund } from './sealed.ts'
+import { sealedDeposit, sealedKeys, sealedRefund, sealedTurnedIn } from './sealed.ts'
 import { refundCoin } from './refund-coin.ts'
 import { announce, announced, file, look, restore } from './restore.ts'
 import { settle } from './settle.ts'
@@ -147,6 +147,7 @@ export class BankEngine {
       case 'refund': return refund(this.#bank, request)
       case 'sealed-keys': return sealedKeys(this.#bank, request)
       case 'sealed-deposit': return sealedDeposit(this.#bank, request)
+      case 'sealed-turned-in': return sealedTurnedIn(this.#bank, request)
       case 'sealed-refund': return sealedRefund(this.#bank, request)
       case 'restore': return restore(this.#bank, request)
       case 'file': return file(this.#bank, request)

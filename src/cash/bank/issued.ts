@@ -6,11 +6,11 @@ import { stored } from '../stored.ts'
 import { depositAt, refundedAt, tokenAt } from './keys.ts'
 import { Deposited, IssuedToken } from './records.ts'
 
-/** What became of a token, and when: `credited` to its payee, or `refunded` to its owner. `invoice` as in its record. */
+/** What became of a token, and when: `credited` to its payee, or `refunded` to its owner. `shownFor`: `invoice` in its record. */
 export interface Gone {
   readonly is: 'credited' | 'refunded'
   readonly time: number
-  readonly invoice: Uint8Array
+  readonly shownFor: Uint8Array
 }
 
 /** @param hash of this very token: another under the same serial was not issued */
@@ -24,7 +24,7 @@ export function * goneOf (serial: Uint8Array, hash: Uint8Array): Saga<Gone | nul
   const value = yield * get(depositAt(serial))
   const gone = value === null ? null : stored(Deposited, value)
   if (gone === null || !equal(gone.token, hash)) return null
-  return { is: (yield * get(refundedAt(serial))) === null ? 'credited' : 'refunded', time: gone.time, invoice: gone.invoice }
+  return { is: (yield * get(refundedAt(serial))) === null ? 'credited' : 'refunded', time: gone.time, shownFor: gone.invoice }
 }
 
 export function notIssued (): MixmintError {

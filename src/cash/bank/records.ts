@@ -34,7 +34,10 @@ export const Certificate = record({ d: hash, signature: bytes(64), votes: list(V
 
 /** `token` is H(token): another token under the same serial was not issued. */
 export const IssuedToken = record({ token: hash, contract: hash })
-/** `token` is H(token); of a sealed token its serial, which is one already. `invoice`: H(invoice) of the order that an open token paid, else empty. */
+/**
+ * `token` is H(token); of a sealed token its serial, which is one already. `invoice`: what the owner signed it over to: H(invoice), of a sealed token the `order` of its
+ * presentation; empty where it was refunded, and where that was not written down yet.
+ */
 export const Deposited = record({ token: hash, time: uint(), invoice: maybeBytes(32) })
 
 export const Alive = record({ time: uint() })

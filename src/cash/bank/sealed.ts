@@ -1,15 +1,16 @@
 /** Sealed tokens at the bank: which it signs, when they are turned in, and when they go back (DESIGN §6). */
-import { equal } from '../../kit/bytes.ts'
+import { equal, NONE } from '../../kit/bytes.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
 import type { Saga } from '../../kit/saga.ts'
 import { sealedOutputs, total } from '../contract.ts'
-import type { Contract, SealedPresentation, SealedToken } from '../formats.ts'
+import type { Contract, SealedPresentation, SealedToken, SealedTurnedIn } from '../formats.ts'
 import type { BankReply, BankRequest } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import type { KnownSealedKeys } from '../sealed-keys.ts'
-import { sealedSerial, verifySealed, verifySealedPresentation } from '../sealed.ts'
+import { sealedSerial, signSealedTurnedIn, verifySealed, verifySealedPresentation } from '../sealed.ts'
 import { turnIn, wasDeposited, type Good } from './deposit.ts'
+import { goneOf } from './issued.ts'
 import { mustBeKnown } from './loss.ts'
 import type { Bank, BankEffect } from './parts.ts'
 import { refundToken } from './refund.ts'
@@ -58,7 +59,7 @@ function * examine (bank: Bank, serial: Uint8Array, presentation: SealedPresenta
   if (yield * wasDeposited(serial, serial)) return null
   yield * mustBeKnown(bank, { day })
   verifySealedPresentation(bank.suite, serial, presentation)
-  return { serial, payee: token.payee, amount: token.value, hash: serial, invoice: new Uint8Array(0) }
+  return { serial, payee: token.payee, amount: token.value, hash: serial, shownFor: presentation.order }
 }
 
 /** Has the bank signed it? @throws unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token (peer) */
@@ -68,6 +69,25 @@ function check (bank: Bank, token: SealedToken): KnownSealedKeys {
   if (known.keys.unit !== bank.unit) throw new MixmintError('wrong-unit', 'peer', 'this is in another unit')
   verifySealed(bank.suite, known, token)
   return known
+}
+
+/**
+ * What became of a sealed token: see turned-in.ts.
+ * @throws bad-presentation, and of one that nobody has had the money of unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token, closed-after-loss (peer)
+ */
+export function * sealedTurnedIn (bank: Bank, { presentation }: BankRequest & { op: 'sealed-turned-in' }): Saga<BankReply> {
+  const { suite, network, unit } = bank
+  const { token } = presentation
+  const serial = sealedSerial(suite, token)
+  verifySealedPresentation(suite, serial, presentation)
+  const word = (state: SealedTurnedIn['state'], time: Millis, order: Uint8Array = NONE): BankReply =>
+    ({ is: 'sealed-turned-in', ...signSealedTurnedIn(suite, bank.bank, { network, unit, token: serial, payee: token.payee, value: token.value, state, order, time }) })
+  // All that the word says of it is in its serial, and the bank's signature was looked at then.
+  const gone = yield * goneOf(serial, serial)
+  if (gone !== null) return word(gone.is, gone.time, gone.shownFor)
+  const { keys: { day } } = check(bank, token)
+  yield * mustBeKnown(bank, { day })
+  return word('open', yield * bank.clock.now())
 }
 
 /** See refundToken, by the token's serial. @throws also unknown-sealed-keys, wrong-unit, unknown-denomination, bad-token, closed-after-loss (peer) */

@@ -18,7 +18,7 @@ export function * turnedIn (bank: Bank, { presentation }: BankRequest & { op: 't
   const word = (state: TurnedIn['state'], time: number, invoice: Uint8Array = NONE): BankReply =>
     ({ is: 'turned-in', ...signTurnedIn(suite, bank.bank, { token: hash, state, invoice, time }) })
   const gone = yield * goneOf(token.serial, hash)
-  if (gone !== null) return word(gone.is, gone.time, gone.invoice)
+  if (gone !== null) return word(gone.is, gone.time, gone.shownFor)
   yield * mustBeKnown(bank, { day: token.day })
   if (!(yield * isIssued(token.serial, hash))) throw notIssued()
   return word('open', yield * bank.clock.now())

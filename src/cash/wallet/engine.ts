@@ -27,7 +27,7 @@ import { payWithSealed, presentSealed, sentSealed } from './sealed-payments.ts'
 import { expectRestore, restore, type RestoreOptions } from './restore.ts'
 import type { Restored } from './restore-finish.ts'
 import type { Receipt } from '../receipt.ts'
-import { askTokenReceipt, receipts } from './receipts.ts'
+import { askTokenReceipt, receipts, tokenOrders, type AskingReceipt } from './receipts.ts'
 import { collectRepay, repayOne } from './repay.ts'
 import { makeRoom } from './room.ts'
 import { secure, type SecureOptions } from './secure.ts'
@@ -173,9 +173,14 @@ export class WalletEngine {
     return this.#entry(yield * collectRepay(this.#wallet, invoice))
   }
 
-  /** What the bank says of the token that was to pay this invoice, given by its hash: for a dispute. See receipts.ts. */
-  * askTokenReceipt (invoice: Uint8Array): Saga<Receipt, WalletEffect> {
-    return yield * askTokenReceipt(this.#wallet, invoice)
+  /** What the bank says of the token, or the sealed ones, that were to pay this invoice, given by its hash: for a dispute. See receipts.ts. */
+  * askTokenReceipt (invoice: Uint8Array, options?: AskingReceipt): Saga<Receipt, WalletEffect> {
+    return yield * askTokenReceipt(this.#wallet, invoice, options)
+  }
+
+  /** Every order that tokens of this wallet were signed over to, whether or not its payee says that it is paid. */
+  * tokenOrders (): Saga<SignedInvoice[]> {
+    return yield * tokenOrders()
   }
 
   /** For what was paid: see receipts.ts. */

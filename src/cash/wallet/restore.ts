@@ -9,12 +9,12 @@
 import { toHex } from '../../kit/bytes.ts'
 import { encode } from '../../kit/codec.ts'
 import { isMixmintError, MixmintError } from '../../kit/errors.ts'
-import type { Millis, Rng } from '../../kit/ports.ts'
-import { exponential, shuffle } from '../../kit/samplers.ts'
-import { batch, gather, random, scanAll, wait, type Saga } from '../../kit/saga.ts'
+import type { Millis } from '../../kit/ports.ts'
+import { batch, gather, scanAll, type Saga } from '../../kit/saga.ts'
 import { stored } from '../stored.ts'
 import { valuesIn } from './copies.ts'
 import { announcedGenerations, announceGeneration, drawGeneration } from './generations.ts'
+import { inAnyOrder, pauseAbout } from './apart.ts'
 import { ASKED, askedAt, COPIED, FOUND, RESTORING } from './keys.ts'
 import { batchOf, GAP } from './outputs.ts'
 import type { Wallet, WalletEffect } from './parts.ts'
@@ -148,15 +148,15 @@ class Asking {
   }
 
   /** Lanes that each wait LANES times as long make one Poisson stream. */
-  * #pause (lanes: number): Saga<void> {
-    yield * wait(Math.round(exponential(rngOf(yield * random(7)), this.#pace * lanes)))
+  #pause (lanes: number): Saga<void> {
+    return pauseAbout(this.#pace * lanes)
   }
 
   /** @returns how many were answered */
   * all (wallet: Wallet, tasks: Task[]): Saga<number, WalletEffect> {
     this.#total += tasks.length
     this.#tell()
-    const order = shuffle(rngOf(yield * random(4 * 64 + 8 * tasks.length)), tasks)
+    const order = yield * inAnyOrder(tasks)
     let answered = 0
     const failures: unknown[] = []
     const lane = function * (this: Asking): Saga<void, WalletEffect> {
@@ -191,13 +191,5 @@ class Asking {
 
   #tell (): void {
     this.#onProgress({ done: this.#done, total: this.#total })
-  }
-}
-
-/** Chance that was drawn before, used up byte by byte; stretched by going round, should a sampler throw draws away. */
-function rngOf (bytes: Uint8Array): Rng {
-  let at = 0
-  return {
-    bytes: length => Uint8Array.from({ length }, () => bytes[at++ % bytes.length])
   }
 }

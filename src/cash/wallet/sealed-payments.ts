@@ -139,6 +139,15 @@ function * release ({ record, bytes, tokens, payment: { invoice } }: Paying): Sa
   ])
 }
 
+/** An order and what was signed over to it, whatever became of that since. @param invoice H(invoice) @returns null where sealed tokens were not to pay it */
+export function * shownFor (wallet: Wallet, invoice: Uint8Array): Saga<{ readonly invoice: SignedInvoice, readonly presentations: SealedPresentation[] } | null> {
+  const bytes = yield * get(sealedPaymentAt(invoice))
+  if (bytes === null) return null
+  const { invoice: signed, serials } = stored(SealedPaying, bytes)
+  const all = yield * sealedTokens()
+  return { invoice: signed, presentations: serials.map(serial => shown(wallet, found(all, serial), invoice)) }
+}
+
 /** Payments that were sent and have no receipt yet, to be sent again. */
 export function * sentSealed (): Saga<SignedInvoice[]> {
   const all = yield * sealedTokens()
