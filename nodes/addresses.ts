@@ -22,6 +22,13 @@ export function placeOf (address: string): Place | null {
   }
 }
 
+/** What to do about an address that cannot be listened on. @param code of the system, such as EADDRINUSE */
+export function listenAdvice (code: string): string {
+  if (code === 'EADDRINUSE') return 'another process has the port: `ss -ltnp` names it'
+  if (code === 'EACCES') return 'ports below 1024 are for root: listen on another, and have that one forwarded (say in `announce` what others reach)'
+  return 'this machine has no such address: listen on /ip4/0.0.0.0, and say in `announce` what others reach'
+}
+
 /** What the directory tells of this node: nodes' addresses, and wallets'. */
 export function publicAddresses ({ listen, announce, entry, announceEntry }: NodeConfig): string[] {
   return [...announce.length > 0 ? announce : [listen], ...announceEntry.length > 0 ? announceEntry : entry].flatMap(spread)

@@ -19,7 +19,7 @@ import { networkFile, readNode, type NodeConfig } from './config.ts'
 import { setInConfig } from './config-edit.ts'
 import type { Given } from './config-sources.ts'
 import { callControl } from './control.ts'
-import { createSecret, replaceSecret, syncPath } from './secrets.ts'
+import { createSecret, makeFolder, replaceSecret, syncPath } from './secrets.ts'
 import { SETTINGS, variableOf } from './settings.ts'
 import { copyStore } from './store/lmdb.ts'
 import { withOwnStore } from './store/own-store.ts'
@@ -62,7 +62,7 @@ export async function takeBackup (dir: string, to: string, now: Millis, given?: 
   const config = readNode(dir, given)
   const partial = `${resolve(to)}.partial`
   rmSync(partial, { recursive: true, force: true })
-  mkdirSync(partial, { recursive: true, mode: 0o700 })
+  makeFolder(partial)
   try {
     // The store first: keys that are made meanwhile are in the copy of the folder, and nothing in the store is without its key.
     const store = copiesStore(config)
@@ -137,7 +137,7 @@ export async function restoreBackup (from: string, dir: string, now: Millis, env
   }
   const partial = `${resolve(dir)}.partial`
   rmSync(partial, { recursive: true, force: true })
-  mkdirSync(partial, { recursive: true, mode: 0o700 })
+  makeFolder(partial)
   try {
     const files = Object.keys(manifest.files)
     for (const name of files.filter(each => each !== STORE && each !== NETWORK)) writeUnder(partial, name, readFileSync(join(from, name), 'utf8'))

@@ -7,7 +7,8 @@ import { dirname } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { nearest } from './nearest.ts'
-import { pathOf, ROLES, SETTINGS, settingsOf, variableOf, type Role, type Setting } from './settings.ts'
+import { named, pathOf, ROLES, SETTINGS, settingsOf, variableOf, type Role, type Setting } from './settings.ts'
+import { ofSystem } from './system-error.ts'
 
 export type Table = Record<string, unknown>
 
@@ -37,17 +38,22 @@ export function bad (where: string, why: string): MixmintError {
   return new MixmintError('bad-config', 'operator', `${where}: ${why}`)
 }
 
-/** @param absent code of the error when there is no such file. @throws that, bad-config (operator) */
+/** @param absent code of the error when there is no such file. @throws that, system-refused, bad-config (operator) */
 export function readToml (file: string, absent: 'no-such-node' | 'no-such-network'): Table {
   let source: string
   try {
     source = readFileSync(file, 'utf8')
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw ofSystem(error)
     const advice = absent === 'no-such-node'
       ? `give the right folder, or make one with \`mixmint init ROLE --dir ${dirname(file)}\``
       : 'give the right folder or file; the operators of the network\'s authorities hand it out, and `mixmint up` makes one for this machine'
     throw new MixmintError(absent, 'operator', `cannot read ${file}: ${advice}`, { cause: error })
   }
+  return parsed(file, source)
+}
+
+function parsed (file: string, source: string): Table {
   try {
     return parseToml(source) as Table
   } catch (error) {
@@ -56,8 +62,16 @@ export function readToml (file: string, absent: 'no-such-node' | 'no-such-networ
 }
 
 /** @throws no-such-node, bad-config (operator) */
-export function readSources (file: string, { set = [], environment = {} }: Given = {}): Sources {
-  const raw = readToml(file, 'no-such-node')
+export function readSources (file: string, given?: Given): Sources {
+  return overlaid(file, readToml(file, 'no-such-node'), given)
+}
+
+/** As readSources, of a file that is not written yet. @param where for errors */
+export function sourcesOfText (where: string, source: string): Sources {
+  return overlaid(where, parsed(where, source))
+}
+
+function overlaid (file: string, raw: Table, { set = [], environment = {} }: Given = {}): Sources {
   const role = ROLES.find(r => r === raw.role)
   if (role === undefined) throw bad(file, `role: one of ${ROLES.join(', ')} wanted`)
   const settings = settingsOf(role)
@@ -99,7 +113,7 @@ export function settingValue (role: Role, assignment: string): { readonly settin
   const name = assignment.slice(0, at)
   const settings = settingsOf(role).filter(setting => variableOf(setting) !== null)
   const setting = settings.find(s => name === pathOf(s, role) || name === s.name)
-  if (setting === undefined) throw new MixmintError('bad-argument', 'caller', `--set ${name}: no setting of a ${role}${nearest(name, settings.map(s => name.includes('.') ? pathOf(s, role) : s.name))}`)
+  if (setting === undefined) throw new MixmintError('bad-argument', 'caller', `--set ${name}: no setting of ${named(role)}${nearest(name, settings.map(s => name.includes('.') ? pathOf(s, role) : s.name))}`)
   return { setting, value: valueOf(setting, assignment.slice(at + 1), `--set ${name}`) }
 }
 

@@ -11,7 +11,7 @@ import { DAYS_LISTED } from '@mixmint/core/cash/listing-policy'
 import type { Periods } from '@mixmint/core/cash/schedule'
 import { isInOffice, type Term } from '@mixmint/mixnet/directory/document'
 import type { Parameters } from '@mixmint/mixnet/directory/formats'
-import { bad, isTable, readSources, readToml, type Given } from './config-sources.ts'
+import { bad, isTable, readSources, readToml, sourcesOfText, type Given, type Sources } from './config-sources.ts'
 import { nearest } from './nearest.ts'
 import { networkParameters, PARAMETER_NAMES } from './parameters.ts'
 import { SETTINGS, settingsOf, type Kind, type Role } from './settings.ts'
@@ -133,8 +133,15 @@ export function readNode (dir: string, given?: Given): NodeConfig {
 
 /** As readNode, of a file by whatever name; paths in it are seen from its folder. */
 export function readNodeFile (path: string, given?: Given): NodeConfig {
-  const { role, raw, where } = readSources(path, given)
-  const dir = dirname(path)
+  return nodeOf(readSources(path, given), dirname(path), readNetwork)
+}
+
+/** Could a node start with this text for its configuration, once its network's file is there? @param where for errors @throws bad-config (operator) */
+export function checkNodeText (where: string, source: string): void {
+  nodeOf(sourcesOfText(where, source), '.', () => ({ network: '', authorities: [] }))
+}
+
+function nodeOf ({ role, raw, where }: Sources, dir: string, networkIn: (file: string) => NetworkConfig): NodeConfig {
   const shape = (top: boolean): Shape => Object.fromEntries(settingsOf(role).filter(setting => setting.top === top).map(({ name, kind }) => [name, kind]))
   if ((role === 'mix' || role === 'authority') && raw.entry !== undefined) throw bad(where, `entry: wallets do not come to ${role === 'mix' ? 'a mix' : 'an authority by another way'}`)
   check(where, raw, { ...shape(true), [role]: 'table' })
@@ -150,7 +157,6 @@ export function readNodeFile (path: string, given?: Given): NodeConfig {
   return {
     dir: resolve(dir),
     role,
-    network: readNetwork(resolve(dir, text(where, raw, 'network'))),
     listen: text(where, raw, 'listen'),
     announce: texts(where, raw, 'announce'),
     entry,
@@ -184,7 +190,9 @@ export function readNodeFile (path: string, given?: Given): NodeConfig {
     settledAbove: uint(where, own, 'settledAbove', Number.MAX_SAFE_INTEGER),
     trust: trust(where, own.trust),
     catalogue: tables(where, own.catalogue, { item: 'text', price: 'uint' }, 'catalogue')
-      .map(c => ({ item: text(where, c, 'item'), price: uint(where, c, 'price') }))
+      .map(c => ({ item: text(where, c, 'item'), price: uint(where, c, 'price') })),
+    // Last: of a new node it may not be there yet, and the node's own mistakes are told all the same.
+    network: networkIn(resolve(dir, text(where, raw, 'network')))
   }
 }
 

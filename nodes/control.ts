@@ -2,7 +2,7 @@
  * The control socket: how `mixmint bank …`, `mixmint merchant …` and `mixmint up` speak with a running daemon of the same
  * machine. HTTP with JSON bodies over a Unix socket that only its owner may open: POST /<operation>.
  */
-import { chmodSync, closeSync, openSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { createServer, request as httpRequest, type Server } from 'node:http'
 import { join, resolve } from 'node:path'
 import { MixmintError, type Fault } from '@mixmint/core/kit/errors'
@@ -135,5 +135,5 @@ function openSocket (dir: string): ReturnType<typeof openControlPath> {
 }
 
 function notRunning (dir: string, cause: unknown): MixmintError {
-  return new MixmintError('daemon-not-running', 'operator', `no daemon runs in ${dir}: start it with \`mixmint run --dir ${dir}\` (or the whole network with \`mixmint up\`)`, { cause })
+  return new MixmintError('daemon-not-running', 'operator', `no daemon runs in ${dir}: ${existsSync(join(dir, 'config.toml')) ? `start it with \`mixmint run --dir ${dir}\` (or the whole network with \`mixmint up\`)` : 'nor is there a node in that folder'}`, { cause })
 }

@@ -30,6 +30,7 @@ import { copyStore, openLmdb, type LmdbStore } from './store/lmdb.ts'
 import { lockFolder } from './store/lock.ts'
 import { READY } from './supervisor.ts'
 import { ServiceManager } from './service-manager.ts'
+import { ofSystem } from './system-error.ts'
 
 /** Where it is in its life; `waitsFor` is of a start that goes on for long. */
 interface Life { state: 'starting' | 'serving' | 'stopping', waitsFor: string }
@@ -96,6 +97,7 @@ export async function runDaemon (dir: string, given: Given, supervised: boolean)
     const daemon: Daemon = {
       onWait: what => {
         life.waitsFor = what
+        if (what !== '') log.info(`waits for ${what}`)
         manager.status(what === '' ? 'starting' : `waits for ${what}`)
       },
       config, network: config.network, suite, log, counters, identity, passphrase, peer: peerBytes(peer),
@@ -131,9 +133,9 @@ export async function runDaemon (dir: string, given: Given, supervised: boolean)
     await lock.release()
     await store.close()
     await manager.close()
-  } catch (error) {
-    const { code, message } = asMixmintError(error)
-    log.error(message, { code })
+  } catch (cause) {
+    const error = asMixmintError(ofSystem(cause))
+    log.error(error.message, { code: error.code })
     throw error
   }
 }

@@ -16,6 +16,7 @@ import type { Meter, Millis } from '@mixmint/core/kit/ports'
 import type { TurnstileLimits } from '@mixmint/mixnet/abuse/turnstile'
 import type { LinkId } from '@mixmint/mixnet/mixing/engine'
 import { peerBytes } from '@mixmint/mixnet/wire/peers'
+import { listenAdvice, placeOf } from './addresses.ts'
 import { Door } from './door.ts'
 import { limitedYamux } from './muxer.ts'
 
@@ -93,6 +94,15 @@ const IDLE: Millis = 60_000
 const ADDRESS_DIAL_TIMEOUT: Millis = 2_000
 const WRITE_BUFFER = 4 * 1024 * 1024
 
+/** The first of these addresses that was refused, and what to do; libp2p has the system's words in the text of its error. */
+function whyNot (listen: readonly string[], error: unknown): string {
+  for (const address of listen) {
+    const code = (error as Error).message.split('\n').find(line => line.trim().startsWith(`${address}: `))?.match(/\b(E[A-Z]{3,})\b/)?.[1]
+    if (code !== undefined) return `${address} (${code}): ${listenAdvice(code)}`
+  }
+  return `${listen.join(', ')}: ${(error as Error).message}`
+}
+
 /**
  * A started host.
  * @throws identity-kind (caller), listen-failed (operator)
@@ -101,6 +111,9 @@ export async function createHost (options: HostOptions): Promise<Host> {
   if (options.privateKey.type !== 'secp256k1') {
     throw new MixmintError('identity-kind', 'caller', 'a secp256k1 identity wanted: no other fits into packets')
   }
+  // libp2p passes over what it has no transport for, where it has one for another.
+  const strange = options.listen.find(address => placeOf(address) === null)
+  if (strange !== undefined) throw new MixmintError('listen-failed', 'operator', `cannot listen on ${strange}, which is no address of TCP: one such as /ip4/0.0.0.0/tcp/4001 is wanted`)
   const { handshakes, streams, window, unread, ping, ...limits } = LIMITS[options.role]
   const strangers = options.strangers ?? limits.strangers
   const upgradeTimeout = options.upgradeTimeout ?? UPGRADE_TIMEOUT
@@ -138,8 +151,7 @@ export async function createHost (options: HostOptions): Promise<Host> {
   try {
     await node.start()
   } catch (error) {
-    throw new MixmintError('listen-failed', 'operator',
-      `cannot listen on ${options.listen.join(', ')}: is another process using the port?`, { cause: error })
+    throw new MixmintError('listen-failed', 'operator', `cannot listen on ${whyNot(options.listen, error)}`, { cause: error })
   }
   const reaper = closeIdle(node, options.idle ?? IDLE)
   return {

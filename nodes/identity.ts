@@ -10,10 +10,10 @@ import { loadOrCreateSeed } from './secrets.ts'
  * @throws those of loadOrCreateSeed (operator)
  */
 export function loadOrCreateIdentity (file: string, passphrase: Passphrase | null = null): Secp256k1PrivateKey {
+  const seed = loadOrCreateSeed(file, passphrase)
   try {
-    return privateKeyFromRaw(loadOrCreateSeed(file, passphrase)) as Secp256k1PrivateKey
+    return privateKeyFromRaw(seed) as Secp256k1PrivateKey
   } catch (error) {
-    if (error instanceof MixmintError) throw error
     throw new MixmintError('key-file-broken', 'operator', `${file} does not hold a secp256k1 key: restore it from a backup`, { cause: error })
   }
 }

@@ -5,6 +5,7 @@ import { toHex } from '@mixmint/core/kit/bytes'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { readSources } from './config-sources.ts'
+import { named } from './settings.ts'
 import { isLocked, type Passphrase } from './passphrase.ts'
 import { keyFiles, keyLeftOvers } from './passphrase-source.ts'
 import { createSecret, readSecret, removeSecret, removeTemporary, replaceSecret } from './secrets.ts'
@@ -119,7 +120,7 @@ function parse (file: string, text: string): Bundle {
  */
 export async function rotateKeys (dir: string, what: Rotated, passphrase: Passphrase | null): Promise<string> {
   const { role } = readSources(join(dir, 'config.toml'))
-  if ((what === 'vote') !== (role === 'center') || role === 'authority') throw new MixmintError('wrong-role', 'operator', `${dir} holds a ${role}, which has no ${what} keys`)
+  if ((what === 'vote') !== (role === 'center') || role === 'authority') throw new MixmintError('wrong-role', 'operator', `${dir} holds ${named(role)}, which has no ${what} keys`)
   return await alone(dir, async () => what === 'mix' ? destroyMixKeys(dir) : await newVoteKey(dir, passphrase))
 }
 

@@ -2,7 +2,7 @@
  * The folder of a node, made in one way whoever asks for it: for its owner only, with the keys of its role, and a
  * configuration in which every setting stands. What its operator hands to others is read from it.
  */
-import { existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { stringify } from 'smol-toml'
@@ -11,12 +11,13 @@ import { tagged } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import { formatTarget, parseTarget, peerBytes, peerIdFromBytes } from '@mixmint/mixnet/wire/peers'
+import { checkNodeText } from './config.ts'
 import { bad, readSources, type Given } from './config-sources.ts'
 import { configText } from './config-text.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import type { Passphrase } from './passphrase.ts'
 import { loadOrCreateSeed, makeFolder } from './secrets.ts'
-import type { Role } from './settings.ts'
+import { named, type Role } from './settings.ts'
 
 /** The key that makes a node what it is, beside its identity on the network. */
 const ROLE_KEYS: Readonly<Partial<Record<Role, string>>> = { authority: 'authority.key', bank: 'bank.key', center: 'vote.key', merchant: 'payee.key' }
@@ -51,22 +52,32 @@ export function readKeys (suite: Suite, dir: string, role: Role, passphrase: Pas
 
 /**
  * @param values settings by path; those of others stand in the file as comments
- * @throws folder-not-empty (caller) when a node is there already, cannot-make-folder (operator)
+ * @throws folder-not-empty (caller) when a node is there already; cannot-make-folder, folder-open, and bad-config when a start would refuse these values (operator)
  */
 export function makeNode (suite: Suite, dir: string, role: Role, values: Readonly<Record<string, unknown>>, passphrase: Passphrase | null): NodeKeys {
   const file = join(dir, 'config.toml')
   if (existsSync(file)) throw new MixmintError('folder-not-empty', 'caller', `${dir} holds a node already: its ${file} is left as it is`)
+  const text = configText(role, { role, ...values })
+  checkNodeText('what was given', text)
   makeFolder(dir)
+  closeFolder(dir)
   const keys = makeKeys(suite, dir, role, passphrase)
   // Last, so that a folder with it is complete.
-  writeFileSync(file, configText(role, { role, ...values }), { mode: 0o600 })
+  writeFileSync(file, text, { mode: 0o600 })
   return keys
+}
+
+/** An empty one is closed to others; of one that has something in it, who made it has to say. @throws folder-open (operator) */
+function closeFolder (dir: string): void {
+  if ((statSync(dir).mode & 0o077) === 0) return
+  if (readdirSync(dir).length > 0) throw new MixmintError('folder-open', 'operator', `${dir} is open to others, and is not empty: \`chmod 700 ${dir}\`, or use a folder of its own`)
+  chmodSync(dir, 0o700)
 }
 
 /** In hexadecimal, of the role's key. @throws no-such-node, wrong-role, and those of readKeys (operator) */
 export function publicKeyOf (suite: Suite, dir: string, wanted: Role, passphrase: Passphrase | null): string {
   const { role } = readSources(join(dir, 'config.toml'))
-  if (role !== wanted) throw new MixmintError('wrong-role', 'operator', `${dir} holds a ${role}, and not a ${wanted}`)
+  if (role !== wanted) throw new MixmintError('wrong-role', 'operator', `${dir} holds ${named(role)}, and not ${named(wanted)}`)
   return toHex(readKeys(suite, dir, role, passphrase).key ?? new Uint8Array(0))
 }
 

@@ -4,6 +4,7 @@ import { fromHex, toHex } from '@mixmint/core/kit/bytes'
 import { decode, encode } from '@mixmint/core/kit/codec'
 import { MixmintError } from '@mixmint/core/kit/errors'
 import { Ring } from '@mixmint/core/cash/formats'
+import { ofSystem } from './system-error.ts'
 
 interface RingJson {
   readonly centers: ReadonlyArray<{ readonly id: string, readonly voteKey: string, readonly weight: number }>
@@ -22,13 +23,14 @@ export function writeRing (file: string, ring: Ring): void {
   writeFileSync(file, ringText(ring))
 }
 
-/** @throws bad-ring-file (operator) */
+/** @throws bad-ring-file, system-refused (operator) */
 export function readRing (file: string): Ring {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw badRing(file, error)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw ofSystem(error)
+    throw new MixmintError('bad-ring-file', 'operator', `there is no ring in ${file}: make it of what the centers' operators give you (\`mixmint ring make --out ${file} FILE…\`)`, { cause: error })
   }
   return parseRing(text, file)
 }

@@ -12,6 +12,7 @@ import { decode } from '@mixmint/core/kit/codec'
 import { armor, unarmor } from './armor.ts'
 import { systemClock } from './clock.ts'
 import { readSources } from './config-sources.ts'
+import { named } from './settings.ts'
 import { withDirectory } from './directory-show.ts'
 import { centerId, readKeys } from './node-folder.ts'
 import { parseRing, readRing, ringText } from './ring-file.ts'
@@ -119,7 +120,7 @@ interface RingEntry { readonly id: string, readonly voteKey: string, readonly we
 /** What a center's operator hands to the bank's for its ring file. @throws no-such-node, wrong-role (operator) */
 export async function ringEntryOf (dir: string, weight: number, newKey: boolean): Promise<RingEntry> {
   const { role } = readSources(join(dir, 'config.toml'))
-  if (role !== 'center') throw new MixmintError('wrong-role', 'operator', `${dir} holds a ${role}, and only centers stand in rings`)
+  if (role !== 'center') throw new MixmintError('wrong-role', 'operator', `${dir} holds ${named(role)}, and only centers stand in rings`)
   const suite = await defaultSuite()
   const passphrase = passphraseOfEnvironment()
   const { peer } = readKeys(suite, dir, role, passphrase)

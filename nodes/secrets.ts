@@ -1,5 +1,5 @@
 /** Secret files: made once, complete or not at all, readable by their owner only; locked with a passphrase where there is one. */
-import { closeSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fchmodSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fromHex, toHex } from '@mixmint/core/kit/bytes'
@@ -23,7 +23,8 @@ export function createSecret (file: string, content: string, passphrase: Passphr
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   } finally {
-    unlinkSync(temporary)
+    // Where it could not be made it is not there: what counts is why.
+    rmSync(temporary, { force: true })
   }
 }
 
@@ -82,7 +83,9 @@ function writeSynced (temporary: string, content: string): void {
  * @throws cannot-make-folder (operator)
  */
 export function makeFolder (folder: string): void {
-  if (existsSync(folder)) return
+  const there = statSync(folder, { throwIfNoEntry: false })
+  if (there?.isDirectory() === true) return
+  if (there !== undefined) throw new MixmintError('cannot-make-folder', 'operator', `the folder ${folder} cannot be made: there is a file of that name`)
   if (dirname(folder) !== folder) makeFolder(dirname(folder))
   try {
     mkdirSync(folder, { mode: 0o700 })

@@ -8,6 +8,11 @@ import { ALL_WALLETS } from '@mixmint/mixnet/abuse/rate-limit'
 export const ROLES = ['authority', 'gateway', 'mix', 'bank', 'center', 'merchant'] as const
 export type Role = typeof ROLES[number]
 
+/** With its article. */
+export function named (role: Role): string {
+  return `${role === 'authority' ? 'an' : 'a'} ${role}`
+}
+
 /** As TOML has them; a date is a text, such as "2026-01-31T12:00:00Z". */
 export type Kind = 'text' | 'texts' | 'uint' | 'flag' | 'table' | 'tables'
 

@@ -27,9 +27,10 @@ import { Evidence } from './evidence.ts'
 import { ask, takeUp, type AuthorityEffect } from './exchange.ts'
 import { SignedDescriptor, type Parameters, type SignedDocument } from './formats.ts'
 import type { CheckService } from './merge.ts'
+import { Lack } from './lack.ts'
 import { DESCRIPTORS_ASKED, refusal, type DirectoryReply, type DirectoryRequest, type ReplyOf } from './messages.ts'
 import { Register, type Admission, type Listing } from './register.ts'
-import { makeVote, Vote } from './vote.ts'
+import { isSameVote, makeVote } from './vote.ts'
 
 export interface AuthorityConfig {
   readonly key: Ed25519KeyPair
@@ -52,6 +53,8 @@ export interface AuthorityStatus {
   /** The round of the agreement that is under way, or -1. */
   readonly round: number
   readonly clock: string
+  /** Of what there is too little among the nodes that have published, so that no vote is cast; '' where there is enough. */
+  readonly lacks: string
   readonly colleagues: readonly Colleague[]
 }
 
@@ -80,6 +83,7 @@ export class Authority {
   /** When something was last heard or said: then there will be more soon. */
   #stirred: Millis = 0
   #lastCast: Millis = 0
+  readonly #lack: Lack
 
   /** @throws document-parameters (peer), authority-unknown, authority-admission (operator) */
   constructor (suite: Suite, config: AuthorityConfig, meter: Meter, log: Log) {
@@ -92,6 +96,7 @@ export class Authority {
     this.#config = config
     this.#meter = meter
     this.#log = log
+    this.#lack = new Lack(log)
     this.#register = new Register(suite, { ...config, network: trust.network })
     this.#archive = new Archive(suite, trust)
     this.#colleagues = new Colleagues(parameters, log, meter, (authority, now) => this.#isInOffice(epochAt(this.#parameters, now + lead(this.#parameters)), authority))
@@ -128,6 +133,7 @@ export class Authority {
       signatures: newest?.signed.signatures.length ?? 0,
       round: Math.max(-1, ...[...this.#ballots.values()].filter(({ epoch }) => this.#archive.valid(epoch) === null).map(({ agreement }) => agreement.round)),
       clock: this.#colleagues.ourClock,
+      lacks: this.#lack.what,
       colleagues: this.#colleagues.all
     }
   }
@@ -294,7 +300,7 @@ export class Authority {
     if (cast === null && !this.#isDue(listing, now)) return
     // By a wrong clock it would list other descriptors than are due, and in other epochs than there are.
     if (this.others.some(other => this.#isInOffice(epoch, other) && !this.#colleagues.knows(other)) || this.#colleagues.ourClock !== 'right') return
-    if (!this.#register.isUsable(listing)) {
+    if (!this.#lack.take(this.#register.lacking(listing), now)) {
       this.#meter.count('directory_unusable')
       return
     }
@@ -386,10 +392,6 @@ function fitting (found: readonly SignedDescriptor[]): SignedDescriptor[] {
   let room = DOCUMENT_LIMIT
   const end = found.slice(0, DESCRIPTORS_ASKED).findIndex(signed => (room -= encode(SignedDescriptor, signed).length) < 0)
   return found.slice(0, end < 0 ? DESCRIPTORS_ASKED : end)
-}
-
-function isSameVote (a: Vote, b: Vote): boolean {
-  return equal(encode(Vote, a), encode(Vote, b))
 }
 
 function unavailable (what: string, epoch: number): MixmintError {

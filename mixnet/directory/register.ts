@@ -145,13 +145,17 @@ export class Register {
     return listing.length === this.#admitted.size
   }
 
-  /** Could there be a path through it? Mixes without a layer go where they are wanted. */
-  isUsable (listing: Listing): boolean {
+  /** What a path through it lacks, for people; '' where there is one. Mixes without a layer go where they are wanted. */
+  lacking (listing: Listing): string {
     const layers = this.#rules.parameters.pathLength - 2
     const mixes = listing.filter(({ signed }) => signed.descriptor.role === 'mix')
     const free = mixes.filter(({ layer }) => layer === 0).length
     const empty = Array.from({ length: layers }, (_, i) => i + 1).filter(layer => !mixes.some(mix => mix.layer === layer))
-    return listing.some(({ signed }) => signed.descriptor.role === 'gateway') && free >= empty.length
+    const mixesWanted = Math.max(0, empty.length - free)
+    return [
+      listing.some(({ signed }) => signed.descriptor.role === 'gateway') ? '' : 'a gateway',
+      mixesWanted === 0 ? '' : mixesWanted === 1 ? 'a mix' : `${mixesWanted} mixes`
+    ].filter(part => part !== '').join(' and ')
   }
 
   /** The newest word of each peer that was ever admitted. */

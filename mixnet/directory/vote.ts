@@ -87,6 +87,10 @@ export function holdVote (
   return { vote, hash: voteHash(suite, vote), nodes, previous: vote.previous === null ? null : previous?.signed ?? null }
 }
 
+export function isSameVote (a: Vote, b: Vote): boolean {
+  return equal(encode(Vote, a), encode(Vote, b))
+}
+
 /** The names of the parameters in which two differ. */
 export function differingParameters (a: Parameters, b: Parameters): string[] {
   const names = Object.keys(Parameters.fields) as Array<keyof Parameters>

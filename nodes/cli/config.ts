@@ -1,6 +1,6 @@
 /** `mixmint config`: is a file right, and what holds. */
 import type { Command } from 'commander'
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Json } from '../control.ts'
 import { withSettings, type SettingFlags } from './options.ts'
@@ -15,15 +15,17 @@ export function addConfig (program: Command): void {
       await report(json === true, async (): Promise<{ json: Json, human: string }> => {
         const { readNetwork, readNodeFile } = await import('../config.ts')
         const { readToml, strangeVariables } = await import('../config-sources.ts')
-        const path = isFolder(file) ? join(file, 'config.toml') : file
+        const { named } = await import('../settings.ts')
+        // What is not there is missed as what was meant.
+        const path = isFolder(file) || (!existsSync(file) && !file.endsWith('.toml')) ? join(file, 'config.toml') : file
         const raw = readToml(path, 'no-such-node')
         if (raw.authority !== undefined && raw.role === undefined) {
           const { network, authorities } = readNetwork(path)
-          return { json: { file: path, network, authorities: authorities.length }, human: `${path}: right; the network ${network} with ${authorities.length} authorities` }
+          return { json: { file: path, network, authorities: authorities.length }, human: `${path}: right; the network ${network} with ${authorities.length} ${authorities.length === 1 ? 'authority' : 'authorities'}` }
         }
         const { role } = readNodeFile(path, { set, environment: process.env })
         const warnings = strangeVariables(process.env)
-        return { json: { file: path, role, warnings }, human: [`${path}: right; a ${role}`, ...warnings.map(warning => `warning: ${warning}`)].join('\n') }
+        return { json: { file: path, role, warnings }, human: [`${path}: right; ${named(role)}`, ...warnings.map(warning => `warning: ${warning}`)].join('\n') }
       })
     })
   withSettings(config.command('show').description('each setting of a node, and where it comes from: flag, environment, file or default')

@@ -2,6 +2,7 @@
 import type { MixmintError } from '@mixmint/core/kit/errors'
 import { asMixmintError } from '@mixmint/core/kit/saga'
 import type { Json, JsonObject } from '../control.ts'
+import { ofSystem } from '../system-error.ts'
 
 /** As `mixmint help exit-codes` prints them. */
 export const EXIT = {
@@ -34,7 +35,7 @@ export async function report (json: boolean, action: () => Promise<{ human: stri
     const result = await action()
     process.stdout.write(`${json ? JSON.stringify(result.json) : result.human}\n`)
   } catch (cause) {
-    const error = asMixmintError(cause)
+    const error = asMixmintError(ofSystem(cause))
     process.exitCode = exitCode(error)
     const body: JsonObject = { error: { code: error.code, fault: error.fault, retry: error.retry, message: error.message } }
     if (json) process.stdout.write(`${JSON.stringify(body)}\n`)

@@ -9,6 +9,7 @@ import { callControl, type JsonObject } from '../control.ts'
 import type { Reached } from '../dial-back.ts'
 import { loadOrCreateIdentity } from '../identity.ts'
 import { passphraseOfEnvironment } from '../passphrase-source.ts'
+import { named } from '../settings.ts'
 import { join } from 'node:path'
 import { failed, ok, warn, type Finding } from './finding.ts'
 import { keyFindings, ringFindings, storeFindings } from './folder.ts'
@@ -29,7 +30,7 @@ export async function examine (dir: string, given: Given, tell: (finding: Findin
     say(failed('configuration', error))
     return found
   }
-  say(ok('configuration', `a ${config.role} of the network ${config.network.network}`))
+  say(ok('configuration', `${named(config.role)} of the network ${config.network.network}`))
   for (const warning of strangeVariables(given.environment ?? {})) say(warn('environment', warning, 'remove the variable'))
   const status = await callControl(dir, 'status', {}, 10_000).then(json => json as JsonObject, (error: unknown) => isMixmintError(error, 'daemon-not-running') ? null : error)
   const running = status === null || status instanceof Error ? null : status as JsonObject
@@ -48,7 +49,7 @@ export async function examine (dir: string, given: Given, tell: (finding: Findin
   const areKeysRead = keys.every(({ state }) => state === 'ok')
   const identity = areKeysRead ? loadOrCreateIdentity(join(dir, 'identity.key'), passphrase) : null
   const peer = running !== null ? peerIdFromString(String(running.peer)) : identity === null ? null : peerIdFromPrivateKey(identity)
-  const directory = await directoryFindings(suite, config, peer === null ? null : peerBytes(peer))
+  const directory = await directoryFindings(suite, config, peer === null ? null : peerBytes(peer), running !== null)
   say(...directory)
   // Of ports that cannot be opened, or where nobody is to be asked, all is said.
   if (directory[0].state === 'fail' || config.unlisted || addresses[0].state === 'fail') return found

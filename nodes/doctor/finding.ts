@@ -1,5 +1,6 @@
 /** What `mixmint doctor` finds: one line each. */
 import { asMixmintError } from '@mixmint/core/kit/saga'
+import { ofSystem } from '../system-error.ts'
 
 /** `warn`: it works, but not as it should for long; `fail`: it does not, or not safely. */
 export interface Finding {
@@ -16,7 +17,7 @@ export const fail = (check: string, what: string, advice: string): Finding => ({
 
 /** What was thrown, as a finding: our own errors say what to do themselves. */
 export function failed (check: string, error: unknown): Finding {
-  const { code, message } = asMixmintError(error)
+  const { code, message } = asMixmintError(ofSystem(error))
   const [what, ...advice] = message.split(/(?<=[^:]): /)
   return fail(check, `${what} (${code})`, advice.join(': '))
 }

@@ -1,14 +1,14 @@
 /** The network: addresses, ports from inside and out, the authorities, the clock against theirs, the directory. */
 import { createServer } from 'node:net'
 import type { Secp256k1PrivateKey } from '@libp2p/interface'
-import { toHex } from '@mixmint/core/kit/bytes'
+import { equal, toHex } from '@mixmint/core/kit/bytes'
 import type { Suite } from '@mixmint/core/crypto/suite'
 import type { DirectoryReply } from '@mixmint/mixnet/directory/messages'
 import { isInOffice, quorum } from '@mixmint/mixnet/directory/document'
 import { askDirectory, askOver } from '@mixmint/mixnet/wire/directory'
 import { parseTarget } from '@mixmint/mixnet/wire/peers'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
-import { isPrivate, placeOf, publicAddresses, type Place } from '../addresses.ts'
+import { isPrivate, listenAdvice, placeOf, publicAddresses, type Place } from '../addresses.ts'
 import { systemClock } from '../clock.ts'
 import type { NodeConfig } from '../config.ts'
 import { askDialBack, type Reached } from '../dial-back.ts'
@@ -29,7 +29,7 @@ export async function addressFindings (config: NodeConfig, isRunning: boolean): 
     if (place === null) found.push(fail('listen', `${address} is no address of TCP`, 'one such as /ip4/0.0.0.0/tcp/4001 is wanted'))
     else if (!isRunning) {
       const error = await bind(place)
-      if (error !== null) found.push(fail('listen', `${address}: ${error}`, error === 'EADDRINUSE' ? 'another process has the port: `ss -ltnp` names it' : error === 'EACCES' ? 'ports below 1024 are for root: listen on another, and have that one forwarded (say in `announce` what others reach)' : 'this machine has no such address: listen on /ip4/0.0.0.0, and say in `announce` what others reach'))
+      if (error !== null) found.push(fail('listen', `${address}: ${error}`, listenAdvice(error)))
     }
   }
   if (found.length === 0) found.push(ok('listen', isRunning ? `the daemon listens on ${listens.join(', ')}` : `${listens.join(', ')} are free`))
@@ -52,13 +52,16 @@ async function bind ({ host, port }: Place): Promise<string | null> {
   })
 }
 
-/** Who answers, what time it is there, and whether there is a document with this node in it. */
-export async function directoryFindings (suite: Suite, { network, role, unlisted }: NodeConfig, peer: Uint8Array | null): Promise<Finding[]> {
+/** Who answers, what time it is there, and whether there is a document with this node in it. An authority that is not running is not asked itself. */
+export async function directoryFindings (suite: Suite, { network, role, unlisted }: NodeConfig, peer: Uint8Array | null, isRunning: boolean): Promise<Finding[]> {
+  const isFounding = role === 'authority' && !isRunning
+  const asked = network.authorities.map(({ address }) => parseTarget(address)).filter(target => !(isFounding && peer !== null && equal(target.peer, peer)))
+  if (asked.length === 0) return [ok('authorities', 'this is the only one')]
   const host = await createHost({ privateKey: await freshIdentity(), role: 'wallet', listen: [], meter: new Counters() })
   const rpc = new RpcClient({ node: host.node, meter: new Counters() })
   try {
-    const answers = await Promise.all(network.authorities.map(async ({ address }) => {
-      const ask = async (): Promise<DirectoryReply | null> => await askDirectory(askOver(rpc, parseTarget(address)), { op: 'schedule' }, AbortSignal.timeout(ASK_TIMEOUT)).catch(() => null)
+    const answers = await Promise.all(asked.map(async target => {
+      const ask = async (): Promise<DirectoryReply | null> => await askDirectory(askOver(rpc, target), { op: 'schedule' }, AbortSignal.timeout(ASK_TIMEOUT)).catch(() => null)
       if (await ask() === null) return null
       // Now the connection is there, and does not count as time on the way.
       const asked = systemClock.now()
@@ -67,16 +70,18 @@ export async function directoryFindings (suite: Suite, { network, role, unlisted
       return { ahead: (asked + systemClock.now()) / 2 - reply.time, skew: reply.clockSkew, epoch: Math.floor(reply.time / reply.epochLength) }
     }))
     const there = answers.filter(answer => answer !== null)
-    if (there.length === 0) return [fail('authorities', `none of ${network.authorities.length} answers`, 'are they running, is this machine on the network, does a firewall let connections out, and is network.toml the one that is in force?')]
+    if (there.length === 0 && isFounding) return [warn('authorities', 'none of the others answers', 'of a network that is being founded they may start after this one; else: are they running, and is network.toml the one that is in force?')]
+    if (there.length === 0) return [fail('authorities', `none of ${asked.length} answers`, 'are they running, is this machine on the network, does a firewall let connections out, and is network.toml the one that is in force?')]
     const found: Finding[] = []
     const epoch = Math.max(...there.map(answer => answer.epoch))
     const inOffice = network.authorities.filter(term => isInOffice(term, epoch)).length
     const needed = quorum(inOffice)
-    found.push(there.length >= network.authorities.length
-      ? ok('authorities', `all ${there.length} answer`)
-      : there.length >= needed
-        ? warn('authorities', `${there.length} of ${network.authorities.length} answer`, 'the network works with so many; is it they, or the way to them?')
-        : fail('authorities', `${there.length} of ${network.authorities.length} answer`, `${needed} are needed for a document: ask their operators`))
+    const others = asked.length < network.authorities.length
+    found.push(there.length >= asked.length
+      ? ok('authorities', `all ${there.length} ${others ? 'others ' : ''}answer`)
+      : there.length + (others ? 1 : 0) >= needed
+        ? warn('authorities', `${there.length} of ${asked.length} answer`, 'the network works with so many; is it they, or the way to them?')
+        : fail('authorities', `${there.length} of ${asked.length} answer`, `${needed} are needed for a document: ask their operators`))
     found.push(clockFinding(there.map(({ ahead }) => ahead), Math.min(...there.map(({ skew }) => skew))))
     try {
       found.push(await withNetwork(suite, network, ({ view }) => {

@@ -102,7 +102,7 @@ const DIRECTORY: Record<string, CounterRow> = {
   directory_equivocation: { help: 'Authorities found to have signed two statements of one epoch; the proofs are kept.', labels: { what: ['vote', 'proposal', 'prevote', 'precommit', 'document'] } },
   directory_clock_wrong: { help: 'Times that most other authorities found the clock of this one wrong.', labels: { reason: ['behind', 'ahead'] } },
   directory_refused: { help: 'Requests that this authority refused.', labels: { code: 'word' } },
-  directory_unusable: { help: 'Documents agreed on that nobody could use.' },
+  directory_unusable: { help: 'Votes not cast, for no path leads through the nodes that have published.' },
   directory_conflict: { help: 'Decisions that contradict each other: more authorities lie than may, or a disk was set back.' },
   directory_vote_refused: { help: 'Votes of other authorities that do not count.', labels: { code: 'word' } },
   directory_authority_failed: { help: 'Rounds of this authority that failed.', labels: { reason: 'word' } },

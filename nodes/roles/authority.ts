@@ -73,9 +73,9 @@ export async function startAuthority (daemon: Daemon): Promise<Role> {
       known = knownPeers(changed)
     },
     status: async () => {
-      const { epoch, signatures, round, clock, colleagues } = authority.status
+      const { epoch, signatures, round, clock, lacks, colleagues } = authority.status
       return {
-        admitted, epoch, signatures, round, clock,
+        admitted, epoch, signatures, round, clock, ...lacks === '' ? {} : { lacks },
         authorities: colleagues.map(({ authority: key, answers, ahead, differing }) => ({ authority: toHex(key), answers, ahead, differing: [...differing] }))
       }
     },

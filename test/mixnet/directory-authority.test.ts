@@ -30,13 +30,14 @@ class Seat {
   readonly clock: VirtualClock
   readonly store: Store
   readonly meter = new CountingMeter()
+  readonly warnings: string[] = []
   constructor (config: Partial<AuthorityConfig> = {}, { clock = new VirtualClock(NOW), store = new MemoryStore() as Store } = {}) {
     this.clock = clock
     this.store = store
     this.authority = new Authority(suite, {
       key: keys[0], trust: { network: NETWORK, authorities: [keys[0].publicKey] }, parameters: PARAMETERS,
       admitted: nodes.map(node => admissionOf(node)), bootstrapWait: 3_000, ...config
-    }, this.meter, quiet)
+    }, this.meter, { ...quiet, warn: message => { this.warnings.push(message) } })
   }
 
   async run<T> (saga: Saga<T, AuthorityEffect>): Promise<T> {
@@ -104,17 +105,29 @@ describe('the first document', () => {
     expect(listed(await seat.get())).toEqual(peersOf(nodes.slice(0, -1)))
   })
 
-  it('is not made without a node in each layer, however long that takes', async () => {
+  it('is not made without a node in each layer, however long that takes; what is missing is said', async () => {
     const mixes = nodes.filter(({ layer }) => layer > 0 && layer < 255)
     const seat = await new Seat().open()
-    await seat.publishAll([nodes[0], mixes[0], mixes[1]])
-    seat.clock.advance(60_000)
+    await seat.publishAll([mixes[0]])
+    seat.clock.advance(3_000)
+    await seat.tick()
+    expect(seat.authority.status.lacks).toBe('a gateway and 2 mixes')
+    await seat.publishAll([nodes[0], mixes[1]])
+    seat.clock.advance(57_000)
     await seat.tick()
     expect(await seat.get()).toBeNull()
-    expect(seat.meter.of('directory_unusable')).toBe(1)
+    expect(seat.meter.of('directory_unusable')).toBe(2)
+    expect(seat.authority.status.lacks).toBe('a mix')
+    for (const [later, times] of [[30_000, 2], [30_000, 3]]) {
+      seat.clock.advance(later)
+      await seat.tick()
+      expect(seat.warnings).toHaveLength(times)
+    }
+    expect(seat.warnings.at(-1)).toMatch(/published lacks a mix$/)
     await seat.publishAll([mixes[2]])
     await seat.tick()
     expect(listed(await seat.get())).toHaveLength(4)
+    expect(seat.authority.status.lacks).toBe('')
   })
 })
 

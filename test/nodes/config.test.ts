@@ -191,6 +191,11 @@ describe('refused, and the message names', () => {
     expect(() => readNetwork(join(root, 'network.toml'))).toThrow(expect.objectContaining({ code: 'bad-config' }))
   })
 
+  test('a node\'s own mistakes, before its network is there', () => {
+    rmSync(join(root, 'network.toml'))
+    expect(() => node('role = "merchant"\nlisten = "x"\n[merchant]\nbank = "abc"\n')).toThrow(expect.objectContaining({ message: expect.stringContaining('merchant.bank') }))
+  })
+
   test('files that are not there', () => {
     expect(() => readNode(join(root, 'none'))).toThrow(expect.objectContaining({ code: 'no-such-node', fault: 'operator' }))
     expect(() => readNetwork(join(root, 'none.toml'))).toThrow(expect.objectContaining({ code: 'no-such-network', fault: 'operator' }))

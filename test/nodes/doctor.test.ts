@@ -52,6 +52,19 @@ test('a node that is well, of a network that is not there', async () => {
   expect(found.get('store')?.what).toContain('none yet')
 })
 
+test('an authority before its first start is well, where it is the only one, and where the other founders have not started', async () => {
+  const [port, dead] = await freePorts(2)
+  const network = join(dir, 'network.toml')
+  const { entry } = await initNode(suite, { dir, role: 'authority', address: '127.0.0.1', port, network: '', settings: {} }, null)
+  const other = `[[authority]]\nkey = "${'ab'.repeat(32)}"\naddress = "${formatTarget({ peer: (await startHost()).peer, addresses: [`/ip4/127.0.0.1/tcp/${dead}`] })}"\n`
+  for (const [others, finding] of [['', { state: 'ok', what: 'this is the only one' }], [other, { state: 'warn', what: 'none of the others answers' }]] as const) {
+    writeFileSync(network, `network = "n"\n${others}${entry}\n`)
+    const found = await look()
+    expect(found.get('authorities')).toMatchObject(finding)
+    expect([...found.values()].filter(({ state }) => state === 'fail')).toEqual([])
+  }
+})
+
 test('what is amiss with the folder, the ports, the addresses and the environment', async () => {
   const port = await mix('192.0.2.1')
   chmodSync(dir, 0o755)

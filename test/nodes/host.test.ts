@@ -32,7 +32,15 @@ describe('the host', () => {
     const privateKey = await generateKeyPair('Ed25519')
     await expect(createHost({ privateKey, role: 'node', listen: [], meter: new CountingMeter() })).rejects.toMatchObject({ code: 'identity-kind' })
     const listen = (await startHost()).addresses()
-    await expect(startHost({ listen })).rejects.toMatchObject({ code: 'listen-failed', fault: 'operator' })
+    await expect(startHost({ listen })).rejects.toMatchObject({ code: 'listen-failed', fault: 'operator', message: expect.stringMatching(/\/tcp\/\d+ \(EADDRINUSE\): another process/) })
+  })
+
+  test.each([
+    ['/ip4/192.0.2.9/tcp/4001', /EADDRNOTAVAIL.*listen on \/ip4\/0\.0\.0\.0/],
+    ['4001', /no address of TCP/],
+    ['/ip4/127.0.0.1/udp/4001', /no address of TCP/]
+  ])('says of %s why it cannot listen there', async (address, why) => {
+    await expect(startHost({ listen: ['/ip4/127.0.0.1/tcp/0', address] })).rejects.toMatchObject({ code: 'listen-failed', fault: 'operator', message: expect.stringMatching(why) })
   })
 
   test('limits strangers, and leaves room for the nodes it knows', async () => {

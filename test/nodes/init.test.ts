@@ -1,5 +1,5 @@
 /** `mixmint init`: the folder of a node of each role, and what its operator hands to others. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
@@ -72,6 +72,26 @@ test('an address of this machine is listened on, a name is announced, and what i
   expect(readNode(join(root, 'center'))).toMatchObject({ listen: '/ip6/::/tcp/4001', announce: ['/ip6/2001:db8::1/tcp/4001'], announceEntry: ['/ip6/2001:db8::1/tcp/4002'] })
   await expect(init('bank', { address: 'my bank' })).rejects.toMatchObject({ code: 'bad-argument' })
   expect(readdirSync(root)).not.toContain('bank')
+})
+
+test.each([
+  ['merchant', { 'merchant.bank': 'abc' }, /merchant\.bank: a key of 64/],
+  ['mix', { log: 'loud' }, /log: one of/],
+  ['gateway', { entry: [] }, /entry: where wallets attach/],
+  ['bank', { 'bank.keysetDays': 0 }, /bank\.keysetDays/]
+] as const)('what a start of a %s would refuse is refused before anything is made: %j', async (role, settings, why) => {
+  await expect(init(role, { settings })).rejects.toMatchObject({ code: 'bad-config', fault: 'operator', message: expect.stringMatching(why) })
+  expect(existsSync(join(root, role))).toBe(false)
+})
+
+test('a folder that was made before is closed to others if it is empty; one that has something in it has to be closed by its owner; a file is none', async () => {
+  for (const name of ['empty', 'full']) mkdirSync(join(root, name), { mode: 0o755 })
+  writeFileSync(join(root, 'full', 'mine'), '')
+  const { dir } = await init('mix', { dir: join(root, 'empty') })
+  expect(statSync(dir).mode & 0o777).toBe(0o700)
+  await expect(init('mix', { dir: join(root, 'full') })).rejects.toMatchObject({ code: 'folder-open', fault: 'operator', message: expect.stringContaining(`chmod 700 ${join(root, 'full')}`) })
+  expect(readdirSync(join(root, 'full'))).toEqual(['mine'])
+  await expect(init('mix', { dir: network })).rejects.toMatchObject({ code: 'cannot-make-folder', message: expect.stringContaining('there is a file of that name') })
 })
 
 test('an authority that does not say where it is reached has no entry', async () => {
