@@ -22,6 +22,11 @@ if (!hasPrometheus) process.stderr.write('left out: there is no prometheus and p
 const PLAN = { ...SMALL_NETWORK, authorities: 1, gateways: 1, mixesPerLayer: 1, centers: 4, denominations: 10 }
 const ROLES = ['authority', 'gateway', 'mix', 'center', 'bank', 'merchant']
 
+test.skipIf(!hasPrometheus)('each alert fires where it has to, and nowhere else', () => {
+  const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', 'ops/alerts.test.yml'], { encoding: 'utf8' })
+  expect({ status, stderr }, stdout).toEqual({ status: 0, stderr: '' })
+})
+
 describe.skipIf(!hasPrometheus)('a network that is watched', () => {
   let stage: Stage
   let prometheus: ChildProcess
