@@ -14,8 +14,8 @@ import { Person, type Act, type Attempt, type Left } from './person.ts'
 export interface Endurance {
   readonly people: number
   readonly duration: Millis
-  /** When nodes begin to be killed, and the mean time between two kills; null: never. */
-  readonly kills: { readonly from: Millis, readonly every: Millis } | null
+  /** When nodes begin to be killed, and are killed no more, and the mean time between two kills; null: never. */
+  readonly kills: { readonly from: Millis, readonly until: Millis, readonly every: Millis } | null
   readonly rng: Rng
   readonly onProgress?: (passed: Millis) => void
 }
@@ -35,7 +35,7 @@ export interface Endured {
   readonly fallen: readonly string[]
   /** What is wrong with the money in the end: empty, when nothing is. */
   readonly wrong: readonly string[]
-  /** Anonymous memory of each process, MiB: a fifth of the time after the start, and at the end; of those that were not killed between. */
+  /** Anonymous memory of each process, MiB: when it was warm, and at the end. */
   readonly memory: readonly Grown[]
 }
 
@@ -57,8 +57,10 @@ export async function endure (stage: Stage, { people: count, duration, kills, rn
   const inChaos: Attempt[] = []
   const note = (attempt: Attempt): void => { (kills !== null && passed() >= kills.from ? inChaos : attempts).push(attempt) }
   const isOver = (): boolean => passed() >= duration
-  const killed: string[] = []
+  let killed = 0
   const warm = new Map<string, number>()
+  /** A fifth after the start; where nodes are killed, in the middle of what is left when all of them live. */
+  const warmAt = kills === null ? duration / 5 : (kills.until + duration) / 2
 
   const live = async (person: Person): Promise<void> => {
     while (!isOver()) {
@@ -74,7 +76,7 @@ export async function endure (stage: Stage, { people: count, duration, kills, rn
   const bank = async (): Promise<void> => {
     while (!isOver()) {
       await sleep(Math.min(DEPOSIT_EVERY, Math.max(0, duration - passed())))
-      if (warm.size === 0 && passed() > duration / 5) for (const name of stage.supervisor.names()) warm.set(name, anonymous(stage, name))
+      if (warm.size === 0 && !isOver() && passed() > warmAt) for (const name of stage.supervisor.names()) warm.set(name, anonymous(stage, name))
       try {
         await stage.control('merchant', 'deposit')
       } catch (error) {
@@ -88,24 +90,24 @@ export async function endure (stage: Stage, { people: count, duration, kills, rn
     await sleep(kills.from)
     for (;;) {
       await sleep(kills.every / 2 + below(rng, kills.every))
-      if (isOver()) return
+      if (isOver() || passed() > kills.until) return
       const name = names[below(rng, names.length)]
       await stage.supervisor.kill(name)
       await sleep(below(rng, 2000))
       await stage.supervisor.start(name)
-      killed.push(name)
+      killed += 1
     }
   }
   await Promise.all([...people.map(live), bank(), kill()])
   const seconds = passed() / 1000
-  const memory = [...warm].flatMap(([name, from]) => killed.includes(name) ? [] : [{ name, from, to: anonymous(stage, name) }])
+  const memory = [...warm].map(([name, from]) => ({ name, from, to: anonymous(stage, name) }))
 
   const wrong = await reckon(stage, people, count * CREDIT)
   for (const person of people) await person.session.close()
   const all = [...attempts, ...inChaos]
   return {
     acts: all.length, perSecond: all.filter(({ code }) => code === null).length / seconds, refused: byCode(attempts), refusedInChaos: byCode(inChaos), done: byAct(all),
-    kills: killed.length, fallen: stage.fallen, wrong, memory
+    kills: killed, fallen: stage.fallen, wrong, memory
   }
 }
 

@@ -17,7 +17,7 @@ test('under load nothing but busy is answered; where nodes are killed, nothing i
   try {
     await createNetwork(suite, stage.dir, PLAN)
     await startNetwork(stage.supervisor, PLAN, true)
-    const report = await endure(stage, { people: 4, duration: 30_000, kills: { from: 15_000, every: 4_000 }, rng: seededRng('load') })
+    const report = await endure(stage, { people: 4, duration: 30_000, kills: { from: 15_000, until: 30_000, every: 4_000 }, rng: seededRng('load') })
     expect(report.wrong).toEqual([])
     expect(report.fallen).toEqual([])
     expect([...report.refused.keys()].filter(code => code !== 'busy')).toEqual([])
