@@ -21,13 +21,17 @@ function wordsOf (command: Command, path = ''): Words[] {
 export function completion (shell: 'bash' | 'zsh' | 'fish', program: Command): string {
   const all = wordsOf(program)
   const names = [...new Set(program.commands.flatMap(command => [command.name(), ...command.commands.map(each => `${command.name()} ${each.name()}`)]))]
-  return shell === 'fish' ? fish(all) : shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${bash(all, names)}` : bash(all, names)
+  return shell === 'fish' ? fish(all) : shell === 'zsh' ? `${ZSH}\n${bash(all, names)}` : bash(all, names)
 }
 
+/** zsh completes as bash does, once both are loaded; most start files have the first already. */
+const ZSH = '(( $+functions[compdef] )) || { autoload -U compinit && compinit }\nautoload -U +X bashcompinit && bashcompinit'
+
+/** In words that zsh, too, takes as they are meant: there `:COMP_CWORD` would be a modifier `C`. */
 function bash (all: readonly Words[], names: readonly string[]): string {
   return `_mixmint () {
   local at='' word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
     case "$at\${at:+ }$word" in
       ${names.map(name => `'${name}'`).join('|')}) at="$at\${at:+ }$word" ;;
     esac

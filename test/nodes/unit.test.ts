@@ -1,8 +1,10 @@
 /** What service managers and shells are given: the unit, under systemd's own eyes; what a daemon tells them; completion. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { completion } from '../../nodes/completion.ts'
 import { wholeProgram } from '../../nodes/main.ts'
@@ -23,6 +25,8 @@ const hasSystemd = ((): boolean => {
     return false
   }
 })()
+
+const has = (program: string): boolean => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
 
 describe('the unit', () => {
   const unit = unitText({ program: `${process.execPath} /opt/mixmint.js`, base: '/var/lib/mixmint', user: 'root' })
@@ -105,6 +109,36 @@ describe('completion', async () => {
     expect(complete('bank', '--net', 'x', 'cr')).toEqual(['credit'])
     expect(complete('wallet', 'buy', 'coffee', '--w')).toEqual(['--with'])
     expect(complete('bank', 'books', '--n')).toEqual(['--net'])
+  })
+
+  const CASES = [['mixmint doc', 'mixmint doctor'], ['mixmint init me', 'mixmint init merchant'], ['mixmint bank --net x cre', 'mixmint bank --net x credit'], ['mixmint wallet buy coffee --wi', 'mixmint wallet buy coffee --with']]
+
+  // A terminal is given by `script`, of util-linux.
+  test.skipIf(!has('zsh') || !has('script'))('is taken by zsh as it starts, at its prompt', async () => {
+    const file = join(dir, 'c.zsh')
+    writeFileSync(file, completion('zsh', program))
+    const shell = spawn('script', ['-qec', 'stty cols 200; exec zsh -f -i', '/dev/null'], { cwd: dir, env: { PATH: process.env.PATH, HOME: dir, TERM: 'xterm' }, stdio: ['pipe', 'pipe', 'inherit'] })
+    let screen = ''
+    shell.stdout.setEncoding('utf8').on('data', text => { screen += stripVTControlCharacters(String(text)) })
+    const typed = async (keys: string, shown: string): Promise<void> => {
+      const from = screen.length
+      shell.stdin.write(keys)
+      while (!screen.slice(from).includes(shown)) await once(shell.stdout, 'data')
+    }
+    await typed(`source ${file} && echo lo''aded\r`, 'loaded')
+    for (const [begun, whole] of CASES) await typed(`\x15${begun}\t`, whole)
+    shell.stdin.write('\x15exit\r')
+    await once(shell, 'close')
+    expect(screen).not.toMatch(/command not found|unrecognized/)
+  })
+
+  test.skipIf(!has('fish'))('is taken by fish', () => {
+    const file = join(dir, 'c.fish')
+    writeFileSync(file, completion('fish', program))
+    for (const [begun, whole] of CASES) {
+      const said = execFileSync('fish', ['-c', 'source $argv[1]; complete -C $argv[2]', file, begun], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: dir } })
+      expect(said.split('\t')[0]).toBe(whole.split(' ').at(-1))
+    }
   })
 
   test('is there for fish, each word with what it is', () => {
