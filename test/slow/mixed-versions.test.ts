@@ -1,6 +1,7 @@
 /**
  * An upgrade, as docs/operating.md has it: a network that the version before founded and used is upgraded host by host. While half of
- * its nodes are of either version, wallets of either pay with coins and tokens; at the end the books hold all of it.
+ * its nodes are of either version, wallets of either pay with coins, tokens and sealed tokens, have receipts and get money back; at the
+ * end the books hold all of it.
  * What the version before is: docs/decisions/0062.
  */
 import { execFileSync } from 'node:child_process'
@@ -18,7 +19,7 @@ import { enlarged, readPage } from './pages/page.ts'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const PROGRAMS = join(ROOT, 'test', 'fixtures', 'programs')
 const NETWORK = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.`
-const ENVIRONMENT = { MIXMINT_PROFILE: 'demo', MIXMINT_PARAMETERS: '{ epochLength = 60000, epochGrace = 30000 }', MIXMINT_DENOMINATIONS: '11', MIXMINT_SEALED_DAYS: '0' }
+const ENVIRONMENT = { MIXMINT_PROFILE: 'demo', MIXMINT_PARAMETERS: '{ epochLength = 60000, epochGrace = 30000 }', MIXMINT_DENOMINATIONS: '11', MIXMINT_SEALED_DAYS: '1' }
 const FIRST_PURCHASE = '4. The first purchase'
 const { addresses, blocks } = enlarged(readPage('founding.md'), { gw: 2 })
 const [UPGRADE] = readPage('operating.md').blocks
@@ -65,8 +66,20 @@ async function everybodyPays (): Promise<void> {
   for (const host of ['me', 'you']) {
     expect(await at(host, 'mixmint wallet --net . buy coffee --with coins')).toContain('PAID 320 cent with coins')
     expect(await at(host, 'mixmint wallet --net . buy song --with token')).toContain('PAID 99 cent with a token')
+    expect(await at(host, 'mixmint wallet --net . buy song --with sealed')).toContain('PAID 99 cent with sealed tokens')
   }
   await at('shop1', 'mixmint merchant --dir merchant deposit')
+}
+
+/** A song is paid with coins; what its receipt says is seen by the other wallet; then the shop gives the money back. */
+async function everybodyGetsMoneyBack (): Promise<void> {
+  for (const [host, other] of [['me', 'you'], ['you', 'me']]) {
+    const number = /#(\d+) song/.exec(await at(host, 'mixmint wallet --net . buy song --with coins'))?.[1]
+    await at(host, `mixmint wallet --net . receipt '#${number}' > receipt`, `cp receipt ../${other}/of-${host}`)
+    await at(other, `mixmint receipt verify of-${host}`)
+    await at('shop1', `mixmint merchant --dir merchant refund ${number}`)
+    expect(await at(host, `mixmint wallet --net . refund '#${number}'`)).toContain('99 cent came back')
+  }
 }
 
 async function upgrade (names: readonly string[]): Promise<void> {
@@ -88,6 +101,7 @@ test('a network of the version before is founded, and paid on', async () => {
 test('half of its nodes are upgraded while it runs, and wallets of either version pay', async () => {
   await upgrade(HALF)
   await everybodyPays()
+  await everybodyGetsMoneyBack()
   // What one version gives from hand to hand, the other takes.
   await at('me', 'mixmint wallet --net . give 100 --out given', 'cp given ../you/')
   expect(await at('you', 'mixmint wallet --net . receive given --json')).toContain('"amount":100')
@@ -102,7 +116,7 @@ test('the rest is upgraded; the stores are of this version, and nothing was lost
   const purses = await Promise.all(['me', 'you'].map(async host => JSON.parse(await at(host, 'mixmint wallet --net . balance --json')) as JsonObject))
   expect(books).toMatchObject({ balanced: true, credited: 6000, outstanding: purses.reduce((sum, { available }) => sum + Number(available), 0) })
   const takings = JSON.parse(await at('shop1', 'mixmint merchant --dir merchant takings --json')) as JsonObject
-  expect(takings).toMatchObject({ accepted: 3 * 2 * (320 + 99), pending: 0 })
+  expect(takings).toMatchObject({ accepted: 3 * 2 * (320 + 99 + 99) + 2 * 99, pending: 0 })
   for (const [host, role] of [['auth1', 'authority'], ['mix2', 'mix'], ['center4', 'center'], ['shop1', 'merchant']]) expect((await status(host, role)).state).toBe('serving')
   const lines = supervisor.names().flatMap(name => readFileSync(join(root, name, 'log.jsonl'), 'utf8').split('\n'))
   expect(lines.filter(line => /"level":[56]0/.test(line))).toEqual([])
