@@ -1,21 +1,19 @@
 /** `plan`: machines for so many payments a second. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { profile } from '@mixmint/mixnet/directory/profiles'
 import { systemClock } from 'mixmint/clock.ts'
 import { report, table } from 'mixmint/cli/output.ts'
 import { ProgressBar } from 'mixmint/cli/progress.ts'
-import { readCosts } from '../plan/costs.ts'
+import { newestCosts, readCosts } from '../plan/costs.ts'
 import { planFor, type Goal, type Plan } from '../plan/plan.ts'
 import { digits } from '../report/html.ts'
 import { machineRows, MACHINE_HEAD, planReport } from '../report/plan.ts'
 import { VERSION } from '../run/folder.ts'
 import { bad } from '../scenario/fields.ts'
 
-const COSTS = fileURLToPath(new URL('../plan/costs/', import.meta.url))
 const { cover, meanDelay, pathLength } = profile('default', new Uint8Array(0))
 
 type Flags = Readonly<Record<'paymentsPerSecond' | 'p99' | 'survive' | 'coins' | 'change' | 'packets' | 'session' | 'utilisation' | 'link' | 'layers' | 'send' | 'echoes' | 'pace' | 'loop' | 'virtualNodes' | 'seed' | 'out', string>> &
@@ -32,7 +30,7 @@ export function addPlan (program: Command): void {
     .option('--seed <n>', 'chance', '1').option('--out <dir>', 'where plan.json and report.html go', 'plan').option('--json', 'print the plan for programs')
     .action(async (flags: Flags) => {
       await report(flags.json === true, async () => {
-        const costs = readCosts(flags.costs ?? newest(), systemClock.now(), VERSION, flags.oldCosts === true)
+        const costs = readCosts(flags.costs ?? newestCosts(), systemClock.now(), VERSION, flags.oldCosts === true)
         const bar = new ProgressBar('planning', 1000)
         const plan = planFor(await defaultSuite(), goalOf(flags), costs, part => { bar.set(Math.round(1000 * part), 1000) })
         bar.end()
@@ -74,13 +72,6 @@ function seconds (text: string, option: string): number {
   const found = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(text)
   if (found === null || (found[2] === undefined && Number(found[1]) !== 0)) throw bad(option, `${text}: a time wanted, such as 2s or 500ms`)
   return Number(found[1]) / (found[2] === 'ms' ? 1000 : 1)
-}
-
-function newest (): string {
-  const files = readdirSync(COSTS).filter(name => name.endsWith('.json')).sort()
-  if (files.length === 0) throw bad('--costs', 'the lab brings none: measure with `npm run bench -- costs --costs FILE`')
-  // Names begin with the date.
-  return join(COSTS, files[files.length - 1])
 }
 
 function linesOf (plan: Plan): string {

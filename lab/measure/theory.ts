@@ -126,10 +126,10 @@ function thresholdWait (scenario: Scenario): number | null {
 
 /**
  * Danezis 2004: the anonymity that one mix of the first layer gives, log2 of λe/μ bits; null where it is no Poisson mix, where
- * what comes to it is no Poisson process, or where μ ≪ λe does not hold.
+ * what comes to it is no Poisson process, or is kept from it, or where μ ≪ λe does not hold.
  */
 export function mixEntropy (scenario: Scenario): number | null {
-  if (scenario.strategy.kind !== 'poisson' || !isPoisson(scenario)) return null
+  if (scenario.strategy.kind !== 'poisson' || !isPoisson(scenario) || scenario.adversary.observer === 'active') return null
   const candidates = mixRate(scenario, 0) * Math.E * perMix(scenario) / 1000
   return candidates < MANY ? null : Math.log2(candidates)
 }

@@ -25,7 +25,7 @@ export function planOf (scenario: Scenario, rng: Rng): Plan {
   const all = Array.from({ length: mixes }, (_, mix) => mix)
   const corrupt = new Uint8Array(mixes)
   for (const mix of shuffle(rng, all.slice()).slice(0, Math.round(adversary.corrupt_fraction * mixes))) corrupt[mix] = 1
-  const seen = adversary.observer === 'global' ? mixes : Math.round(adversary.links_seen * mixes)
+  const seen = adversary.observer === 'partial' ? Math.round(adversary.links_seen * mixes) : mixes
   const unseen = new Set(shuffle(rng, all.slice()).slice(seen))
   const cells = Int32Array.from(all, mix => corrupt[mix] === 1 ? -1 : unseen.has(mix) ? mixes : mix)
   const layerOf = new Int32Array(mixes)

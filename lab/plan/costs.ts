@@ -2,7 +2,9 @@
  * What operations cost on a machine, as `npm run bench -- costs --costs FILE` measures and writes it. A plan is as good as these:
  * the file says where and when it was made, and is not taken when it is old or of another version, unless somebody says so.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { isMixmintError, MixmintError } from '@mixmint/core/kit/errors'
 import type { Millis } from '@mixmint/core/kit/ports'
 import { bad } from '../scenario/fields.ts'
@@ -70,6 +72,7 @@ export interface Times {
 export const PARTS = 200
 const DAY: Millis = 86_400_000
 const OLD_DAYS = 180
+const COSTS = fileURLToPath(new URL('costs/', import.meta.url))
 
 /** @param gaps in any unit @param mean what theirs is to be, µs */
 export function timesOf (gaps: readonly number[], mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length): Times {
@@ -86,6 +89,14 @@ export function timesOf (gaps: readonly number[], mean = gaps.reduce((sum, gap) 
 /** Squared coefficient of variation. */
 export function variationOf ({ mean, quantiles }: Times): number {
   return quantiles.reduce((sum, value) => sum + (value - mean) ** 2, 0) / quantiles.length / mean ** 2
+}
+
+/** The file of the newest costs that the lab brings. @throws bad-scenario (caller) */
+export function newestCosts (): string {
+  const files = readdirSync(COSTS).filter(name => name.endsWith('.json')).sort()
+  if (files.length === 0) throw bad('--costs', 'the lab brings none: measure with `npm run bench -- costs --costs FILE`')
+  // Names begin with the date.
+  return join(COSTS, files[files.length - 1])
 }
 
 /**

@@ -66,9 +66,9 @@ function sweep (points: readonly Point[]): string[] {
   const rows = points.map(({ summary }, i) => [
     ...keys.map(key => cellOf(swept[i][key])),
     summary.entropy_bits?.mean, halfOf(summary.entropy_bits), summary.min_entropy_bits?.mean,
-    summary.latency_s?.mean, summary.latency_s?.p50, summary.latency_s?.p99, summary.messages.loss, summary.cost?.packets, summary.unobservability?.auc
+    summary.latency_s?.mean, summary.latency_s?.p50, summary.latency_s?.p99, summary.messages.loss, summary.cost?.packets, summary.cost?.bytes, summary.cost?.cpu_ms, summary.unobservability?.auc
   ])
-  const head = [...keys, 'entropy, bits', '± 95 %', 'min-entropy', 'latency, mean s', 'p50 s', 'p99 s', 'lost', 'visits a message', 'writers told (AUC)']
+  const head = [...keys, 'entropy, bits', '± 95 %', 'min-entropy', 'latency, mean s', 'p50 s', 'p99 s', 'lost', 'visits a message', 'bytes', 'processor ms', 'writers told (AUC)']
   const along = keys.filter(key => key !== 'run.seed')
   const isCurve = along.length > 0 && swept.every(point => typeof point[along[0]] === 'number')
   return [table(head, rows), '<h2>Plots</h2>', ...isCurve ? curves(points, swept, along[0]) : columns(points, swept, along)]
@@ -125,10 +125,10 @@ export function linesOf (points: readonly Point[]): string[][] {
   const keys = Object.keys(swept[0])
   const show = (value: number | undefined): string => value === undefined ? '-' : digits(value)
   return [
-    [...keys, 'ENTROPY', 'MIN', 'MEAN s', 'P50 s', 'P99 s', 'LOST', 'RECEIVED'],
-    ...points.map(({ summary: { entropy_bits: bits, min_entropy_bits: least, latency_s: s, messages } }, i) => [
+    [...keys, 'ENTROPY', 'MIN', 'MEAN s', 'P50 s', 'P99 s', 'LOST', 'RECEIVED', 'VISITS', 'BYTES'],
+    ...points.map(({ summary: { entropy_bits: bits, min_entropy_bits: least, latency_s: s, messages, cost } }, i) => [
       ...keys.map(key => String(flat(swept[i][key])[''])),
-      show(bits?.mean), show(least?.mean), show(s?.mean), show(s?.p50), show(s?.p99), show(messages.loss), String(messages.received)
+      show(bits?.mean), show(least?.mean), show(s?.mean), show(s?.p50), show(s?.p99), show(messages.loss), String(messages.received), show(cost?.packets), show(cost?.bytes)
     ])
   ]
 }

@@ -26,9 +26,22 @@ export function ringOf (suite: Suite, { centers, virtualNodes, replicas, faults,
   })
 }
 
-/** What the busiest center keeps, over what it would if all kept the same. */
+/** What each center keeps, over what it would if all kept the same; the idlest first. */
+export function loadsOf (ring: RingMap): number[] {
+  return ring.shares().map(share => share * ring.ring.centers.length / ring.ring.replicas).sort((a, b) => a - b)
+}
+
+/** Of the busiest center. */
 export function imbalance (ring: RingMap): number {
-  return Math.max(...ring.shares()) * ring.ring.centers.length / ring.ring.replicas
+  return loadsOf(ring).at(-1) as number
+}
+
+/**
+ * Payments a second with which the busiest center is at work so much of its time: each of a payment's coins is asked of all its keepers.
+ * @param spend_us processor time of a spend at a center
+ */
+export function carried (ring: RingMap, { coins, spend_us, utilisation }: { readonly coins: number, readonly spend_us: number, readonly utilisation: number }): number {
+  return utilisation * 1e6 / spend_us / (coins * Math.max(...ring.shares()))
 }
 
 /**

@@ -7,6 +7,7 @@ import { poisson } from '../network/clients.ts'
 import { Network, type Drop } from '../network/network.ts'
 import { PACKET } from '../network/packets.ts'
 import type { Scenario } from '../scenario/schema.ts'
+import { Holding } from './holding.ts'
 import { summaryOf, type Summary } from './summary.ts'
 import { emptyTally, type Tally } from './tally.ts'
 
@@ -42,7 +43,7 @@ const PATIENCE = 20
 const LATEST = 10 * 60_000
 
 export function simulate (scenario: Scenario, { progress = () => {}, trace }: RunOptions = {}): Finished {
-  const { run, measure } = scenario
+  const { adversary, run, measure, topology } = scenario
   const warm = run.warmup_s * 1000
   const tally = emptyTally(run.seed)
   let shares: Shares | null = null
@@ -55,6 +56,14 @@ export function simulate (scenario: Scenario, { progress = () => {}, trace }: Ru
   /** By when it was written: a message that waits at its client until the end is one of the slow ones. */
   const isWithin = (written: Millis): boolean => written >= warm && written <= closed
   const isMeasured = (slot: number): boolean => isWithin(network.packets.written[slot])
+  const isDue = (now: Millis): boolean => now >= nextTarget && now <= closed && begun < measure.targets
+  const follow = (slot: number, now: Millis): void => {
+    if (shares?.follow(slot, now) !== true) return
+    begun += 1
+    // Not so long after the last one was due: after a silence those that follow would be of one burst, and not independent.
+    nextTarget = now + measure.target_interval_s * 1000
+  }
+  const holding = adversary.observer === 'active' ? new Holding(adversary.hold_s * 1000, seededRng(run.seed, 'holding')) : null
   const activity = new Activity(scenario.clients.count, measure.window_s * 1000, warm)
   const network: Network = new Network(scenario, {
     written: (client, now) => {
@@ -65,13 +74,22 @@ export function simulate (scenario: Scenario, { progress = () => {}, trace }: Ru
       if (now <= closed && network.packets.kind[slot] !== PACKET.loop) activity.sent(network.packets.sender[slot], now)
       if (!isMeasured(slot)) return
       tally.sent[KINDS[network.packets.kind[slot]]] += 1
-      if (network.packets.kind[slot] !== PACKET.message || now < nextTarget || now > closed || begun === measure.targets) return
-      if (shares?.follow(slot, now) === true) {
-        begun += 1
-        // Not so long after the last one was due: after a silence those that follow would be of one burst, and not independent.
-        nextTarget = now + measure.target_interval_s * 1000
-      }
+      if (holding === null && network.packets.kind[slot] === PACKET.message && isDue(now)) follow(slot, now)
     },
+    ...holding === null
+      ? {}
+      : {
+          blocks: (slot, mix, now) => {
+            if (holding.isIdle) {
+              if (isDue(now) && begun - ended < measure.followed) holding.begin(topology.kind === 'free-route' ? network.plan.layers.flat() : network.plan.layers[0], now)
+              return false
+            }
+            const decided = holding.decide(mix, network.packets.at[slot] === 0 && network.packets.kind[slot] === PACKET.message && isMeasured(slot), now)
+            if (decided === 'target') follow(slot, now)
+            return decided === 'kept'
+          },
+          left: (_, mix) => { holding.left(mix, network.waitingAt(mix)) }
+        },
     received: (slot, now) => {
       if (!isMeasured(slot)) return
       const kind = KINDS[network.packets.kind[slot]]
@@ -97,7 +115,7 @@ export function simulate (scenario: Scenario, { progress = () => {}, trace }: Ru
     if (one !== null) tally.anonymity.push(one)
   })))
   observeMixes(network, scenario, tally)
-  const planned = measure.targets * measure.target_interval_s * 1000
+  const planned = measure.targets * (measure.target_interval_s + (holding === null ? 0 : adversary.hold_s)) * 1000
   const end = run.duration_s > 0 ? warm + run.duration_s * 1000 : warm + PATIENCE * planned + PATIENCE * 60_000
   network.advance(Infinity, 0)
   const part = (): number => partOf(network.now, warm, end, planned, ended, scenario)
@@ -108,6 +126,7 @@ export function simulate (scenario: Scenario, { progress = () => {}, trace }: Ru
   tally.hops = network.hops - hopsBefore
   tally.seconds = (network.now - warm) / 1000
   closed = network.now
+  holding?.stop()
   tally.unobservability = activity.figures(closed, seededRng(run.seed, 'windows'))
   while (pending + begun - ended > 0 && network.advance(pending + begun - ended, closed + LATEST)) progress(1)
   tally.unfinished = pending

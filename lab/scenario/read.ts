@@ -51,9 +51,17 @@ export function readScenario (raw: Raw, where: string): Scenario {
   if (link.kind === 'uniform' && link.spread_s > link.delay_s) throw bad(where, 'link.spread_s: no more than link.delay_s wanted')
   if (run.duration_s === 0 && measure.targets === 0) throw bad(where, 'run.duration_s: wanted where measure.targets is 0, as nothing else ends the run')
   if (strategy.kind === 'pool' && strategy.pool >= strategy.threshold) throw bad(where, 'strategy.pool: less than strategy.threshold wanted')
+  if (scenario.adversary.observer === 'active') active(scenario, where)
   if (cover.send_s > 0 && rateOf(scenario) * cover.send_s > 1) throw bad(where, 'cover.send_s: clients write more messages than they may send')
   perMix(scenario, where)
   return scenario
+}
+
+/** Against batches and pools, of which something stays until more comes, he would need packets of his own. @throws bad-scenario (caller) */
+function active ({ measure, strategy, churn }: Scenario, where: string): void {
+  if (measure.targets === 0) throw bad(where, 'measure.targets: wanted where adversary.observer is active, as he does nothing but to targets')
+  if (strategy.kind !== 'poisson' && strategy.kind !== 'timed') throw bad(where, 'strategy.kind: poisson or timed wanted where adversary.observer is active, as he has others empty no mix')
+  if (churn.up_s > 0) throw bad(where, 'churn.up_s: 0 wanted where adversary.observer is active')
 }
 
 /** Messages a second of each client, on the mean. */

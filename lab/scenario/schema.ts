@@ -58,8 +58,9 @@ export const SCENARIO = {
   },
   adversary: {
     corrupt_fraction: real(0, 'the part of all mixes that are the adversary\'s: they keep the link between what comes in and what goes out', { most: 1 }),
-    observer: oneOf('global', 'whose links he sees: global, all; partial, those of links_seen of the mixes', 'partial'),
-    links_seen: real(1, 'partial: the part of the mixes whose links he sees', { most: 1 })
+    observer: oneOf('global', 'whose links he sees: global, all; partial, those of links_seen of the mixes; active, all, and he has each target alone in its first mix, as far as he can (n − 1)', 'partial', 'active'),
+    links_seen: real(1, 'partial: the part of the mixes whose links he sees', { most: 1 }),
+    hold_s: real(0, 'active: for so long he lets nothing into a mix, then the target, and nothing else until the mix is empty; what he keeps from it is lost')
   },
   measure: {
     targets: count(0, 'messages whose anonymity is measured; 0: none'),

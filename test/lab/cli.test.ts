@@ -149,15 +149,20 @@ describe('other commands', () => {
   })
 
   test('ring: refuses what makes no sense, and says what would', async () => {
-    for (const [words, why] of [[['--coins', '0'], /--coins: a whole number from 1 wanted, not 0/], [['--down', '1,21'], /--down: no more than the 20 centers/], [['--virtual-nodes', ''], /--virtual-nodes: .* not nothing/], [['--centers', '3', '--down', '1'], /more keepers/]] as const) {
+    for (const [words, why] of [[['--coins', '0'], /--coins: a whole number from 1 wanted, not 0/], [['--down', '1,21'], /--down: no more than the 20 centers/], [['--utilisation', '1'], /--utilisation: a part/], [['--payment', '0'], /--payment: a whole/], [['--virtual-nodes', ''], /--virtual-nodes: .* not nothing/], [['--centers', '3', '--down', '1'], /more keepers/]] as const) {
       expect(await lab('ring', ...words)).toMatchObject({ code: 1, err: expect.stringMatching(why) as string, out: '' })
     }
-    const { out } = await lab('ring', '--virtual-nodes', '8', '--down', '2', '--coins', '50', '--json')
-    expect(JSON.parse(out)).toMatchObject({ loads: [{ virtualNodes: 8 }], losses: [{ down: 2, exact: expect.closeTo(6 / 190, 9) as number }] })
+    const { out } = await lab('ring', '--virtual-nodes', '8', '--down', '2', '--coins', '50', '--old-costs', '--out', at('ring'), '--json')
+    expect(Object.keys(files('ring'))).toEqual(['ring-losses.csv', 'ring-losses.json', 'ring.csv', 'ring.json'])
+    expect(JSON.parse(out)).toMatchObject({ loads: [{ virtualNodes: 8, over_even: expect.any(Array) as number[], payments_s: expect.any(Number) as number }], losses: [{ down: 2, exact: expect.closeTo(6 / 190, 9) as number }] })
   })
 
-  test('disclosure and flushing: refuse what they cannot measure', async () => {
+  test('disclosure, intersection and flushing: refuse what they cannot measure', async () => {
     expect(await lab('disclosure', '--people', '10', '--friends', '10')).toMatchObject({ code: 1, err: expect.stringMatching(/fewer friends than people/) as string })
+    for (const [words, why] of [[['--there', '1'], /--there: a part/], [['--real', '2'], /--real: a part/], [['--batch', '1.5'], /--batch: a whole/], [['--people', '1'], /--people: a number above 1/], [['--runs', ''], /--runs/]] as const) {
+      expect(await lab('intersection', ...words)).toMatchObject({ code: 1, err: expect.stringMatching(why) as string, out: '' })
+    }
+    expect(JSON.parse((await lab('intersection', '--people', '50', '--batch', '5', '--real', '1', '--there', '0.2', '--runs', '20', '--json')).out)).toMatchObject([{ of: 'receivers', right: 1 }, { of: 'senders', right: 1 }])
     expect(await lab('flushing', small)).toMatchObject({ code: 1, err: expect.stringMatching(/loops are wanted/) as string })
   })
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { estimatedRounds, measuredRounds } from '../../lab/compare/disclosure.ts'
 import { flush } from '../../lab/compare/flushing.ts'
+import { foreseenRounds, ofReceivers, ofSenders } from '../../lab/compare/intersection.ts'
 import { asStrategies } from '../../lab/compare/strategies.ts'
 import { simulate } from '../../lab/run/simulate.ts'
 import { readScenario } from '../../lab/scenario/read.ts'
@@ -31,6 +32,20 @@ test('statistical disclosure: rounds are of the order of the estimate, and cover
   // As the square of the part that is real: nine times.
   expect(third.measured / all.measured).toBeGreaterThan(4)
   expect(third.estimated / all.estimated).toBeCloseTo(9, 6)
+})
+
+test('intersection: rounds are as the formula has them; cover of hers rules her friend out, and presence tells who is behind a name', () => {
+  // 1 − 2^−t is 0.95 between the fourth and the fifth round; and where the right one is missing now and then, never.
+  expect([foreseenRounds(2, 0.5, 1), foreseenRounds(2, 0.5, 0.9), foreseenRounds(1000, 0, 1), foreseenRounds(1, 0.5, 1)]).toEqual([5, null, 1, 1])
+  for (const row of [ofReceivers({ people: 300, batch: 20, real: 1 }, 200, 1), ofReceivers({ people: 300, batch: 200, real: 1 }, 200, 1), ofSenders({ people: 300, there: 0.3 }, 200, 1)]) {
+    expect(Math.abs((row.rounds ?? NaN) - (row.foreseen ?? NaN))).toBeLessThanOrEqual(1)
+    expect(row.right).toBe(1)
+  }
+  const covered = ofReceivers({ people: 300, batch: 20, real: 0.5 }, 200, 1)
+  expect(covered).toMatchObject({ rounds: null, foreseen: null })
+  expect(covered.right).toBeLessThan(0.4)
+  const [few, many] = [0.1, 0.9].map(there => ofSenders({ people: 300, there }, 200, 1).rounds ?? NaN)
+  expect(many).toBeGreaterThan(10 * few)
 })
 
 test('the n − 1 attack: who holds back everything for long enough has the target alone, and loops tell of it', () => {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { pureSuite } from '@mixmint/core/crypto/pure'
 import { seededRng } from '../../lab/kernel/rng.ts'
-import { imbalance, lostCounted, lostExactly, ringOf, type Lost } from '../../lab/ring/ring.ts'
+import { simulatePayments } from '../../lab/plan/queue.ts'
+import { carried, imbalance, loadsOf, lostCounted, lostExactly, ringOf, type Lost } from '../../lab/ring/ring.ts'
 
 const PLAN = { centers: 12, replicas: 4, faults: 1, quorum: 3 }
 const SIZE = { coins: 1000, choices: 120 }
@@ -32,4 +33,19 @@ test('more virtual nodes load the centers more evenly', () => {
   const [few, many] = [1, 256].map(virtualNodes => imbalance(ringOf(pureSuite, { ...PLAN, virtualNodes }, 1)))
   expect(many).toBeLessThan(1.2)
   expect(few).toBeGreaterThan(many)
+})
+
+test('payments that a ring carries, by the exact shares: simulated, the busiest center is at work as much of its time', () => {
+  for (const virtualNodes of [1, 64]) {
+    const ring = ringOf(pureSuite, { ...PLAN, virtualNodes }, 1)
+    const loads = loadsOf(ring)
+    expect(loads.reduce((a, b) => a + b) / PLAN.centers).toBeCloseTo(1, 9)
+    expect(loads.at(-1)).toBe(imbalance(ring))
+    const rate = carried(ring, { coins: 3, spend_us: 2000, utilisation: 0.6 })
+    // Of 12 centers at 500 spends a second, 12 spends a payment.
+    expect(rate * imbalance(ring)).toBeCloseTo(0.6 * 500, 6)
+    const spend = { mean: 2000, quantiles: [2000] }
+    const { busiest } = simulatePayments({ rate, coins: 3, ring, dead: new Set(), spend, banks: 1, settle: { mean: 0, quantiles: [0] }, link_s: 0 }, 10_000, seededRng(1, 'payments'))
+    expect(Math.abs(busiest - 0.6)).toBeLessThan(0.03)
+  }
 })

@@ -92,6 +92,36 @@ describe('the adversary', () => {
     expect(bits({ 'adversary.observer': 'partial', 'adversary.links_seen': '0' })).toBeGreaterThan(bits({}) + 0.2)
   })
 
+  /** E log2(1 + n), n being inside when the target comes: of the Poisson law of what is left after the hold and the wait for it. */
+  const beside = (rate: number, mean: number, hold: number): number => {
+    const of = (load: number): number => {
+      let [sum, p] = [0, Math.exp(-load)]
+      for (let n = 0; n < 100; n++, p *= load / n) sum += p * Math.log2(1 + n)
+      return sum
+    }
+    const steps = 1000
+    return Array.from({ length: steps }, (_, i) => of(rate * mean * Math.exp(-(hold - Math.log((i + 0.5) / steps) / rate) / mean))).reduce((a, b) => a + b) / steps
+  }
+
+  test('who is active has a target beside what was left in its first mix when it came, and alone if he waited; what he kept is lost', () => {
+    const [passive, ...active] = [{}, ...['0', '0.1', '2'].map(hold => ({ 'adversary.observer': 'active', 'adversary.hold_s': hold }))]
+      .map(set => simulate(scenario({ 'topology.layers': '1', 'topology.width': '2', 'measure.targets': '100', 'measure.target_interval_s': '2', ...set })).summary)
+    for (const [i, hold] of [0, 0.1, 2].entries()) expect(Math.abs((active[i].entropy_bits?.mean ?? NaN) - beside(50, 0.1, hold))).toBeLessThan(0.2)
+    const [none, , all] = active
+    expect(all).toMatchObject({ entropy_bits: { mean: 0 }, right_guess: 1 })
+    expect(passive.entropy_bits?.mean).toBeGreaterThan((none.entropy_bits?.mean ?? NaN) + 0.8)
+    // Of 50 that come in a second, for as long as he holds them back and the target is inside.
+    expect(Math.abs(all.packets.dropped.adversary / 100 / (50 * 2.1) - 1)).toBeLessThan(0.1)
+    expect(passive.packets.dropped.adversary).toBe(0)
+  })
+
+  test('who is active has no more than the first mix, of whatever topology', () => {
+    const of = (kind: string, set: Readonly<Record<string, string>> = {}): number => bits({ 'topology.kind': kind, 'topology.width': '6', 'adversary.observer': 'active', 'adversary.hold_s': '1', ...set })
+    expect(of('free-route')).toBeGreaterThan(2)
+    expect(of('stratified')).toBeGreaterThan(1)
+    expect(of('stratified', { 'topology.layers': '1' })).toBe(0)
+  })
+
   test('knows more of a cascade\'s messages than of as many layers', () => {
     expect(bits({ 'topology.kind': 'cascade' })).toBeLessThan(bits({}) - 0.5)
   })
@@ -108,6 +138,8 @@ describe('a scenario', () => {
     ['a value of another kind', { topology: { layers: '3' } }, /topology\.layers: a whole number from 1 to 16 wanted/],
     ['links that take longer than all', { delay: { end_to_end_s: 0.2 }, clients: { rate: 1 }, run: { duration_s: 1 } }, /the 4 links alone take 0\.2 s/],
     ['no end', { delay: { per_mix_s: 1 }, clients: { rate: 1 } }, /run\.duration_s: wanted/],
+    ['an active observer without targets', { delay: { per_mix_s: 1 }, clients: { rate: 1 }, run: { duration_s: 1 }, adversary: { observer: 'active' } }, /measure\.targets: wanted where adversary\.observer is active/],
+    ['an active observer of batches', { strategy: { kind: 'threshold' }, clients: { rate: 1 }, measure: { targets: 1 }, adversary: { observer: 'active' } }, /strategy\.kind: poisson or timed wanted/],
     ['two rates', { delay: { per_mix_s: 1 }, clients: { rate: 1, total_rate: 1 }, run: { duration_s: 1 } }, /rate or total_rate/]
   ])('refuses %s', (_, raw, why) => {
     expect(() => readScenario(raw, 'file.toml')).toThrow(why)
