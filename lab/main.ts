@@ -12,7 +12,7 @@ import { VERSION } from './run/folder.ts'
 
 const COMMANDS = [addRun, addCompare, addAttack, addRing, addReproduce, addLive, addPlan]
 
-export async function main (argv: readonly string[]): Promise<void> {
+export function labProgram (): Command {
   const program = new Command('mixmint-lab')
     .description('Simulate and measure mix networks with the production mixer, cover and routing code.')
     .version(VERSION)
@@ -21,8 +21,12 @@ export async function main (argv: readonly string[]): Promise<void> {
     .exitOverride()
   for (const add of COMMANDS) add(program)
   for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+export async function main (argv: readonly string[]): Promise<void> {
   try {
-    await program.parseAsync([...argv])
+    await labProgram().parseAsync([...argv])
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
