@@ -28,11 +28,16 @@ export function linksOf ({ link }: Scenario, ends: number, rng: Rng): Links {
       return { agenda: any, delay: () => Math.exp(mu + link.sigma * normal(rng)) }
     }
     case 'matrix': {
-      const matrix = readMatrix(link.file)
-      const place = Int32Array.from({ length: ends }, () => below(rng, matrix.length))
+      const { matrix, place } = placesOf(link.file, ends, rng)
       return { agenda: any, delay: (from, to) => matrix[place[from]][place[to]] * 1000 }
     }
   }
+}
+
+/** Where each end stands, by its row and column. @throws bad-scenario (caller) */
+export function placesOf (file: string, ends: number, rng: Rng): { readonly matrix: ReadonlyArray<readonly number[]>, readonly place: Int32Array } {
+  const matrix = readMatrix(file)
+  return { matrix, place: Int32Array.from({ length: ends }, () => below(rng, matrix.length)) }
 }
 
 /** Box and Muller; of the two one is used. */

@@ -1,6 +1,7 @@
 /** What a run reports: summary.json. Times in seconds, entropies in bits, rates a second; null or left out where there is no finite number. */
 import type { Unobservability } from '../measure/activity.ts'
-import { latencyLaw, mixEntropy } from '../measure/theory.ts'
+import { matrixMean } from '../measure/matrix.ts'
+import { latencyLaw, mixEntropy, type LatencyLaw } from '../measure/theory.ts'
 import { estimate, ksTest, quantileBy, quantileOf } from '../measure/statistics.ts'
 import type { Histogram } from '../measure/histogram.ts'
 import { widths } from '../scenario/read.ts'
@@ -101,7 +102,7 @@ function latencyOf (histogram: Histogram): Latency | null {
 }
 
 function theoryOf (scenario: Scenario, { transit, transits }: Tally): Summary['theory'] {
-  const law = latencyLaw(scenario)
+  const law = scenario.link.kind === 'matrix' ? overMatrix(scenario) : latencyLaw(scenario)
   if (law === null || transit.count === 0) return null
   const { cdf, mean } = law
   const bits = mixEntropy(scenario)
@@ -114,6 +115,14 @@ function theoryOf (scenario: Scenario, { transit, transits }: Tally): Summary['t
     ks: { ...ksTest(transits.values, cdf), n: transits.values.length },
     ...ofOneMix
   }
+}
+
+/** Of links from a matrix the mean alone: to all else they are links that take it, one by one, though not each as long. */
+function overMatrix (scenario: Scenario): LatencyLaw | null {
+  const links = matrixMean(scenario)
+  if (links === null) return null
+  const law = latencyLaw({ ...scenario, link: { ...scenario.link, kind: 'uniform', delay_s: links / (scenario.topology.layers + 1), spread_s: 0 } })
+  return law === null ? null : { mean: law.mean, cdf: null }
 }
 
 function occupancyOf ({ occupancy }: Tally): Summary['mixes']['occupancy'] {

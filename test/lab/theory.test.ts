@@ -1,5 +1,8 @@
 /** Closed forms where there are some, near what is measured; and none where there is none. */
-import { expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
 import { normalCdf, sumCdf } from '../../lab/measure/convolution.ts'
 import { erlangCdf } from '../../lab/measure/statistics.ts'
 import { simulate } from '../../lab/run/simulate.ts'
@@ -40,6 +43,32 @@ test.each<[string, Record<string, Raw>]>([
   expect(Math.abs(measured / (theory ?? NaN) - 1)).toBeLessThan(0.025)
   if (name.startsWith('poisson')) expect(p).toBeDefined()
   if (p !== undefined) expect(p).toBeGreaterThan(0.001)
+})
+
+describe('links from a matrix', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lab-'))
+  afterAll(() => { rmSync(dir, { recursive: true }) })
+  const file = join(dir, 'places.csv')
+  // Far apart, and not the same there and back, so that a wrong mean is seen.
+  writeFileSync(file, '0.001,0.4,0.02\n0.1,0.002,0.3\n0.05,0.7,0.003\n')
+
+  test.each<[string, Raw]>([
+    ['stratified', { layers: 3, width: [2, 5, 3] }], ['a cascade', { kind: 'cascade', layers: 3, width: 4 }], ['free routes', { kind: 'free-route', layers: 3, width: 2 }], ['one mix', { layers: 1, width: 1 }]
+  ])('%s: the mean is by the places that the seed draws', (_, topology) => {
+    const means = ['1', '2', '3'].map(seed => {
+      const { theory, measured, p } = compare({ topology, strategy: { kind: 'poisson' }, delay: { per_mix_s: 0.01 }, link: { kind: 'matrix', file }, clients: { count: 7 }, run: { seed: Number(seed), duration_s: 60 } })
+      expect(Math.abs(measured / (theory ?? NaN) - 1)).toBeLessThan(0.02)
+      expect(p).toBeUndefined()
+      return theory
+    })
+    expect(new Set(means).size).toBe(3)
+  })
+
+  test('of clients whose file says who writes whom there is none', () => {
+    const mail = join(dir, 'mail.csv')
+    writeFileSync(mail, '3,0,1\n')
+    expect(compare({ strategy: { kind: 'poisson' }, delay: { per_mix_s: 0.01 }, link: { kind: 'matrix', file }, clients: { total_rate: 0, behaviour: 'trace', file: mail } }).theory).toBeNull()
+  })
 })
 
 test.each<[string, Record<string, Raw>]>([
