@@ -11,7 +11,7 @@ import { serveRpc } from '@mixmint/mixnet/wire/rpc-server'
 import { createHost } from '../nodes/host.ts'
 import { freshIdentity } from '../nodes/identity.ts'
 import { openLmdb } from '../nodes/store/lmdb.ts'
-import { centerOf } from './center.bench.ts'
+import { centerOf } from './center-of.ts'
 import { run } from './durable.ts'
 
 /** What the parent sends first, in hexadecimal. */

@@ -12,13 +12,13 @@ import { decode, encode, tagged } from '@mixmint/core/kit/codec'
 import type { Store } from '@mixmint/core/kit/ports'
 import { defaultSuite } from '@mixmint/core/crypto/choose'
 import { encodePss } from '@mixmint/core/crypto/pss'
-import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/suite'
-import { CenterEngine } from '@mixmint/core/cash/center'
+import type { RsaPrivateKey, Suite } from '@mixmint/core/crypto/suite'
+import type { CenterEngine } from '@mixmint/core/cash/center'
 import { coinId, coinMessage } from '@mixmint/core/cash/coin'
 import { Ring, SignedKeyset, Spend } from '@mixmint/core/cash/formats'
 import { keysetId, signKeyset } from '@mixmint/core/cash/keyset'
 import { CENTER_PROTOCOL, CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
-import { Registry } from '@mixmint/core/cash/registry'
+import type { Registry } from '@mixmint/core/cash/registry'
 import { ringId } from '@mixmint/core/cash/ring'
 import { signSpend } from '@mixmint/core/cash/spend'
 import { RpcClient } from '@mixmint/mixnet/wire/rpc-client'
@@ -26,28 +26,17 @@ import { systemClock, systemRng } from '../nodes/clock.ts'
 import { createHost } from '../nodes/host.ts'
 import { freshIdentity } from '../nodes/identity.ts'
 import type { Ready, Report, Setup } from './center-node.ts'
+import { centerOf, HOUR, keyNamed } from './center-of.ts'
 import { compare, insertAll, IN_FLIGHT, run, timeInFlight, withStore } from './durable.ts'
 import { atLeast, figure, goal, median, time, timeInFlight as inFlight, type Row } from './harness.ts'
 
 const GOAL = 1.3
 const ROUNDS = 9
 const COUNT = 256
-const HOUR = 3_600_000
 /** On one stream, as many as a center works on. */
 const STREAM = 256
 const STREAM_ROUNDS = 5
 const STREAM_COUNT = 1024
-
-function keyNamed (suite: Suite, name: string): Ed25519KeyPair {
-  return suite.ed25519KeyPair(suite.sha256(utf8(name)))
-}
-
-/** Center 0 of this ring. */
-export function centerOf (suite: Suite, signed: SignedKeyset, ring: Ring): { engine: CenterEngine, registry: Registry } {
-  const parameters = { clockSkew: 0, settleMaximum: HOUR, voidGrace: 0, margin: 0, tokenValid: HOUR, tokenDeposit: HOUR, tokenRefund: HOUR, keeperTimeout: 1000 }
-  const registry = new Registry(suite, 'bench', parameters, [{ bank: signed.keyset.bank, keysets: [signed], rings: [ring], dayKeys: [], sealedDays: [], revocations: [] }])
-  return { registry, engine: new CenterEngine({ suite, id: ring.centers[0].id, voteKeys: [keyNamed(suite, 'vote 0')], registry: () => registry, meter: { count: () => {} } }) }
-}
 
 /** A network whose coins are all kept by center 0, and enough spends of it for every round. */
 export function setUp (suite: Suite): { engine: CenterEngine, spends: Spend[], rsa: RsaPrivateKey, registry: Registry, signed: SignedKeyset, ring: Ring } {
