@@ -145,8 +145,17 @@ function * keepFuller (wallet: Wallet, contract: Uint8Array, coin: Uint8Array, b
   if (was === null) throw new MixmintError('internal', 'us', 'a copy clashed that is not there')
   const before = stored(Copied, was)
   const next: Copied = { coin, box, outcome: before.outcome, token: before.token, sealed: before.sealed }
-  const isFuller = readCopied(wallet, contract, next).copy.coins.length > readCopied(wallet, contract, before).copy.coins.length
-  yield * batch([...isFuller ? [{ op: 'put' as const, key: copiedAt(contract), value: encode(Copied, next) }] : [], ...ops])
+  const { copy } = readCopied(wallet, contract, next)
+  const fuller: Op[] = []
+  if (copy.coins.length > readCopied(wallet, contract, before).copy.coins.length) {
+    fuller.push({ op: 'put', key: copiedAt(contract), value: encode(Copied, next) })
+    // Of a settled contract the lesser copy had all coins for spent, those for which others were signed over among them (askContract).
+    for (const { id } of coinsOf(wallet, copy).filter(({ id, active }) => !active && !equal(id, coin))) {
+      const found = yield * get(foundAt(id))
+      if (found !== null) fuller.push({ op: 'put', key: foundAt(id), value: encode(Found, { ...stored(Found, found), state: 'found' }) })
+    }
+  }
+  yield * batch([...fuller, ...ops])
 }
 
 /** A copy that was read, and the contract that it is of. */
