@@ -1,14 +1,24 @@
-/** That the model (test/model) finds a wallet that is broken: the same histories with a wallet that is not, and with one that is. */
+/** That the model (test/model) finds a wallet, or a bank, that is broken: the same histories with one that is not, and with one that is. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { u64 } from '@mixmint/core/kit/bytes'
+import { NONE, u64 } from '@mixmint/core/kit/bytes'
 import { batch } from '@mixmint/core/kit/saga'
+import type * as Issued from '@mixmint/core/cash/bank/issued'
 import { batchAt } from '@mixmint/core/cash/wallet/keys'
 import type * as Purse from '@mixmint/core/cash/wallet/purse'
 import type * as RestoreFinish from '@mixmint/core/cash/wallet/restore-finish'
 import { live, type History } from '../model/histories.ts'
 
-const broken = vi.hoisted(() => ({ lock: false, generation: false }))
-afterEach(() => { Object.assign(broken, { lock: false, generation: false }) })
+const broken = vi.hoisted(() => ({ lock: false, generation: false, order: false }))
+afterEach(() => { Object.assign(broken, { lock: false, generation: false, order: false }) })
+
+vi.mock('@mixmint/core/cash/bank/issued', async original => {
+  const { goneOf, ...others } = await original<typeof Issued>()
+  const gone: typeof goneOf = function * (serial, hash) {
+    const found = yield * goneOf(serial, hash)
+    return found !== null && broken.order ? { ...found, shownFor: NONE } : found
+  }
+  return { ...others, goneOf: gone }
+})
 
 vi.mock('@mixmint/core/cash/wallet/purse', async original => {
   const purse = await original<typeof Purse>()
@@ -64,5 +74,14 @@ describe('found is a wallet that', () => {
     expect(lawOf(steps)).toBe(null)
     broken.generation = true
     expect(lawOf(steps)).toContain('derives under a generation of before')
+  })
+})
+
+describe('found is a bank that', () => {
+  it.each(['token', 'sealed'] as const)('forgets for which order it has credited a token (%s)', kind => {
+    const steps: History['steps'] = (['till', 'mixnet'] as const).map((at, shop) => ({ wait: 1000, act: { do: 'buy-and-pay', with: kind, at, person: 0, shop, amount: 7 } }))
+    expect(lawOf(steps)).toBe(null)
+    broken.order = true
+    expect(lawOf(steps)).toContain('and the bank\'s word is for 0')
   })
 })

@@ -18,6 +18,8 @@ const HOUR = 60 * MINUTE
 export type Act =
   | { readonly do: 'withdraw', readonly person: number, readonly amount: number }
   | { readonly do: 'pay' | 'buy-token' | 'send-token' | 'buy-sealed' | 'send-sealed' | 'double-spend', readonly person: number, readonly shop: number, readonly amount: number }
+  /** Tokens bought for a shop, and an order that is just for them paid at once. */
+  | { readonly do: 'buy-and-pay', readonly with: 'token' | 'sealed', readonly at: 'till' | 'mixnet', readonly person: number, readonly shop: number, readonly amount: number }
   /** A token that is held, at a till, so many times. */
   | { readonly do: 'present', readonly person: number, readonly times: number }
   /** As many sealed tokens as are held for a shop, at its till, so many times. */
@@ -53,6 +55,7 @@ const down = fc.constantFrom(SECOND, 10 * SECOND, 5 * MINUTE, 3 * HOUR, 30 * HOU
 const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('withdraw' as const), person, amount }) },
   { weight: 10, arbitrary: fc.record({ do: fc.constantFrom('pay' as const, 'pay' as const, 'buy-token' as const, 'send-token' as const, 'buy-sealed' as const, 'send-sealed' as const), person, shop, amount }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('buy-and-pay' as const), with: fc.constantFrom('token' as const, 'sealed' as const), at: fc.constantFrom('till' as const, 'mixnet' as const), person, shop, amount }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('present-sealed' as const), person, shop, amount, times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('double-spend' as const), person, shop, amount }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('present' as const), person, times: fc.integer({ min: 1, max: 3 }) }) },
@@ -150,6 +153,7 @@ function perform (world: World, act: Act): void {
     case 'send-token': order(world, act, (person, _shop, invoice) => { world.expect(person, person.engine.payWithToken(invoice)) }); break
     case 'buy-token': withPerson(world, act.person, person => { world.expect(person, person.engine.buyToken(world.shops[act.shop].key.publicKey, act.amount)) }); break
     case 'buy-sealed': withPerson(world, act.person, person => { world.expect(person, person.engine.buySealed(world.shops[act.shop].key.publicKey, act.amount)) }); break
+    case 'buy-and-pay': buyAndPay(world, act); break
     case 'send-sealed': withSealed(world, act, (person, _shop, invoice) => { world.expect(person, person.engine.payWithSealed(invoice)) }); break
     case 'present-sealed': withSealed(world, act, (person, shop, invoice) => {
       for (let i = 0; i < act.times; i++) world.expect(person, person.engine.presentSealed(invoice), payment => { world.expect(shop, shop.engine.acceptSealed(payment)) })
@@ -186,6 +190,24 @@ function withSealed (world: World, act: { person: number, shop: number, amount: 
   const { publicKey } = world.shops[act.shop].key
   const held = person.look(person.engine.sealedTokens()).filter(({ state, token }) => state === 'held' && Buffer.compare(token.payee, publicKey) === 0)
   order(world, { ...act, amount: held.reduce((sum, { value }) => sum + value, 0) || act.amount }, then)
+}
+
+function buyAndPay (world: World, act: Act & { do: 'buy-and-pay' }): void {
+  const { publicKey } = world.shops[act.shop].key
+  const pay = (): void => {
+    if (act.with === 'sealed') {
+      withSealed(world, act, (person, shop, invoice) => {
+        if (act.at === 'mixnet') world.expect(person, person.engine.payWithSealed(invoice))
+        else world.expect(person, person.engine.presentSealed(invoice), payment => { world.expect(shop, shop.engine.acceptSealed(payment)) })
+      })
+    } else if (act.at === 'till') present(world, world.people[act.person], 1)
+    else order(world, act, (person, _shop, invoice) => { world.expect(person, person.engine.payWithToken(invoice)) })
+  }
+  withPerson(world, act.person, person => {
+    const { engine } = person
+    if (act.with === 'token') world.expect(person, engine.buyToken(publicKey, act.amount), pay)
+    else world.expect(person, engine.buySealed(publicKey, act.amount), pay)
+  })
 }
 
 /** A changed wallet asks for coins back that have paid for something. */
