@@ -4,6 +4,7 @@ import { keysetId, signKeyset } from '@mixmint/core/cash/keyset'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { refundMessage } from '@mixmint/core/cash/reclaim'
 import { Registry } from '@mixmint/core/cash/registry'
+import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { tokenHash } from '@mixmint/core/cash/token'
 import { BankDesk, OWNER } from '../doubles/bank-desk.ts'
 import { NETWORK, suite } from '../doubles/economy.ts'
@@ -65,6 +66,20 @@ const scenarios: Record<string, Scenario> = {
   deposit: {
     prepare: async desk => ({ op: 'deposit', presentations: [await desk.presentation(8), await desk.presentation(4)] }),
     is: 'deposited', account: 0, payee: 12
+  },
+  'sealed tokens': { prepare: async desk => desk.settle(desk.sealedContract(4, [2]), await desk.coins(4, 2)), is: 'settlement', account: 0, payee: 0 },
+  'deposit of sealed tokens': {
+    prepare: async desk => ({ op: 'sealed-deposit', presentations: [await desk.sealedPresentation(8), await desk.sealedPresentation(4)] }),
+    is: 'deposited', account: 0, payee: 12
+  },
+  'refund of a sealed token': {
+    prepare: async desk => {
+      const { token } = await desk.sealedPresentation(8)
+      const outputs = desk.outputs(4, 4)
+      desk.economy.clock.set(desk.economy.sealed(0).keys.refundAfter)
+      return { op: 'sealed-refund', token, outputs, signature: suite.ed25519Sign(OWNER, refundMessage(suite, sealedSerial(suite, token), outputs)) }
+    },
+    is: 'signatures', account: 0, payee: 0
   }
 }
 

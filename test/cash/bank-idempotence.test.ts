@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { BankReply, BankRequest } from '@mixmint/core/cash/messages'
 import { refundMessage } from '@mixmint/core/cash/reclaim'
+import { sealedSerial } from '@mixmint/core/cash/sealed'
 import { tokenHash } from '@mixmint/core/cash/token'
 import { BankDesk, OWNER } from '../doubles/bank-desk.ts'
 import { DAY, suite } from '../doubles/economy.ts'
@@ -19,6 +20,9 @@ async function requests (desk: BankDesk): Promise<BankRequest[]> {
   const settled = desk.pay(8)
   await desk.settled(settled, [coins[0]])
   const outputs = desk.outputs(4)
+  const [sealed, kept] = [await desk.sealedPresentation(8), await desk.sealedPresentation(4)]
+  const back = desk.outputs(2, 2)
+  const [paying, buying] = await desk.coins(8, 8)
   return [
     desk.withdrawal(desk.outputs(8, 4)),
     desk.settle(desk.pay(6, [2]), [coins[1]]),
@@ -26,7 +30,11 @@ async function requests (desk: BankDesk): Promise<BankRequest[]> {
     desk.settle(desk.exchange(4, 4), [coins[3]]),
     desk.reclaiming(settled, coins[4], desk.outputs(2, 2)),
     { op: 'deposit', presentations: [turnedIn] },
-    { op: 'refund', token: forgotten.token, outputs, signature: suite.ed25519Sign(OWNER, refundMessage(suite, tokenHash(suite, forgotten.token.token), outputs)) }
+    { op: 'refund', token: forgotten.token, outputs, signature: suite.ed25519Sign(OWNER, refundMessage(suite, tokenHash(suite, forgotten.token.token), outputs)) },
+    desk.settle(desk.sealedContract(4, [4]), [buying]),
+    { op: 'sealed-deposit', presentations: [sealed] },
+    { op: 'sealed-refund', token: kept.token, outputs: back, signature: suite.ed25519Sign(OWNER, refundMessage(suite, sealedSerial(suite, kept.token), back)) },
+    desk.voiding(desk.pay(8), paying)
   ]
 }
 
@@ -41,7 +49,7 @@ function losePower (desk: BankDesk): void {
   desk.restart()
 }
 
-const KINDS = 7
+const KINDS = 11
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('ask' as const), which: fc.nat(KINDS - 1), times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('lose' as const), which: fc.nat(KINDS - 1), after: fc.nat(12) }) },

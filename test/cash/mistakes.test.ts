@@ -52,6 +52,11 @@ const ELSEWHERE: Record<string, ReadonlyArray<readonly [file: string, title: str
     ['kit/codec.test.ts', 'giant lengths cost neither memory nor time'],
     ['kit/codec.test.ts', 'keys that name parts of every object']
   ],
+  'a bank restored from an old backup': [
+    ['cash/bank-loss.test.ts', 'a restored bank is closed for what it may have done, and gives the answers that it has'],
+    ['cash/bank-loss.test.ts', 'accounts give nothing until the operator has looked into each'],
+    ['nodes/store-mark.test.ts', 'a node whose store is put back under it ends, and does not start on that store again']
+  ],
   'signing time that depends on the key': [
     ['cash/signing-time.test.ts', 'blinded messages that are chosen to tell the primes take as long as any other, and so does any key'],
     ['cash/signing-time.test.ts', 'a bank does not open its keys where they would be used with big integers']

@@ -15,10 +15,11 @@ import { settleMessage, withdrawMessage } from '@mixmint/core/cash/bank-requests
 import { certify } from '@mixmint/core/cash/certify'
 import { coinId } from '@mixmint/core/cash/coin'
 import { contractId, invoiceHash, withdrawalId } from '@mixmint/core/cash/contract'
-import type { Contract, Input, Output, Presentation, TokenTerms, Withdrawal } from '@mixmint/core/cash/formats'
+import type { Contract, Input, Output, Presentation, SealedPresentation, TokenTerms, Withdrawal } from '@mixmint/core/cash/formats'
 import { BankReply, BankRequest, type Settlement } from '@mixmint/core/cash/messages'
 import { reclaimMessage, refundCoinMessage, voidMessage } from '@mixmint/core/cash/reclaim'
 import type { Registry } from '@mixmint/core/cash/registry'
+import { presentSealed } from '@mixmint/core/cash/sealed'
 import { signSpend } from '@mixmint/core/cash/spend'
 import { present } from '@mixmint/core/cash/token'
 import { createEconomy, DAY, keyNamed, NETWORK, suite, UNIT, type Economy, type EconomyOptions, type OwnedCoin } from './economy.ts'
@@ -218,5 +219,17 @@ export class BankDesk {
     const { token } = await this.settled(this.tokenContract(amount, [], terms), await this.coins(amount))
     if (token === null) throw new Error('no token')
     return present(suite, OWNER, token, this.economy.rng.bytes(32))
+  }
+
+  /** What buys a sealed token of this value, and coins of the others. */
+  sealedContract (value: number, change: number[] = []): Contract {
+    return this.economy.contract({ kind: 'sealed', outputs: [...this.outputs(...change), this.economy.sealedOutput(value, OWNER.publicKey).output] })
+  }
+
+  /** A sealed token that the owner has signed over to some order. */
+  async sealedPresentation (value = 8): Promise<SealedPresentation> {
+    const { output, finish } = this.economy.sealedOutput(value, OWNER.publicKey)
+    const { signatures } = await this.settled(this.economy.contract({ kind: 'sealed', outputs: [output] }), await this.coins(value))
+    return presentSealed(suite, OWNER, finish(signatures[0]), this.economy.rng.bytes(32))
   }
 }

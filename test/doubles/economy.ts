@@ -19,12 +19,13 @@ import type { Ed25519KeyPair, RsaPrivateKey, Suite } from '@mixmint/core/crypto/
 import { CenterEngine } from '@mixmint/core/cash/center'
 import type { AskCenter } from '@mixmint/core/cash/certify'
 import { coinMessage } from '@mixmint/core/cash/coin'
-import type { BankListing, Coin, Contract, DayKey, Invoice, Keyset, MoneyParameters, Output, Ring, SealedKeys, SignedKeyset, Token } from '@mixmint/core/cash/formats'
+import type { BankListing, Coin, Contract, DayKey, Invoice, Keyset, MoneyParameters, Output, Ring, SealedKeys, SealedToken, SignedKeyset, Token } from '@mixmint/core/cash/formats'
 import { dayOf, keysetId, signDayKey, signKeyset } from '@mixmint/core/cash/keyset'
 import { CenterReply, CenterRequest } from '@mixmint/core/cash/messages'
 import { type KnownKeyset } from '@mixmint/core/cash/known-keyset'
 import { Registry } from '@mixmint/core/cash/registry'
 import { ringId } from '@mixmint/core/cash/ring'
+import { sealedMessage } from '@mixmint/core/cash/sealed'
 import { sealedDayOf, signSealedKeys, verifySealedKeys, type KnownSealedKeys } from '@mixmint/core/cash/sealed-keys'
 import { VirtualClock } from './clock.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -192,6 +193,18 @@ export function createEconomy (options: EconomyOptions = {}) {
         finish: blindSignature => ({
           coin: { keyset: known.id, value, publicKey: key.publicKey, signature: finalize(suite, publicKey, message, inverse, blindSignature, 0) }, key
         })
+      }
+    },
+
+    /** As `output`, of a sealed token of START's day, made out to the payee. */
+    sealedOutput (value: number, ownerKey: Uint8Array): { output: Output, finish: (blindSignature: Uint8Array) => SealedToken } {
+      const [of] = sealed
+      const token = { keys: of.id, value, payee: payee.publicKey, till: new Uint8Array(0), ownerKey, nonce: rng.bytes(32) }
+      const publicKey = of.keyFor(value)
+      const { blinded, inverse } = blind(suite, publicKey, sealedMessage(token), new Uint8Array(0), blindingFactor(suite, publicKey, rng.bytes(32)))
+      return {
+        output: { keyset: of.id, value, blinded },
+        finish: blindSignature => ({ ...token, signature: finalize(suite, publicKey, sealedMessage(token), inverse, blindSignature, 0) })
       }
     },
 
