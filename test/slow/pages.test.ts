@@ -119,15 +119,15 @@ describe.skipIf(CHROMIUM === undefined)('the pages', () => {
     expect(new Set(grounds).size).toBe(2)
   })
 
-  test('work by keyboard: in the order in which one reads, and what has the focus shows it', async () => {
-    const skipping = await open(addressOf('gateway-1'))
+  test.each(['network', ...NODES])('of %s is gone through by keyboard: in the order in which one reads, and what has the focus shows it', async name => {
+    const skipping = await open(addressOf(name))
     await skipping.page.waitForSelector('.plot[tabindex="0"] svg')
     await skipping.page.keyboard.press('Tab')
     expect(await skipping.page.evaluate(FOCUSED)).toMatchObject({ is: 'a', text: 'Skip to the figures', visible: true })
     await skipping.page.keyboard.press('Enter')
     expect(await skipping.page.evaluate('document.activeElement.id')).toBe('main')
     await skipping.context.close()
-    const { page, context } = await open(addressOf('gateway-1'))
+    const { page, context } = await open(addressOf(name))
     await page.waitForSelector('.plot[tabindex="0"] svg')
     const order: Focused[] = []
     for (let i = 0; i < 80; i++) {
@@ -138,12 +138,19 @@ describe.skipIf(CHROMIUM === undefined)('the pages', () => {
     }
     expect(order.slice(0, 3).map(({ is, text }) => `${is} ${text}`)).toEqual(['a Skip to the figures', 'input ', 'button Pause'])
     expect(order.filter(({ visible }) => !visible)).toEqual([])
-    expect(order.filter(({ is }) => is === 'div').length).toBeGreaterThan(3)
-    expect(order.filter(({ is }) => is === 'summary').length).toBeGreaterThan(4)
+    const plots = await page.locator('.plot[tabindex="0"]').count()
+    expect(plots).toBeGreaterThan(0)
+    expect(order.filter(({ is }) => is === 'div').length).toBeGreaterThanOrEqual(plots)
+    expect(order.filter(({ is }) => is === 'summary').length).toBeGreaterThanOrEqual(plots)
     // From top to bottom, and in a row from left to right.
     const rest = order.slice(3)
     for (const [i, at] of rest.entries()) if (i > 0) expect(at.y > rest[i - 1].y - 40 || at.x > rest[i - 1].x, `${rest[i - 1].text} before ${at.text}`).toBe(true)
+    await context.close()
+  })
 
+  test('are read by keyboard: a plot moment by moment and as a table, so many minutes of it, and halted', async () => {
+    const { page, context } = await open(addressOf('gateway-1'))
+    await page.waitForSelector('.plot[tabindex="0"] svg')
     const plot = page.locator('.plot[role=slider][tabindex="0"]').first()
     await plot.focus()
     const said = async (): Promise<string> => await plot.getAttribute('aria-valuetext') ?? ''
@@ -161,7 +168,7 @@ describe.skipIf(CHROMIUM === undefined)('the pages', () => {
     const details = page.locator('details').filter({ has: page.locator('summary:text-is("As a table")') }).first()
     await details.locator('summary').focus()
     await page.keyboard.press('Enter')
-    expect(await details.locator('table tbody tr').count()).toBeGreaterThan(1)
+    await until(async () => await details.locator('table tbody tr').count() > 1)
 
     const radio = page.locator('input[name=window]:checked')
     await radio.focus()
