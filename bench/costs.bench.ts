@@ -38,8 +38,11 @@ const PROCESSES = 4
 const WITHDRAWALS = 12
 const WITHDRAWN = 64
 const SIGNATURES = 500
-const PACKETS = 4000
-const PACKETS_S = 400
+/** Packets a second: what a mix has time for, and no more than the other ends can make. For some seconds, when it is warm. */
+const [PACKETS_S, MOST_PACKETS_S] = [400, 5000]
+const [WARM_S, LOADED_S] = [2, 6]
+/** As plans have it, `lab plan --utilisation`. */
+const BUSY = 0.7
 const MEAN = 20
 /** Packets that a machine which is too busy has shed are not waited for longer. */
 const PATIENCE = 60_000
@@ -60,7 +63,7 @@ export async function costsRows (): Promise<Row[]> {
           figure(`PostgreSQL: between two payments settled, of ${PROCESSES} processes that check nothing`, bank.postgres.server_us, 'µs'), figure('PostgreSQL: on disk', bank.postgres.disk_bytes, 'bytes')
         ],
     figure('bank: a signature', bank.sign_us, 'µs'), figure('bank: request', bank.request_bytes, 'bytes'), figure('bank: reply', bank.reply_bytes, 'bytes'), figure('bank: on disk', bank.disk_bytes, 'bytes'),
-    figure('mix: processor time of a packet', mix.packet_us, 'µs')
+    figure(`mix: processor time of a packet, of ${mix.packets_s} a second`, mix.packet_us, 'µs')
   ]
 }
 
@@ -215,30 +218,43 @@ async function bankCosts (): Promise<Costs['bank']> {
   }
 }
 
-/** Of one process between a generator and a sink, at a steady rate that leaves it time. */
+/**
+ * Of one process between a generator and a sink, at the rate at which it is at work as much of its time as machines are planned for: where
+ * it has time, every packet is an event by itself, and takes several times as long. Of two rates a line is drawn; what is told is
+ * measured at the rate that it names.
+ */
 async function mixCosts (): Promise<Costs['mix']> {
   const ends = await Ends.start()
   const line = await Line.start(ends, MEAN)
   try {
-    const made = ends.make(PACKETS, MEAN)
-    let came = 0
-    const { promise: all, resolve } = Promise.withResolvers<void>()
-    line.onArrival = () => { if (++came === PACKETS) resolve() }
-    let before = 0
-    const from = PACKETS / 4
-    for (let i = 0, began = performance.now(); i < PACKETS;) {
-      for (; i < PACKETS && i <= (performance.now() - began) * PACKETS_S / 1000; i++) {
-        // What a process does once, when it begins, is over.
-        if (i === from) before = (await line.report()).cpu
-        line.send(made[i].packet)
-      }
-      await new Promise(resolve => { setTimeout(resolve, 2) })
-    }
-    await Promise.race([all, new Promise(resolve => { setTimeout(resolve, PATIENCE).unref() })])
-    const { cpu } = await line.report()
-    return { packet_us: (cpu - before) * 1000 / (came - from), packet_bytes: made[0].packet.length, tag_bytes: TAG_BYTES }
+    const [few, more] = [await loadAt(ends, line, PACKETS_S), await loadAt(ends, line, 3 * PACKETS_S)]
+    const slope = (more.busy - few.busy) / (more.packets_s - few.packets_s)
+    const wanted = slope > 0 ? few.packets_s + (BUSY - few.busy) / slope : MOST_PACKETS_S
+    const { busy, packets_s, packet_bytes } = await loadAt(ends, line, Math.round(Math.min(MOST_PACKETS_S, Math.max(PACKETS_S, wanted))))
+    return { packet_us: busy / packets_s * 1e6, packets_s: Math.round(packets_s), packet_bytes, tag_bytes: TAG_BYTES }
   } finally {
     await line.stop()
     await ends.stop()
   }
+}
+
+/** For some seconds at this rate: the part of its time that the mix's process was at work, and how many packets a second came. */
+async function loadAt (ends: Ends, line: Line, rate: number): Promise<{ readonly busy: number, readonly packets_s: number, readonly packet_bytes: number }> {
+  const made = ends.make(Math.round(rate * (WARM_S + LOADED_S)), MEAN)
+  let came = 0
+  line.onArrival = () => { came += 1 }
+  let before = { cpu: 0, at: 0, came: 0 }
+  const from = rate * WARM_S
+  for (let i = 0, began = performance.now(); i < made.length;) {
+    for (; i < made.length && i <= (performance.now() - began) * rate / 1000; i++) {
+      // What a process does once, when it begins, is over.
+      if (i === from) before = { cpu: (await line.report()).cpu, at: performance.now(), came }
+      line.send(made[i].packet)
+    }
+    await new Promise(resolve => { setTimeout(resolve, 2) })
+  }
+  const after = { cpu: (await line.report()).cpu, at: performance.now(), came }
+  // The rest of these is no part of the next rate.
+  for (let waited = 0; came < made.length && waited < PATIENCE; waited += 10) await new Promise(resolve => { setTimeout(resolve, 10) })
+  return { busy: (after.cpu - before.cpu) / (after.at - before.at), packets_s: (after.came - before.came) * 1000 / (after.at - before.at), packet_bytes: made[0].packet.length }
 }

@@ -53,6 +53,8 @@ export interface Costs {
   readonly mix: {
     /** Processor time of a process that forwards a packet: TCP, Noise, Yamux, peeling, seen tags. */
     readonly packet_us: number
+    /** Of so many a second: with fewer a process takes longer for each. */
+    readonly packets_s: number
     readonly packet_bytes: number
     /** On disk for each packet while its key lives. */
     readonly tag_bytes: number
@@ -125,7 +127,7 @@ function check ({ machine, measured, center, bank, mix, cores }: Costs, file: st
   const numbers = {
     cores, 'center.request_bytes': center.request_bytes, 'center.reply_bytes': center.reply_bytes, 'center.disk_bytes': center.disk_bytes,
     'bank.settle_coins': bank.settle_coins, 'bank.withdraw_output_us': bank.withdraw_output_us, 'bank.sign_us': bank.sign_us, 'bank.request_bytes': bank.request_bytes,
-    'bank.reply_bytes': bank.reply_bytes, 'bank.disk_bytes': bank.disk_bytes, 'mix.packet_us': mix.packet_us, 'mix.packet_bytes': mix.packet_bytes, 'mix.tag_bytes': mix.tag_bytes
+    'bank.reply_bytes': bank.reply_bytes, 'bank.disk_bytes': bank.disk_bytes, 'mix.packet_us': mix.packet_us, 'mix.packets_s': mix.packets_s, 'mix.packet_bytes': mix.packet_bytes, 'mix.tag_bytes': mix.tag_bytes
   }
   const postgres = bank.postgres === null ? {} : { 'bank.postgres.withdraw_output_us': bank.postgres.withdraw_output_us, 'bank.postgres.server_us': bank.postgres.server_us, 'bank.postgres.disk_bytes': bank.postgres.disk_bytes }
   for (const [name, value] of Object.entries({ ...numbers, ...postgres })) if (!(value > 0)) throw bad(file, `${name}: a number above 0 wanted`)

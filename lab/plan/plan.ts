@@ -82,6 +82,8 @@ const MOST_DELAY = 0.05
 const LEAST_DELAY = 0.001
 const DAY_S = 86_400
 const MICRO = 1e-6
+/** Packets a second at which their cost was measured, over those of a plan, from which on it is that of the plan. */
+const FEW = 0.8
 /** Payments that are simulated: of so many seconds, within bounds. */
 const SIMULATED = { seconds: 10, least: 10_000, most: 150_000 }
 /** As ring.ts bounds them. */
@@ -174,7 +176,7 @@ export function planFor (suite: Suite, goal: Goal, costs: Costs, progress: (part
       cpu_s_per_1000_payments: 1000 * (coins * replicas * center.spend_us.mean + settle.mean + withdrawn * place.withdraw_output_us + size * (shared?.server_us ?? 0) + (withdrawn + change) * costs.bank.sign_us + packets / payments * (goal.layers + 1) * costs.mix.packet_us) * MICRO
     },
     binding: { cores: largest(cores), time: largest(parts) },
-    notes: notesOf(goal, costs, banks, postgres)
+    notes: notesOf(goal, costs, banks, postgres, packets / perLayer)
   }
 }
 
@@ -183,9 +185,11 @@ function largest (of: Readonly<Record<string, number>>): string {
   return Object.entries(of).reduce((most, one) => one[1] > most[1] ? one : most)[0]
 }
 
-function notesOf ({ cover, packets, session_s: session }: Goal, { load, cores }: Costs, banks: number, postgres: Postgres | null): string[] {
+/** @param packetsAtMix a second, at each */
+function notesOf ({ cover, packets, session_s: session }: Goal, { load, cores, mix }: Costs, banks: number, postgres: Postgres | null, packetsAtMix: number): string[] {
   return [
     ...load > cores ? [`costs were measured while the machine had a load of ${load.toFixed(1)} on ${cores} cores: they are too high, and so are the machines`] : [],
+    ...mix.packets_s < FEW * packetsAtMix ? [`what a packet costs a mix was measured at ${Math.round(mix.packets_s)} a second, and here are ${Math.round(packetsAtMix)}, of which each takes less: there are too many mixes and gateways`] : [],
     ...banks > 1 && postgres === null ? ['one bank of several processes keeps its money in PostgreSQL: these costs are without one, and what such a server settles in a second is not in them'] : [],
     ...postgres !== null && postgres.servers > 1 ? [`one bank has one PostgreSQL: ${postgres.servers} servers are as many banks, or a faster disk under one than that which was measured`] : [],
     ...cover.send_s > 0 && packets * cover.send_s > session ? [`a payment of ${packets} packets does not fit into a session of ${session} s at this cover`] : [],

@@ -20,7 +20,7 @@ const COSTS: Costs = {
   machine: 'a made-up machine', measured: '2026-11-27', version: '0.1.0', node: 'v22', load: 0, cores: 2,
   center: { spend_us: always(10_000), request_bytes: 1000, reply_bytes: 500, disk_bytes: 2000 },
   bank: { settle_us: always(20_000), settle_coins: 4, settle_outputs: 2, withdraw_output_us: 1000, sign_us: 5000, request_bytes: 8000, reply_bytes: 2000, disk_bytes: 10_000, postgres: null },
-  mix: { packet_us: 1000, packet_bytes: 4608, tag_bytes: 36 }
+  mix: { packet_us: 1000, packets_s: 600, packet_bytes: 4608, tag_bytes: 36 }
 }
 const GOAL: Goal = {
   payments: 10, p99_s: 3, survive: 1, coins: 4, change: 2, packets: 2, session_s: 20, utilisation: 0.5, link_s: 0.02, layers: 3, delay_s: null,
@@ -133,6 +133,12 @@ describe('a plan', () => {
   test('says what takes most: without cover it is no longer the mixes', () => {
     expect(plan().binding.cores).toBe('mixes')
     expect(plan({ payments: 60, cover: { send_s: 0, echoes: 0, pace_s: 0, loop_s: 0 } }).binding.cores).toBe('centers')
+  })
+
+  test('says when packets of mixes were measured far from the rate that is planned', () => {
+    const notes = (packets_s: number): string => plan({}, { ...COSTS, mix: { ...COSTS.mix, packets_s } }).notes.join('\n')
+    expect(notes(100)).toMatch(/measured at 100 a second, and here are 4\d\d/)
+    expect(notes(600)).not.toContain('a packet costs a mix')
   })
 
   test('is a page that needs nothing beside it', () => {
