@@ -19,7 +19,7 @@ export interface Setup { readonly keyset: string, readonly ring: string }
 
 export interface Ready { readonly peer: string, readonly address: string }
 
-/** Answer to 'report': µs of processor time since the start. */
+/** Answer to 'report': ms since the start in which its thread had something to do. */
 export type Report = number
 
 async function serve ({ keyset, ring }: Setup): Promise<void> {
@@ -31,8 +31,7 @@ async function serve ({ keyset, ring }: Setup): Promise<void> {
   const { close } = await serveRpc(host.node, CENTER_PROTOCOL, async (_from, _protocol, body) => encode(CenterReply, await run(store, engine.handle(decode(CenterRequest, body)))), { meter })
   process.on('message', (told: 'report' | 'stop') => {
     if (told === 'report') {
-      const { user, system } = process.cpuUsage()
-      process.send?.(user + system satisfies Report)
+      process.send?.(performance.eventLoopUtilization().active satisfies Report)
     } else {
       close().then(async () => { await host.stop(); await store.close() }).finally(() => {
         rmSync(folder, { recursive: true, force: true })

@@ -65,7 +65,7 @@ async function streamRows (spends: readonly Spend[], signed: SignedKeyset, ring:
   const child = fork(fileURLToPath(new URL('./center-node.ts', import.meta.url)), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   child.send({ keyset: toHex(encode(SignedKeyset, signed)), ring: toHex(encode(Ring, ring)) } satisfies Setup)
   const [{ peer, address }] = await once(child, 'message') as [Ready]
-  const cpu = async (): Promise<number> => {
+  const busy = async (): Promise<number> => {
     child.send('report')
     const [used] = await once(child, 'message') as [Report]
     return used
@@ -75,14 +75,14 @@ async function streamRows (spends: readonly Spend[], signed: SignedKeyset, ring:
   const rpc = new RpcClient({ node: host.node, meter })
   const to = { peer: fromHex(peer), addresses: [address] }
   const requests = spends.map(spend => encode(CenterRequest, { op: 'spend', spend }))
-  const rounds: Array<{ wall: number, cpu: number }> = []
+  const rounds: Array<{ wall: number, busy: number }> = []
   for (let round = 0; round <= STREAM_ROUNDS; round++) {
-    const before = await cpu()
+    const before = await busy()
     const wall = await inFlight(STREAM_COUNT, STREAM, async i => {
       const reply = decode(CenterReply, await rpc.request(to, CENTER_PROTOCOL, requests[round * STREAM_COUNT + i]))
       if (reply.is !== 'vote') throw new Error(`no vote but ${JSON.stringify(reply)}`)
     })
-    rounds.push({ wall, cpu: (await cpu() - before) / STREAM_COUNT })
+    rounds.push({ wall, busy: 1000 * (await busy() - before) / STREAM_COUNT })
   }
   rpc.close()
   await host.stop()
@@ -90,7 +90,7 @@ async function streamRows (spends: readonly Spend[], signed: SignedKeyset, ring:
   await once(child, 'exit')
   const warm = rounds.slice(1)
   return [
-    atLeast('center: votes over a libp2p stream, a second of its process\'s processor time', 1e6 / median(warm.map(({ cpu }) => cpu)), '1/s', 7000),
+    atLeast('center: votes over a libp2p stream, a second in which its thread is busy', 1e6 / median(warm.map(({ busy }) => busy)), '1/s', 7000),
     figure(`center: votes over a libp2p stream, ${STREAM} in flight`, 1e6 / median(warm.map(({ wall }) => wall)), '1/s')
   ]
 }
