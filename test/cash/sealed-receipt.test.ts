@@ -143,6 +143,38 @@ describe('a payee that took sealed tokens and denies it', () => {
   })
 })
 
+test.each(['token', 'sealed'] as const)('a payee that finds fault with what it was sent, and turns it in all the same, has been paid (%s)', async kind => {
+  const signed = await shop.invoice(9)
+  const buy = async (): Promise<void> => {
+    if (kind === 'token') await ann.run(ann.engine.buyToken(shop.key.publicKey, 9))
+    else await ann.run(ann.engine.buySealed(shop.key.publicKey, 9))
+  }
+  const pay = async (invoice: SignedInvoice): Promise<string> => await ann.codeOf(kind === 'token' ? ann.engine.payWithToken(invoice) : ann.engine.payWithSealed(invoice))
+  await buy()
+  ann.bend = (reply, request) => request.op === 'present' || request.op === 'sealed-present' ? { is: 'refused', code: 'wrong-amount', fault: 'peer', retry: false, message: 'no' } : reply
+  expect(await pay(signed)).toBe('wrong-amount')
+  expect((await ann.run(ann.engine.tokenOrders())).map(hashOf)).toEqual([hashOf(signed)])
+  expect(await codeOf(signed)).toBe('not-settled')
+  await shop.run(shop.engine.deposit())
+  expect(verifyReceipt(suite, await ann.run(ann.engine.askTokenReceipt(hashOf(signed))))).toMatchObject({ by: kind, had: 9, invoice: signed.invoice })
+  // The same token for another order: it has paid the first one.
+  ann.bend = reply => reply
+  const other = await shop.invoice(9)
+  expect(await pay(other)).toBe('token-already-accepted')
+  expect(await codeOf(other)).toBe('not-settled')
+  expect(verifyReceipt(suite, await ann.run(ann.engine.askTokenReceipt(hashOf(signed))))).toMatchObject({ had: 9 })
+  // What pays the order now goes before what was refused.
+  const third = await shop.invoice(9)
+  await buy()
+  ann.bend = (reply, request) => request.op === 'present' || request.op === 'sealed-present' ? { is: 'refused', code: 'wrong-amount', fault: 'peer', retry: false, message: 'no' } : reply
+  expect(await pay(third)).toBe('wrong-amount')
+  ann.bend = reply => reply
+  expect(await pay(third)).toBe('fine')
+  expect((await ann.run(ann.engine.tokenOrders())).map(hashOf).filter(hash => equal(hash, hashOf(third)))).toHaveLength(1)
+  await shop.run(shop.engine.deposit())
+  expect(verifyReceipt(suite, await ann.run(ann.engine.askTokenReceipt(hashOf(third))))).toMatchObject({ had: 9, invoice: third.invoice })
+})
+
 describe('the bank', () => {
   test('is asked of each token by itself, apart, in any order, at random times; and not of the rest where one may still be turned in', async () => {
     const { signed } = await taken(55)

@@ -44,7 +44,7 @@ export const RECORDS = {
   wallet: {
     ...claimed,
     answered: mark, batch: number, sequence: number, open: of(wallet.Operation), done: of(wallet.Operation), coin: of(wallet.OwnedCoin), spent: of(wallet.OwnedCoin), invoice: of(wallet.InvoiceUse),
-    token: of(wallet.HeldToken), 'sealed-token': of(wallet.HeldSealed), 'sealed-payment': of(wallet.SealedPaying), 'sealed-keys': of(SignedSealedKeys), 'session/': raw({ max: 64 })
+    token: of(wallet.HeldToken), 'sealed-token': of(wallet.HeldSealed), 'sealed-payment': of(wallet.SealedPaying), 'refused-order': of(wallet.RefusedOrder), 'sealed-keys': of(SignedSealedKeys), 'session/': raw({ max: 64 })
   },
   authority: { ...claimed, 'directory/document/': of(SignedDocument), 'directory/node/': of(SignedDescriptor) }
 } satisfies Record<string, Record<string, Check>>

@@ -18,6 +18,7 @@
  * | `token` ‖ serial | HeldToken | a token that we bought |
  * | `sealed-token` ‖ serial | HeldSealed | a sealed one |
  * | `sealed-payment` ‖ H(invoice) | SealedPaying | sealed tokens that pay this invoice |
+ * | `refused-order` ‖ H(invoice) | RefusedOrder | what was signed over to this order, with which its payee found fault |
  * | `sealed-keys` ‖ hash | SignedSealedKeys | cash/sealed-keyring.ts |
  * | `restoring` | Restoring (restore-state.ts) | a restore is under way, or is over |
  * | `restore-asked` ‖ u32 generation ‖ u64 batch | u8 | the bank was asked for this batch, and has answered: 1 well, 2 with something that is no signature |
@@ -33,6 +34,7 @@ export const COINS = utf8('coin')
 export const TOKENS = utf8('token')
 export const SEALED_TOKENS = utf8('sealed-token')
 export const SEALED_PAYMENTS = utf8('sealed-payment')
+export const REFUSED_ORDERS = utf8('refused-order')
 export const DOUBTS = utf8('doubt')
 
 export const GENERATION = utf8('generation')
@@ -104,6 +106,10 @@ export function sealedTokenAt (serial: Uint8Array): Uint8Array {
 
 export function sealedPaymentAt (invoice: Uint8Array): Uint8Array {
   return concat(SEALED_PAYMENTS, invoice)
+}
+
+export function refusedOrderAt (invoice: Uint8Array): Uint8Array {
+  return concat(REFUSED_ORDERS, invoice)
 }
 
 export function askedAt (generation: number, batch: number): Uint8Array {

@@ -2,14 +2,17 @@
 import { compare, equal } from '../../kit/bytes.ts'
 import { MixmintError } from '../../kit/errors.ts'
 import type { Millis } from '../../kit/ports.ts'
-import { now, type Saga } from '../../kit/saga.ts'
+import { now, scanAll, type Saga } from '../../kit/saga.ts'
 import { invoiceHash } from '../contract.ts'
-import type { SealedPresentation, SignedInvoice, SignedSealedTurnedIn } from '../formats.ts'
+import type { Presentation, SealedPresentation, SignedInvoice, SignedSealedTurnedIn } from '../formats.ts'
 import { verifyReceipt, type Receipt } from '../receipt.ts'
 import { sealedSerial, verifySealedTurnedIn } from '../sealed.ts'
+import { stored } from '../stored.ts'
 import { inAnyOrder, pauseAbout } from './apart.ts'
+import { REFUSED_ORDERS } from './keys.ts'
 import { doneOperations, isContract, openOperations } from './operations.ts'
 import { askBank, badReply, type Wallet, type WalletEffect } from './parts.ts'
+import { RefusedOrder } from './records.ts'
 import { kept } from './sealed-outputs.ts'
 import { sealedPayments, shownFor } from './sealed-payments.ts'
 import { tokens } from './tokens.ts'
@@ -28,9 +31,17 @@ export function * receipts (): Saga<Receipt[]> {
   return found
 }
 
+/** For each order that a token, or sealed ones, were signed over to: what it is to be paid with now, before what its payee has refused. */
+function * shownOrders (): Saga<RefusedOrder[]> {
+  const open = (yield * tokens()).flatMap(({ invoice, presentation }) => invoice === null || presentation === null ? [] : [{ invoice, presentation, serials: [] }])
+  const sealed = (yield * sealedPayments()).map(({ invoice, serials }) => ({ invoice, presentation: null, serials }))
+  return [...open, ...sealed, ...(yield * scanAll(REFUSED_ORDERS)).map(({ value }) => stored(RefusedOrder, value))]
+}
+
 /** Every order that a token, or sealed ones, were signed over to. */
 export function * tokenOrders (): Saga<SignedInvoice[]> {
-  return [...(yield * tokens()).flatMap(({ invoice }) => invoice ?? []), ...(yield * sealedPayments()).map(({ invoice }) => invoice)]
+  const all = (yield * shownOrders()).map(({ invoice }) => invoice)
+  return all.filter((signed, i) => all.findIndex(other => equal(other.signature, signed.signature)) === i)
 }
 
 export interface AskingReceipt {
@@ -46,25 +57,27 @@ export interface AskingReceipt {
  * @throws not-paid (caller): no token of this wallet was signed over to it; not-settled (peer; retry: its payee may still turn it in); bad-outcome
  */
 export function * askTokenReceipt (wallet: Wallet, invoice: Uint8Array, options: AskingReceipt = {}): Saga<Receipt, WalletEffect> {
-  const sealed = yield * shownFor(wallet, invoice)
-  const receipt = sealed === null ? yield * askOpen(wallet, invoice) : yield * askSealed(wallet, sealed, options)
+  const shown = (yield * shownOrders()).find(one => equal(invoiceHash(wallet.suite, one.invoice.invoice), invoice))
+  if (shown === undefined) throw new MixmintError('not-paid', 'caller', 'no token of this wallet was signed over to this order')
+  const { invoice: signed, presentation, serials } = shown
+  const receipt = presentation === null
+    ? yield * askSealed(wallet, signed, yield * shownFor(wallet, invoice, serials), options)
+    : yield * askOpen(signed, presentation)
   verifyReceipt(wallet.suite, receipt)
   return receipt
 }
 
-function * askOpen (wallet: Wallet, invoice: Uint8Array): Saga<Receipt, WalletEffect> {
-  const held = (yield * tokens()).find(one => one.invoice !== null && equal(invoiceHash(wallet.suite, one.invoice.invoice), invoice))
-  if (held === undefined || held.invoice === null || held.presentation === null) throw new MixmintError('not-paid', 'caller', 'no token of this wallet was signed over to this order')
-  const reply = yield * askBank('mixnet', { op: 'turned-in', presentation: held.presentation })
+function * askOpen (invoice: SignedInvoice, presentation: Presentation): Saga<Receipt, WalletEffect> {
+  const reply = yield * askBank('mixnet', { op: 'turned-in', presentation })
   if (reply.is !== 'turned-in') throw badReply('bank')
-  return { by: 'token', invoice: held.invoice, presentation: held.presentation, word: { word: reply.word, signature: reply.signature } }
+  return { by: 'token', invoice, presentation, word: { word: reply.word, signature: reply.signature } }
 }
 
 /**
  * Of each token by itself. While the payee may still turn one in, that one is the last that is asked about: the bank has not seen the others yet. After that time
  * a payee that keeps one back, so that the order does not count as paid, has had the others, and the receipt says so.
  */
-function * askSealed (wallet: Wallet, { invoice, presentations }: { invoice: SignedInvoice, presentations: readonly SealedPresentation[] }, { pace = 0, onProgress = () => {} }: AskingReceipt): Saga<Receipt, WalletEffect> {
+function * askSealed (wallet: Wallet, invoice: SignedInvoice, presentations: readonly SealedPresentation[], { pace = 0, onProgress = () => {} }: AskingReceipt): Saga<Receipt, WalletEffect> {
   const { suite } = wallet
   const words: SignedSealedTurnedIn[] = []
   for (const [i, presentation] of (yield * inAnyOrder(presentations)).entries()) {

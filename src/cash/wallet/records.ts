@@ -51,6 +51,13 @@ export const SealedPaying = record({
 })
 export type SealedPaying = Of<typeof SealedPaying>
 
+/**
+ * What was signed over to an order and refused by its payee, who could turn it in all the same: a token as it was presented, or the serials
+ * of sealed ones. They may have been signed over to another order since.
+ */
+export const RefusedOrder = record({ invoice: SignedInvoice, presentation: nullable(Presentation), serials: list(hash, MAX_SEALED) })
+export type RefusedOrder = Of<typeof RefusedOrder>
+
 /** What a contract of kind sealed does not tell the bank: the hash of the keys, payee and till of all its sealed tokens. */
 export const SealedFor = record({ keys: hash, payee: hash, till: maybeBytes(32) })
 export type SealedFor = Of<typeof SealedFor>

@@ -19,7 +19,7 @@ import { changeSealed, sealedTokens, type KeptSealed } from './sealed.ts'
 import { kept } from './sealed-outputs.ts'
 import { exactly } from './selection.ts'
 import { checkReceipt } from './settle.ts'
-import { byTill, fitsTill, isRefusal } from './tokens.ts'
+import { byTill, fitsTill, isRefusal, keepRefused } from './tokens.ts'
 
 /** A payment under way, with its tokens as they stand. */
 interface Paying {
@@ -135,17 +135,15 @@ function * release ({ record, bytes, tokens, payment: { invoice } }: Paying): Sa
   yield * batch([
     { op: 'swap', key: sealedPaymentAt(invoice), was: bytes, value: null },
     { op: 'swap', key: invoiceAt(invoice), was: encode(InvoiceUse, useBy(record)), value: null },
+    keepRefused(invoice, { invoice: record.invoice, presentation: null, serials: record.serials }),
     ...tokens.filter(({ state }) => state === record.how).map(token => changeSealed(token, { ...heldOf(token), state: 'held', invoice: new Uint8Array(0) }))
   ])
 }
 
-/** An order and what was signed over to it, whatever became of that since. @param invoice H(invoice) @returns null where sealed tokens were not to pay it */
-export function * shownFor (wallet: Wallet, invoice: Uint8Array): Saga<{ readonly invoice: SignedInvoice, readonly presentations: SealedPresentation[] } | null> {
-  const bytes = yield * get(sealedPaymentAt(invoice))
-  if (bytes === null) return null
-  const { invoice: signed, serials } = stored(SealedPaying, bytes)
+/** What was signed over to an order, whatever became of these tokens since. @param invoice H(invoice) */
+export function * shownFor (wallet: Wallet, invoice: Uint8Array, serials: readonly Uint8Array[]): Saga<SealedPresentation[]> {
   const all = yield * sealedTokens()
-  return { invoice: signed, presentations: serials.map(serial => shown(wallet, found(all, serial), invoice)) }
+  return serials.map(serial => shown(wallet, found(all, serial), invoice))
 }
 
 /** Payments that were sent and have no receipt yet, to be sent again. */

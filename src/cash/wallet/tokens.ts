@@ -11,11 +11,11 @@ import { stored } from '../stored.ts'
 import type { Till } from '../till.ts'
 import { checkToken, present, serialFor } from '../token.ts'
 import { begin, claimInvoice, coarse, invoiceInUse, latestSettleBy } from './contracts.ts'
-import { invoiceAt, tokenAt, TOKENS } from './keys.ts'
+import { invoiceAt, refusedOrderAt, tokenAt, TOKENS } from './keys.ts'
 import { busy } from './operations.ts'
 import { askMerchant, badReply, Unanswered, type Wallet, type WalletEffect } from './parts.ts'
 import { checkInvoice, useOf } from './payments.ts'
-import { HeldToken, InvoiceUse } from './records.ts'
+import { HeldToken, InvoiceUse, RefusedOrder } from './records.ts'
 import { checkReceipt, settleWithBank } from './settle.ts'
 
 /**
@@ -163,12 +163,20 @@ export function isRefusal (error: unknown): boolean {
     error.code !== 'token-already-accepted' && error.code !== 'operation-busy'
 }
 
-/** The token and the invoice are free again: nobody but this payee could use the presentation, and it can accept the token once. */
+/**
+ * The token and the invoice are free again: nobody but this payee could use the presentation, and it can accept the token once. What it was
+ * given is kept: should it turn the token in all the same, the bank's word on that is to be had (receipts.ts).
+ */
 function * release (presented: Presented): Saga<void> {
   const { presentation, nonce, token } = presented
+  const refused: RefusedOrder = { invoice: presented.invoice as SignedInvoice, presentation, serials: [] }
   const { ops } = rewriteToken(presented, { token, nonce, state: 'held', invoice: null, presentation: null, paid: null })
   const use = encode(InvoiceUse, { operation: 0, serial: token.token.serial })
-  yield * batch([...ops, { op: 'swap', key: invoiceAt(presentation.invoice), was: use, value: null }])
+  yield * batch([...ops, { op: 'swap', key: invoiceAt(presentation.invoice), was: use, value: null }, keepRefused(presentation.invoice, refused)])
+}
+
+export function keepRefused (invoice: Uint8Array, refused: RefusedOrder): Op {
+  return { op: 'put', key: refusedOrderAt(invoice), value: encode(RefusedOrder, refused) }
 }
 
 /** Tokens that were sent and have no receipt yet, to be sent again. */
