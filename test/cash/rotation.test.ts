@@ -207,6 +207,31 @@ describe('the five dates, with clocks that differ by the skew that is allowed, a
     desk.skew = 1
     expect(await desk.statesOf(requests[1])).toEqual(['keyset-ended'])
   })
+
+  test('refundUntil, and redeemUntil before it: coins come back between them by the bank\'s clock, whatever the wallet\'s says, and not after', async () => {
+    town = new Town({ keyset: one, later: [1, 2, 3, 4].map(i => ({ keyset: dates(FIRST + i * 10 * DAY) })) })
+    const [early, ...others] = await Promise.all(['early', 'ahead', 'behind', 'late'].map(async name => await town.person(name, 20)))
+    const codes = async (person: Person): Promise<Array<string | undefined>> => [...new Set((await person.run(person.engine.recover())).map(({ error }) => error?.code))]
+    await town.desk.workUntil(one.redeemUntil - 1)
+    early.skew = SKEW + 1
+    expect(await codes(early)).toEqual(['refund-too-early'])
+    await town.desk.workUntil(one.redeemUntil)
+    expect(await codes(early)).toEqual([undefined])
+    expect(await early.available()).toBe(20)
+    const [ahead, behind, late] = others
+    ahead.skew = SKEW
+    behind.skew = -SKEW
+    late.skew = -SKEW
+    await town.desk.workUntil(one.refundUntil - 1)
+    for (const person of [ahead, behind]) {
+      expect(await codes(person)).toEqual([undefined])
+      expect(await person.available()).toBe(20)
+    }
+    await town.desk.workUntil(one.refundUntil)
+    await late.run(late.engine.recover())
+    expect((await late.run(late.engine.history())).filter(({ kind }) => kind === 'refund').every(({ state }) => state === 'refused')).toBe(true)
+    expect(await late.run(late.engine.balance())).toMatchObject({ available: 0, ended: 0 })
+  })
 })
 
 describe('what is refused now and may come true later loses nothing', () => {
