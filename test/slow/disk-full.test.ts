@@ -1,5 +1,5 @@
 /**
- * Disks that are full, under a mix and under a directory authority, in a network of processes: what cannot be written is not
+ * Disks that are full, under a mix, a directory authority, a bank and a merchant, in a network of processes: what cannot be written is not
  * done either, it is said and counted, and all goes on when there is room.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { equal } from '@mixmint/core/kit/bytes'
 import { epochStart } from '@mixmint/mixnet/directory/epoch'
+import type { JsonObject } from '../../nodes/control.ts'
 import { Stage } from '../../nodes/demo/stage.ts'
 import { createNetwork, nodeNames, SMALL_NETWORK, type NetworkPlan } from '../../nodes/layout.ts'
 import { WalletSession } from '../../nodes/wallet-session.ts'
@@ -27,7 +28,7 @@ if (!hasSmallDisks) process.stderr.write('tests on full disks are left out: this
 
 describe.skipIf(!hasSmallDisks)('a network on small disks', () => {
   const dir = mkdtempSync(join(tmpdir(), 'mixmint-disk-full-'))
-  const [store, keys, seen] = [join(dir, AUTHORITY, 'store'), join(dir, MIX, 'mix-keys'), join(dir, MIX, 'seen')]
+  const [store, keys, seen, bank, merchant] = [join(dir, AUTHORITY, 'store'), join(dir, MIX, 'mix-keys'), join(dir, MIX, 'seen'), join(dir, 'bank', 'store'), join(dir, 'merchant', 'store')]
   let disks: SmallDisks
   let stage: Stage
   let probe: Probe
@@ -36,8 +37,8 @@ describe.skipIf(!hasSmallDisks)('a network on small disks', () => {
 
   beforeAll(async () => {
     await createNetwork(suite, dir, PLAN)
-    disks = await SmallDisks.mount({ [store]: 1024, [keys]: 64, [seen]: 256 })
-    stage = new Stage(dir, PLAN, name => name === AUTHORITY || name === MIX ? disks.within : [])
+    disks = await SmallDisks.mount({ [store]: 1024, [keys]: 64, [seen]: 256, [bank]: 4096, [merchant]: 1024 })
+    stage = new Stage(dir, PLAN, name => [AUTHORITY, MIX, 'bank', 'merchant'].includes(name) ? disks.within : [])
     await Promise.all(NAMES.authority.map(async name => { await stage.supervisor.start(name) }))
     disks.fill(store)
     await Promise.all([...NAMES.mixnet, ...NAMES.money].map(async name => { await stage.supervisor.start(name) }))
@@ -146,6 +147,38 @@ describe.skipIf(!hasSmallDisks)('a network on small disks', () => {
     } finally {
       await wallet.close()
     }
+  })
+
+  test.each([['bank', bank], ['merchant', merchant]])('a %s without room moves no money, says why, and nothing that was begun is lost when there is room', async (name, folder) => {
+    const { account } = await stage.command('wallet', 'account')
+    await stage.command('bank', 'credit', String(account), '3000', '--reference', name)
+    await stage.command('wallet', 'withdraw', '2500')
+    const before = await stage.command('bank', 'books')
+    disks.fill(folder)
+    // Free pages within the store's file take something still.
+    const refused: JsonObject[] = []
+    await until(async () => {
+      const { error } = await stage.attempt('wallet', 'buy', 'song', '--with', 'coins')
+      if (error !== undefined) refused.push(error as JsonObject)
+      return refused.length > 0
+    })
+    expect(refused[0]).toMatchObject({ code: 'store-full' })
+    disks.makeRoom(folder)
+    await stage.command('wallet', 'recover')
+    expect(await stage.command('wallet', 'buy', 'song', '--with', 'coins')).toMatchObject({ paid: true })
+    await stage.control('merchant', 'settle')
+    // Change of what the shop settled is fetched, and coins that were left over are.
+    await until(async () => {
+      await stage.attempt('wallet', 'recover')
+      const { promised, leftOver } = await stage.command('wallet', 'balance')
+      return promised === 0 && leftOver === 0
+    })
+    const [books, purse, { payee }] = [await stage.command('bank', 'audit'), await stage.command('wallet', 'balance'), await stage.command('merchant', 'payee')]
+    expect(books).toMatchObject({ balanced: true, credited: before.credited, outstanding: purse.available })
+    const { balance } = await stage.command('bank', 'balance', String(payee))
+    expect(Number(balance) % 99).toBe(0)
+    expect(Object.keys((await stage.status(name)).counters as JsonObject).filter(counter => counter.includes('store-full'))).not.toEqual([])
+    expect(stage.log(name).filter(({ level, code }) => Number(level) >= 50 && code !== 'store-full')).toEqual([])
   })
 
   test('nobody ended for it', () => {
