@@ -167,21 +167,6 @@ test('coins of which too few keepers say how they stand hold up no others, and a
   await town.expectBooks([again])
 })
 
-test.each([0, 1, 2, 3, 4, 5, 6, 7])('a coin for which another was signed over is not taken for spent with it, whichever copy of the contract is read first: order %i', async order => {
-  const ann = await town.person('ann', 39)
-  const [first] = (await ann.run(ann.engine.plan(8))).coins
-  const keepers = town.desk.economy.keepersOf(first)
-  for (const keeper of keepers.slice(0, 2)) keeper.down = true
-  await ann.run(ann.engine.payWithCoins(await shop.invoice(8)))
-  for (const keeper of keepers) keeper.down = false
-  expect(await ann.run(ann.engine.balance())).toMatchObject({ available: 23, leftOver: 8 })
-  town.desk.economy.rng.bytes(order)
-  const again = await restored()
-  expect(again.found).toMatchObject({ available: 23, leftOver: 8, unknown: 0 })
-  expect(await again.available()).toBe(31)
-  await town.expectBooks([again])
-})
-
 test('an answer that came as a restore had found its coins already is not counted twice, whatever became of them', async () => {
   const ann = await town.person('ann', MONEY)
   await town.desk.run(town.desk.engine.credit(ann.engine.account, 7, 'more'))
