@@ -35,7 +35,7 @@ export interface Endured {
   readonly fallen: readonly string[]
   /** What is wrong with the money in the end: empty, when nothing is. */
   readonly wrong: readonly string[]
-  /** Anonymous memory of each process, MiB: when it was warm, and at the end. */
+  /** Anonymous memory of each process, MiB: in the first quarter of the time since it was warm, and in the last, each the median of what it was at many moments. */
   readonly memory: readonly Grown[]
 }
 
@@ -58,7 +58,7 @@ export async function endure (stage: Stage, { people: count, duration, kills, rn
   const note = (attempt: Attempt): void => { (kills !== null && passed() >= kills.from ? inChaos : attempts).push(attempt) }
   const isOver = (): boolean => passed() >= duration
   let killed = 0
-  const warm = new Map<string, number>()
+  const samples = new Map<string, number[]>()
   /** A fifth after the start; where nodes are killed, in the middle of what is left when all of them live. */
   const warmAt = kills === null ? duration / 5 : (kills.until + duration) / 2
 
@@ -76,7 +76,7 @@ export async function endure (stage: Stage, { people: count, duration, kills, rn
   const bank = async (): Promise<void> => {
     while (!isOver()) {
       await sleep(Math.min(DEPOSIT_EVERY, Math.max(0, duration - passed())))
-      if (warm.size === 0 && !isOver() && passed() > warmAt) for (const name of stage.supervisor.names()) warm.set(name, anonymous(stage, name))
+      if (!isOver() && passed() > warmAt) for (const name of stage.supervisor.names()) samples.set(name, [...samples.get(name) ?? [], anonymous(stage, name)])
       try {
         await stage.control('merchant', 'deposit')
       } catch (error) {
@@ -100,7 +100,10 @@ export async function endure (stage: Stage, { people: count, duration, kills, rn
   }
   await Promise.all([...people.map(live), bank(), kill()])
   const seconds = passed() / 1000
-  const memory = [...warm].map(([name, from]) => ({ name, from, to: anonymous(stage, name) }))
+  const memory = [...samples].map(([name, of]) => {
+    const quarter = Math.ceil(of.length / 4)
+    return { name, from: middle(of.slice(0, quarter)), to: middle(of.slice(-quarter)) }
+  })
 
   const wrong = await reckon(stage, people, count * CREDIT)
   for (const person of people) await person.session.close()
@@ -162,6 +165,11 @@ function byAct (attempts: readonly Attempt[]): Map<Act, { count: number, median:
     const at = (p: number): Millis => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))]
     return [act, { count: all.length, median: at(0.5), p99: at(0.99) }]
   }))
+}
+
+/** The median: a process that has just collected its garbage has less for a while. */
+function middle (values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]
 }
 
 /** MiB. */
