@@ -62,7 +62,7 @@ export function finalize (suite: Suite, publicKey: RsaPublicKey, message: Uint8A
 /**
  * The blinding factor that a 32-byte secret seed stands for: HKDF-SHA-256 to 128 bits more than the modulus has, taken
  * mod n, which is uniform up to 2⁻¹²⁸. Whether it has an inverse is not looked at, which would take most of the time: a
- * factor without one is a factor of n, met as often as n is factored by guessing.
+ * number without one shares a prime with n, and is met as often as n is factored by guessing.
  */
 export function blindingFactor (suite: Suite, publicKey: RsaPublicKey, seed: Uint8Array): Uint8Array {
   const n = modulusOf(publicKey)
